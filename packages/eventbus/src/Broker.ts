@@ -1,0 +1,86 @@
+/**
+ * The port between the bus and what moves its events.
+ *
+ * Above it, events have types, schemas and policies. Below it, there are queues
+ * and bytes. A broker makes no decisions: it moves envelopes, keeps queues, and
+ * settles deliveries as it is told.
+ *
+ * @since 0.1.0
+ */
+import type * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import type * as Option from "effect/Option"
+import type * as Queue from "effect/Queue"
+import type * as Scope from "effect/Scope"
+import type { BrokerError, SubscribeError } from "./BrokerError.ts"
+import type { Delivery } from "./Delivery.ts"
+import type { Envelope } from "./Envelope.ts"
+import type * as PublishError from "./PublishError.ts"
+import type * as Subscription from "./Subscription.ts"
+
+/**
+ * What is known of a queue.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface QueueInfo {
+  readonly name: string
+  /** How many events wait to be delivered. */
+  readonly messages: number
+  readonly consumers: number
+}
+
+/**
+ * How the broker is. `degraded` is connected but not taking events, or missing
+ * one of its consumers.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Health {
+  readonly status: "healthy" | "degraded" | "unhealthy"
+  readonly connected: boolean
+  readonly details: Readonly<Record<string, string | number | boolean>>
+}
+
+/**
+ * A running consumer. It recovers by itself, and ends only when it is cancelled
+ * or its scope closes, which gives back whatever is not settled.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Consumer {
+  readonly deliveries: Queue.Dequeue<Delivery, Cause.Done>
+  /** Takes no more deliveries, and gives back those that nobody has taken. Ends `deliveries`. */
+  readonly cancel: Effect.Effect<void>
+}
+
+/**
+ * What moves envelopes.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class Broker extends Context.Service<
+  Broker,
+  {
+    /** How many deliveries a consumer may hold unsettled, where its subscription does not say. */
+    readonly prefetch: number
+    /** The largest body it takes, in bytes. */
+    readonly maxBodyBytes: number
+    /**
+     * Succeeds when the broker has the envelope safe in at least one queue. What
+     * no queue wants is `Unroutable`.
+     */
+    readonly publish: (envelope: Envelope) => Effect.Effect<void, PublishError.Reason>
+    /** Declares the queue, and returns when it is bound and being consumed. */
+    readonly consume: (queue: Subscription.Queue) => Effect.Effect<Consumer, SubscribeError, Scope.Scope>
+    readonly queueInfo: (queue: string) => Effect.Effect<Option.Option<QueueInfo>, BrokerError>
+    /** Removes the events that wait in the queue, and says how many. */
+    readonly purge: (queue: string) => Effect.Effect<number, BrokerError>
+    readonly health: Effect.Effect<Health>
+  }
+>()("effect-eventbus/Broker") {}

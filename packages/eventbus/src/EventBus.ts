@@ -1,0 +1,214 @@
+/**
+ * The event bus: publish events, subscribe to them.
+ *
+ * Provide `layerMemory` and everything stays in this process; provide `layer`
+ * with a broker, and the same program runs on it.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Metric from "effect/Metric"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
+import * as Tracer from "effect/Tracer"
+import * as Broker from "./Broker.ts"
+import type { BrokerError, SubscribeError } from "./BrokerError.ts"
+import * as Correlation from "./Correlation.ts"
+import type { Delivered } from "./Delivery.ts"
+import * as Event from "./Event.ts"
+import * as EventCodec from "./EventCodec.ts"
+import type { Handler } from "./Handler.ts"
+import * as MemoryBroker from "./MemoryBroker.ts"
+import * as PublishError from "./PublishError.ts"
+import * as RoutingKey from "./RoutingKey.ts"
+import * as Subscriber from "./Subscriber.ts"
+import type { Subscription } from "./Subscription.ts"
+
+/**
+ * Options of `publish`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface PublishOptions {
+  /** Default: `{eventType}.{priority}`. */
+  readonly routingKey?: string | undefined
+  /** Whether the event outlives a restart of the broker, where its queue does. Default: `true`. */
+  readonly persistent?: boolean | undefined
+  /**
+   * What it means that no queue wanted the event. On a bus that is normal, so the
+   * default, `ignore`, counts it and warns once for each routing key. `fail` makes
+   * it an `Unroutable`.
+   */
+  readonly unroutable?: "ignore" | "fail" | undefined
+}
+
+/**
+ * Publishes events, and delivers them to subscriptions.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class EventBus extends Context.Service<
+  EventBus,
+  {
+    /**
+     * Publishes an event, and succeeds when the broker has it safe in every queue
+     * that wants it. The errors say whether it may have landed: only after a
+     * `Timeout` it may. A routing key of more than 255 bytes is a `RangeError`.
+     */
+    readonly publish: (event: Event.Event, options?: PublishOptions) => Effect.Effect<void, PublishError.PublishError>
+    /**
+     * Publishes many events, in flight together. It fails with the first failure;
+     * other events may have been published then.
+     */
+    readonly publishAll: (
+      events: Iterable<Event.Event>,
+      options?: PublishOptions
+    ) => Effect.Effect<void, PublishError.PublishError>
+    /** Handles events in the background for as long as the scope is open. The queue is bound and consumed when it returns. */
+    readonly subscribe: <Ev extends Event.Event, E, R>(
+      handler: Handler<Ev, E, R>
+    ) => Effect.Effect<void, SubscribeError, R | Scope.Scope>
+    /** Handles events until it is interrupted. */
+    readonly run: <Ev extends Event.Event, E, R>(
+      handler: Handler<Ev, E, R>
+    ) => Effect.Effect<never, SubscribeError, Exclude<R, Scope.Scope>>
+    /** The deliveries of a subscription, for those who settle them by hand. */
+    readonly stream: <Ev extends Event.Event>(
+      subscription: Subscription<Ev>
+    ) => Stream.Stream<Delivered<Ev>, SubscribeError>
+    /** What is known of a queue, if it exists. */
+    readonly queueInfo: (queue: string) => Effect.Effect<Option.Option<Broker.QueueInfo>, BrokerError>
+    /** Removes the events that wait in a queue, and says how many. */
+    readonly purge: (queue: string) => Effect.Effect<number, BrokerError>
+    /** How the bus is. It never fails, and never holds a secret. */
+    readonly health: Effect.Effect<Broker.Health>
+  }
+>()("effect-eventbus/EventBus") {}
+
+const unroutable = Metric.counter("eventbus_unroutable", {
+  description: "Events that no queue wanted",
+  incremental: true
+})
+
+/** How many routing keys are remembered as warned of. */
+const maxWarned = 1000
+/** How many events of `publishAll` are in flight at once. */
+const maxInFlight = 1024
+
+const toTraceparent = (span: Tracer.AnySpan): string =>
+  `00-${span.traceId}-${span.spanId}-${span.sampled ? "01" : "00"}`
+
+/**
+ * Makes a bus on a broker.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make: Effect.Effect<EventBus["Service"], never, Broker.Broker> = Effect.gen(function* () {
+  const broker = yield* Broker.Broker
+  const warned = new Set<string>()
+
+  const ignoreUnroutable = (routingKey: string): Effect.Effect<void> =>
+    Effect.andThen(
+      Metric.update(unroutable, 1),
+      Effect.suspend(() => {
+        if (warned.has(routingKey) || warned.size === maxWarned) return Effect.void
+        warned.add(routingKey)
+        return Effect.logWarning(`No queue is bound for "${routingKey}": its events go nowhere`)
+      })
+    )
+
+  const send = Effect.fnUntraced(function* (event: Event.Event, routingKey: string, options: PublishOptions) {
+    const correlated = Event.correlate(event, yield* Correlation.Current)
+    const span = yield* Effect.serviceOption(Tracer.ParentSpan)
+    const envelope = yield* Effect.fromResult(
+      EventCodec.toEnvelope(correlated, {
+        routingKey,
+        persistent: options.persistent ?? true,
+        traceparent: Option.isSome(span) ? toTraceparent(span.value) : undefined
+      })
+    )
+    const bytes = envelope.body.length
+    if (bytes > broker.maxBodyBytes) {
+      return yield* new PublishError.TooLarge({ bytes, limit: broker.maxBodyBytes })
+    }
+    return yield* broker.publish(envelope)
+  })
+
+  const publish = (
+    event: Event.Event,
+    options: PublishOptions = {}
+  ): Effect.Effect<void, PublishError.PublishError> => {
+    const routingKey = RoutingKey.check(options.routingKey ?? RoutingKey.make(event.eventType, event.priority))
+    return Effect.catch(send(event, routingKey, options), (reason) =>
+      reason._tag === "Unroutable" && options.unroutable !== "fail"
+        ? ignoreUnroutable(routingKey)
+        : Effect.fail(new PublishError.PublishError({ eventId: event.eventId, eventType: event.eventType, reason }))
+    )
+  }
+
+  const subscribe: EventBus["Service"]["subscribe"] = (handler) => Subscriber.start(broker, handler)
+
+  return EventBus.of({
+    publish,
+    publishAll: (events, options) =>
+      Effect.forEach(events, (event) => publish(event, options), { concurrency: maxInFlight, discard: true }),
+    subscribe,
+    run: (handler) => Effect.scoped(Effect.andThen(subscribe(handler), Effect.never)),
+    stream: (subscription) => Subscriber.stream(broker, subscription),
+    queueInfo: broker.queueInfo,
+    purge: broker.purge,
+    health: broker.health
+  })
+})
+
+/**
+ * The bus, on whichever broker is provided.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<EventBus, never, Broker.Broker> = Layer.effect(EventBus, make)
+
+/**
+ * The bus in this process's memory: for tests, demos, and deployments of one
+ * process. It keeps nothing when the process ends. Tests look into its queues
+ * through `MemoryBroker`.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerMemory: Layer.Layer<EventBus | MemoryBroker.MemoryBroker> = Layer.provideMerge(
+  layer,
+  MemoryBroker.layer()
+)
+
+/**
+ * A handler as a layer, for applications that are layers. It handles events for
+ * as long as the application runs.
+ *
+ * **Example** (An application that is a layer)
+ *
+ * ```ts
+ * import { Console, Layer } from "effect"
+ * import { EventBus, Handler, Subscription } from "effect-eventbus"
+ *
+ * const Audit = EventBus.subscriber(
+ *   Handler.make(Subscription.make("audit", { patterns: ["#"] }), (event) => Console.log(event.eventType))
+ * )
+ *
+ * const App = Audit.pipe(Layer.provide(EventBus.layerMemory))
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const subscriber = <Ev extends Event.Event, E, R>(
+  handler: Handler<Ev, E, R>
+): Layer.Layer<never, SubscribeError, EventBus | Exclude<R, Scope.Scope>> =>
+  Layer.effectDiscard(Effect.flatMap(EventBus, (bus) => bus.subscribe(handler)))

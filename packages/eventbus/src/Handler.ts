@@ -1,0 +1,242 @@
+/**
+ * What is done with the events of a subscription.
+ *
+ * A handler is a pipeline: a function from an event to an effect, then what is
+ * wrapped around it. Each step sees the errors that the steps before it left.
+ * Events are delivered at least once, so a handler must bear to see one twice:
+ * it is the same `eventId`.
+ *
+ * @since 0.1.0
+ */
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { dual } from "effect/Function"
+import * as Layer from "effect/Layer"
+import * as Pipeable from "effect/Pipeable"
+import type * as Scope from "effect/Scope"
+import type { Delivered } from "./Delivery.ts"
+import type { Event } from "./Event.ts"
+import type { FailurePolicy } from "./FailurePolicy.ts"
+import * as Fault from "./Fault.ts"
+import * as Settlement from "./Settlement.ts"
+import type { Subscription } from "./Subscription.ts"
+
+/**
+ * A handler of the events `Ev`, which may fail with `E` and requires `R`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Handler<in out Ev extends Event, out E, out R> extends Pipeable.Pipeable {
+  readonly subscription: Subscription<Ev>
+  /** Prepares, once for the life of the subscription, what handles each delivery. */
+  readonly prepare: (scope: Scope.Scope) => Effect.Effect<Handle<Ev, E, R>, never, R>
+}
+
+/**
+ * Handles one delivery.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Handle<in Ev extends Event, out E, out R> {
+  (delivery: Delivered<Ev>): Effect.Effect<Settlement.Settlement, E, R>
+}
+
+const fromPrepare = <Ev extends Event, E, R>(
+  subscription: Subscription<Ev>,
+  prepare: Handler<Ev, E, R>["prepare"]
+): Handler<Ev, E, R> => Object.assign(Object.create(Pipeable.Prototype), { subscription, prepare })
+
+const around = <Ev extends Event, E, R, E2, R2>(
+  self: Handler<Ev, E, R>,
+  f: (handle: Handle<Ev, E, R>) => Handle<Ev, E2, R2>
+): Handler<Ev, E2, R | R2> =>
+  fromPrepare<Ev, E2, R | R2>(self.subscription, (scope) => Effect.map(self.prepare(scope), f))
+
+/**
+ * Makes a handler of a function.
+ *
+ * **Details**
+ *
+ * The event is acknowledged when the effect succeeds, whatever its value. Inside
+ * of it, events that are made or published belong to the trace of the event being
+ * handled. The delivery beside the event says which attempt this is and, for a
+ * dead letter, why it is one.
+ *
+ * **Example** (Handling an event)
+ *
+ * ```ts
+ * import { Console, Effect, Schema } from "effect"
+ * import { EventBus, EventType, Handler, Subscription } from "effect-eventbus"
+ *
+ * const UserCreated = EventType.make("user.created", { payload: Schema.Struct({ name: Schema.String }) })
+ * const welcome = Handler.make(
+ *   Subscription.make("welcome", { events: [UserCreated] }),
+ *   (event) => Console.log(`Welcome, ${event.payload.name}`)
+ * )
+ *
+ * const program = Effect.gen(function*() {
+ *   const bus = yield* EventBus.EventBus
+ *   yield* bus.subscribe(welcome)
+ *   yield* bus.publish(yield* UserCreated.event({ name: "Ada" }))
+ * })
+ *
+ * await Effect.runPromise(program.pipe(Effect.scoped, Effect.provide(EventBus.layerMemory)))
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = <Ev extends Event, A, E, R>(
+  subscription: Subscription<Ev>,
+  f: (event: Ev, delivery: Delivered<Ev>) => Effect.Effect<A, E, R>
+): Handler<Ev, E, R> =>
+  fromPrepare(subscription, () => Effect.succeed((delivery) => Effect.as(f(delivery.event, delivery), Settlement.ack)))
+
+/**
+ * Fails an attempt with a `TimeoutError` when it takes longer.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const timeout: {
+  (
+    duration: Duration.Input
+  ): <Ev extends Event, E, R>(self: Handler<Ev, E, R>) => Handler<Ev, E | Cause.TimeoutError, R>
+  <Ev extends Event, E, R>(self: Handler<Ev, E, R>, duration: Duration.Input): Handler<Ev, E | Cause.TimeoutError, R>
+} = dual(2, <Ev extends Event, E, R>(self: Handler<Ev, E, R>, duration: Duration.Input) =>
+  around(self, (handle) => (delivery) => Effect.timeout(handle(delivery), duration))
+)
+
+/**
+ * Runs an effect on each event that was handled, before it is acknowledged. Its
+ * failure is a failure of the attempt.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const tap: {
+  <Ev extends Event, X, E2, R2>(
+    f: (event: Ev, delivery: Delivered<Ev>) => Effect.Effect<X, E2, R2>
+  ): <E, R>(self: Handler<Ev, E, R>) => Handler<Ev, E | E2, R | R2>
+  <Ev extends Event, E, R, X, E2, R2>(
+    self: Handler<Ev, E, R>,
+    f: (event: Ev, delivery: Delivered<Ev>) => Effect.Effect<X, E2, R2>
+  ): Handler<Ev, E | E2, R | R2>
+} = dual(
+  2,
+  <Ev extends Event, E, R, X, E2, R2>(
+    self: Handler<Ev, E, R>,
+    f: (event: Ev, delivery: Delivered<Ev>) => Effect.Effect<X, E2, R2>
+  ) =>
+    around(
+      self,
+      (handle) => (delivery) =>
+        Effect.tap(handle(delivery), (settlement) =>
+          settlement._tag === "Ack" ? f(delivery.event, delivery) : Effect.void
+        )
+    )
+)
+
+/**
+ * Answers the failures of the steps before it. What abstains is dead-lettered.
+ *
+ * **Details**
+ *
+ * The policy must answer every error of the handler, or this does not compile. A
+ * policy that asks for a retry or for dead letters where the subscription has
+ * none is a `RangeError`. An interruption is no failure, and is not answered.
+ *
+ * **Example** (An answer for each error)
+ *
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { FailurePolicy, Handler, Subscription } from "effect-eventbus"
+ *
+ * class NotReady extends Schema.TaggedError<NotReady>()("NotReady", {}) {}
+ *
+ * const handler = Handler.make(Subscription.make("tasks", { patterns: ["task.#"] }), () => Effect.fail(new NotReady())).pipe(
+ *   Handler.timeout("30 seconds"),
+ *   Handler.onFailure(FailurePolicy.tags({
+ *     NotReady: FailurePolicy.retryUpToMax,
+ *     TimeoutError: FailurePolicy.deadLetter
+ *   }))
+ * )
+ * ```
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const onFailure: {
+  <E>(policy: FailurePolicy<E>): <Ev extends Event, R>(self: Handler<Ev, E, R>) => Handler<Ev, never, R>
+  <Ev extends Event, E, R>(self: Handler<Ev, E, R>, policy: FailurePolicy<E>): Handler<Ev, never, R>
+} = dual(2, <Ev extends Event, E, R>(self: Handler<Ev, E, R>, policy: FailurePolicy<E>): Handler<Ev, never, R> => {
+  const { atMostOnce, deadLetterQueue, queue } = self.subscription
+  if (atMostOnce && policy.retries) {
+    throw new RangeError(`"${queue}" is at-most-once, so its handler cannot retry: its policy may only discard`)
+  }
+  if (deadLetterQueue === undefined && policy.deadLetters) {
+    throw new RangeError(`"${queue}" has no dead letters, so its policy cannot ask for them: let it discard`)
+  }
+  return around(
+    self,
+    (handle) => (delivery) =>
+      Effect.catchCause(handle(delivery), (cause) =>
+        Cause.hasInterruptsOnly(cause) ? Effect.failCause(Cause.interrupt()) : answer(policy, cause, delivery)
+      )
+  )
+})
+
+/**
+ * Asks a policy what becomes of a failed delivery.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const answer = <E>(
+  policy: FailurePolicy<E>,
+  cause: Cause.Cause<E>,
+  delivery: Delivered
+): Effect.Effect<Settlement.Settlement> =>
+  Effect.flatMap(policy.decide({ cause, event: delivery.event, attempt: delivery.attempt }), (settlement) =>
+    Effect.map(Clock.currentTimeMillis, (now) =>
+      Settlement.because(
+        settlement ?? Settlement.deadLetter(),
+        Fault.fromCause(cause, { attempts: delivery.attempt, now, previous: delivery.envelope.fault })
+      )
+    )
+  )
+
+/**
+ * Gives a handler services from a layer, which is built once for the life of the
+ * subscription.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const provide: {
+  <ROut, RIn>(
+    layer: Layer.Layer<ROut, never, RIn>
+  ): <Ev extends Event, E, R>(self: Handler<Ev, E, R>) => Handler<Ev, E, RIn | Exclude<R, ROut>>
+  <Ev extends Event, E, R, ROut, RIn>(
+    self: Handler<Ev, E, R>,
+    layer: Layer.Layer<ROut, never, RIn>
+  ): Handler<Ev, E, RIn | Exclude<R, ROut>>
+} = dual(
+  2,
+  <Ev extends Event, E, R, ROut, RIn>(
+    self: Handler<Ev, E, R>,
+    layer: Layer.Layer<ROut, never, RIn>
+  ): Handler<Ev, E, RIn | Exclude<R, ROut>> =>
+    fromPrepare<Ev, E, RIn | Exclude<R, ROut>>(self.subscription, (scope) =>
+      Effect.flatMap(Layer.buildWithScope(layer, scope), (context) =>
+        Effect.map(
+          Effect.provideContext(self.prepare(scope), context),
+          (handle) => (delivery: Delivered<Ev>) => Effect.provideContext(handle(delivery), context)
+        )
+      )
+    )
+)

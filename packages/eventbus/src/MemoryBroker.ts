@@ -1,0 +1,339 @@
+/**
+ * A broker in this process's memory.
+ *
+ * It keeps the promises of a broker for as long as the process lives: topic
+ * routing, prefetch, retries after a delay, dead letters with their fault, times
+ * to live, priorities. All its delays are those of the `Clock`, so tests drive
+ * them with the test clock. Its queues are bounded: a full one pushes back.
+ *
+ * @since 0.1.0
+ */
+import type * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as FiberSet from "effect/FiberSet"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Queue from "effect/Queue"
+import * as Broker from "./Broker.ts"
+import { BrokerError, NotFound, SubscribeError, TopologyMismatch } from "./BrokerError.ts"
+import * as Delivery from "./Delivery.ts"
+import * as Envelope from "./Envelope.ts"
+import * as Fault from "./Fault.ts"
+import { type Item, MemoryQueue, type Taker } from "./internal/MemoryQueue.ts"
+import { TopicTrie } from "./internal/TopicTrie.ts"
+import * as PublishError from "./PublishError.ts"
+import * as Subscription from "./Subscription.ts"
+
+/**
+ * Looks into the queues of the memory broker, and changes nothing.
+ *
+ * **Example** (Looking at the dead letters in a test)
+ *
+ * ```ts
+ * import * as assert from "node:assert"
+ * import { Effect } from "effect"
+ * import { EventBus, EventType, FailurePolicy, Handler, MemoryBroker, Subscription } from "effect-eventbus"
+ *
+ * const Ping = EventType.untyped("ping")
+ * const broken = Handler.make(Subscription.make("pings", { events: [Ping] }), () => Effect.fail("no")).pipe(
+ *   Handler.onFailure(FailurePolicy.deadLetter)
+ * )
+ *
+ * const program = Effect.gen(function*() {
+ *   const bus = yield* EventBus.EventBus
+ *   const memory = yield* MemoryBroker.MemoryBroker
+ *   yield* bus.subscribe(broken)
+ *   yield* bus.publish(yield* Ping.event({}))
+ *   const [letter] = yield* memory.expect("dlq.pings", 1)
+ *   assert.strictEqual(letter?.fault?.message, "no")
+ * })
+ *
+ * await Effect.runPromise(program.pipe(Effect.scoped, Effect.provide(EventBus.layerMemory)))
+ * ```
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class MemoryBroker extends Context.Service<
+  MemoryBroker,
+  {
+    /** The names of all queues. */
+    readonly queues: Effect.Effect<ReadonlyArray<string>>
+    /** What waits in a queue, next one first. */
+    readonly peek: (queue: string) => Effect.Effect<ReadonlyArray<Envelope.Envelope>>
+    /** Waits until at least so many envelopes wait in a queue, and returns them. */
+    readonly expect: (queue: string, count: number) => Effect.Effect<ReadonlyArray<Envelope.Envelope>>
+  }
+>()("effect-eventbus/MemoryBroker") {}
+
+/**
+ * Options of the memory broker.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  /** How many deliveries a consumer may hold, where its subscription does not say. Default: 1. */
+  readonly prefetch?: number | undefined
+  /** How many events a queue keeps, waiting and unsettled ones together. Default: 100,000. */
+  readonly capacity?: number | undefined
+  /** How long a publish waits for room before it is `Blocked`. Default: 10 seconds. */
+  readonly publishTimeout?: Duration.Input | undefined
+  /** Default: 4 MiB. */
+  readonly maxBodyBytes?: number | undefined
+}
+
+const checkCapacity = (capacity: number): number => {
+  if (!Number.isInteger(capacity) || capacity < 1) {
+    throw new RangeError(`The capacity of a queue must be a whole number from 1 up, not ${capacity}`)
+  }
+  return capacity
+}
+
+/** What a queue of dead letters is, whoever declares it. */
+const deadLetters = (queue: string): Subscription.Queue => ({
+  queue,
+  patterns: [],
+  concurrency: undefined,
+  deadLetterQueue: undefined,
+  messageTtl: undefined,
+  priorities: false
+})
+
+const make = (options: Options) =>
+  Effect.gen(function* () {
+    const clock = yield* Clock.Clock
+    const run = yield* FiberSet.makeRuntime()
+    const capacity = checkCapacity(options.capacity ?? 100_000)
+    const prefetch = options.prefetch ?? 1
+    const publishTimeout = Duration.fromInputUnsafe(options.publishTimeout ?? "10 seconds")
+    const now = () => clock.currentTimeMillisUnsafe()
+    const queues = new Map<string, MemoryQueue>()
+    const bindings = new TopicTrie<MemoryQueue>()
+
+    /** Moves an expired envelope to the dead letters, as soon as they have room for it. */
+    const expire = (queue: MemoryQueue, envelope: Envelope.Envelope): boolean => {
+      const target = queues.get(queue.declared.deadLetterQueue ?? "")
+      if (target === undefined) return true
+      if (target.isFull) {
+        run(
+          Effect.andThen(
+            target.room.await,
+            Effect.sync(() => queue.dispatch())
+          )
+        )
+        return false
+      }
+      const attempts = (envelope.attempt ?? 1) - 1
+      const message = "the event waited longer than its time to live"
+      const fault = Fault.make({ reason: "expired", message, attempts, now: now(), previous: envelope.fault })
+      target.push(Envelope.deadLettered(envelope, fault))
+      return true
+    }
+
+    const add = (declared: Subscription.Queue): MemoryQueue => {
+      const queue = new MemoryQueue(declared, capacity, now)
+      let armed = Infinity
+      queue.onExpired = (envelope) => expire(queue, envelope)
+      queue.onExpiringHead = (at) => {
+        if (armed <= at) return
+        armed = at
+        run(
+          Effect.andThen(
+            Effect.sleep(at - now()),
+            Effect.sync(() => {
+              armed = Infinity
+              queue.dispatch()
+            })
+          )
+        )
+      }
+      queues.set(declared.queue, queue)
+      return queue
+    }
+
+    const declare = (wanted: Subscription.Queue): Effect.Effect<MemoryQueue, TopologyMismatch> => {
+      const existing = queues.get(wanted.queue)
+      if (existing === undefined) return Effect.sync(() => add(wanted))
+      const differs = (["deadLetterQueue", "messageTtl", "priorities"] as const).find(
+        (argument) => existing.declared[argument] !== wanted[argument]
+      )
+      if (differs === undefined) return Effect.succeed(existing)
+      const detail = `it has ${existing.declared[differs]}, this subscription wants ${wanted[differs]}`
+      return Effect.fail(new TopologyMismatch({ name: wanted.queue, argument: differs, detail }))
+    }
+
+    const makeDelivery = (
+      queue: MemoryQueue,
+      deadLetterQueue: MemoryQueue | undefined,
+      taker: Taker,
+      item: Item
+    ): Delivery.Delivery => {
+      /** Settles the delivery if that has not been done: the slot it held is free again. */
+      const settle = (then: () => void) =>
+        Effect.suspend(() => {
+          if (!taker.held.delete(item)) return Delivery.countStale
+          then()
+          queue.dispatch()
+          return Effect.void
+        })
+      return {
+        envelope: item.envelope,
+        redelivered: item.redelivered,
+        isLive: () => taker.held.has(item),
+        ack: settle(() => queue.release()),
+        requeue: settle(() => queue.putBack([item])),
+        retry: (envelope, delay) =>
+          settle(() => {
+            run(
+              Effect.andThen(
+                Effect.sleep(delay),
+                Effect.sync(() => queue.enter(envelope))
+              )
+            )
+          }),
+        deadLetter: (envelope) =>
+          deadLetterQueue === undefined
+            ? settle(() => queue.release())
+            : Effect.andThen(
+                awaitRoom([deadLetterQueue]),
+                settle(() => {
+                  deadLetterQueue.push(envelope)
+                  queue.release()
+                })
+              )
+      }
+    }
+
+    const consume = Effect.fnUntraced(
+      function* (wanted: Subscription.Queue) {
+        const forDeadLetters = Subscription.isDeadLetterQueue(wanted.queue)
+        const deadLetterQueue =
+          wanted.deadLetterQueue === undefined ? undefined : yield* declare(deadLetters(wanted.deadLetterQueue))
+        const queue = yield* declare(forDeadLetters ? { ...wanted, deadLetterQueue: undefined } : wanted)
+        for (const pattern of wanted.patterns) bindings.add(pattern, queue)
+        const limit = wanted.concurrency ?? prefetch
+        const deliveries = yield* Queue.bounded<Delivery.Delivery, Cause.Done>(limit)
+        const taker: Taker = {
+          prefetch: limit,
+          held: new Set(),
+          offer: (item) => Queue.offerUnsafe(deliveries, makeDelivery(queue, deadLetterQueue, taker, item))
+        }
+        const leave = () => {
+          const at = queue.takers.indexOf(taker)
+          if (at >= 0) queue.takers.splice(at, 1)
+        }
+        yield* Effect.acquireRelease(
+          Effect.sync(() => {
+            queue.takers.push(taker)
+            queue.dispatch()
+          }),
+          () =>
+            Effect.sync(() => {
+              leave()
+              const held = [...taker.held]
+              taker.held.clear()
+              queue.putBack(held)
+            })
+        )
+        return {
+          deliveries,
+          cancel: Effect.gen(function* () {
+            leave()
+            yield* Effect.forEach((yield* Queue.clear(deliveries)).toReversed(), (delivery) => delivery.requeue)
+            yield* Queue.end(deliveries)
+          })
+        }
+      },
+      (effect, wanted) => Effect.mapError(effect, (reason) => new SubscribeError({ queue: wanted.queue, reason }))
+    )
+
+    const publish = (envelope: Envelope.Envelope): Effect.Effect<void, PublishError.Reason> =>
+      Effect.suspend((): Effect.Effect<void, PublishError.Reason> => {
+        const targets = [...bindings.match(envelope.routingKey)]
+        if (targets.length === 0) return Effect.fail(new PublishError.Unroutable({ routingKey: envelope.routingKey }))
+        const push = () => targets.forEach((queue) => queue.push(envelope))
+        if (!targets.some((queue) => queue.isFull)) return Effect.sync(push)
+        return Effect.map(awaitRoom(targets), push).pipe(
+          Effect.timeoutOrElse({
+            duration: publishTimeout,
+            orElse: () => {
+              const full = targets
+                .filter((queue) => queue.isFull)
+                .map((queue) => `"${queue.declared.queue}"`)
+                .join(", ")
+              const millis = Duration.toMillis(publishTimeout)
+              return Effect.fail(new PublishError.Blocked({ detail: `the queue ${full} is full`, millis }))
+            }
+          })
+        )
+      })
+
+    const waiting = (queue: string) => Effect.sync(() => queues.get(queue)?.envelopes ?? [])
+
+    const broker = Broker.Broker.of({
+      prefetch,
+      maxBodyBytes: options.maxBodyBytes ?? 4 * 1024 * 1024,
+      publish,
+      consume,
+      queueInfo: (name) =>
+        Effect.sync(() =>
+          Option.map(Option.fromNullishOr(queues.get(name)), ({ messages, takers }) => ({
+            name,
+            messages,
+            consumers: takers.length
+          }))
+        ),
+      purge: (name) =>
+        Effect.suspend(() => {
+          const queue = queues.get(name)
+          return queue === undefined
+            ? Effect.fail(new BrokerError({ reason: new NotFound({ name, detail: "no such queue in memory" }) }))
+            : Effect.succeed(queue.purge())
+        }),
+      health: Effect.sync(() => ({
+        status: "healthy",
+        connected: true,
+        details: {
+          broker: "memory",
+          queues: queues.size,
+          messages: [...queues.values()].reduce((sum, queue) => sum + queue.messages, 0)
+        }
+      }))
+    })
+
+    const memory = MemoryBroker.of({
+      queues: Effect.sync(() => [...queues.keys()]),
+      peek: waiting,
+      expect: Effect.fnUntraced(function* (queue, count) {
+        for (;;) {
+          const envelopes = yield* waiting(queue)
+          if (envelopes.length >= count) return envelopes
+          yield* queues.get(queue)?.arrival.await ?? Effect.yieldNow
+        }
+      })
+    })
+
+    return Context.make(Broker.Broker, broker).pipe(Context.add(MemoryBroker, memory))
+  })
+
+/** Waits until all of the queues have room at the same time. */
+const awaitRoom = Effect.fnUntraced(function* (queues: ReadonlyArray<MemoryQueue>) {
+  for (;;) {
+    const full = queues.find((queue) => queue.isFull)
+    if (full === undefined) return
+    yield* full.room.await
+  }
+})
+
+/**
+ * A broker in memory, and the service that looks into it.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options: Options = {}): Layer.Layer<Broker.Broker | MemoryBroker> =>
+  Layer.effectContext(make(options))

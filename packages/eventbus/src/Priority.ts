@@ -1,0 +1,29 @@
+/**
+ * How urgent an event is: the last word of its routing key.
+ *
+ * @since 0.1.0
+ */
+
+/**
+ * The platform's four priorities, from the least to the most urgent.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Priority = (typeof all)[number]
+
+/**
+ * Every priority, in ascending order.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const all = ["low", "normal", "high", "critical"] as const
+
+/**
+ * Returns `true` when a value is one of the four priorities.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isPriority = (u: unknown): u is Priority => u === "normal" || all.some((priority) => priority === u)

@@ -1,0 +1,222 @@
+/**
+ * Takes deliveries from a broker through decoding, handler and policy to their
+ * settlement.
+ *
+ * Every delivery is settled: acknowledged when its handler succeeds, as the
+ * policy says when it fails. What cannot be decoded never reaches a handler. A
+ * subscription that stops lets its handlers finish, up to its drain timeout; what
+ * is not done by then goes back to its queue untouched.
+ *
+ * @since 0.1.0
+ */
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Metric from "effect/Metric"
+import * as Pull from "effect/Pull"
+import * as Queue from "effect/Queue"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { Broker } from "./Broker.ts"
+import type { SubscribeError } from "./BrokerError.ts"
+import * as Correlation from "./Correlation.ts"
+import type { Delivered, Delivery } from "./Delivery.ts"
+import * as Envelope from "./Envelope.ts"
+import * as Event from "./Event.ts"
+import * as FailurePolicy from "./FailurePolicy.ts"
+import * as Fault from "./Fault.ts"
+import * as Handler from "./Handler.ts"
+import type * as Settlement from "./Settlement.ts"
+import type { Queue as QueueOf, Subscription } from "./Subscription.ts"
+
+const counter = (name: string, description: string) => {
+  const metric = Metric.counter(name, { description, incremental: true })
+  return (queue: string) => Metric.update(Metric.withAttributes(metric, { queue }), 1)
+}
+
+const countDeadLettered = counter("eventbus_dead_lettered", "Events put into the dead letters")
+const countDiscarded = counter("eventbus_discarded", "Events dropped by a policy, or for want of dead letters")
+
+/** What happens where a handler says nothing. */
+const defaultPolicy = FailurePolicy.retryUpToMax
+
+const discard = (queue: string, delivery: Delivery, fault: Fault.Fault | undefined): Effect.Effect<void> =>
+  Effect.logWarning(`Discarded an event of "${queue}"`).pipe(
+    Effect.annotateLogs({ eventId: delivery.envelope.id, reason: fault?.reason, message: fault?.message }),
+    Effect.andThen(countDiscarded(queue)),
+    Effect.andThen(delivery.ack)
+  )
+
+const deadLetter = (
+  { deadLetterQueue, queue }: QueueOf,
+  delivery: Delivery,
+  fault: Fault.Fault | undefined
+): Effect.Effect<void> =>
+  deadLetterQueue === undefined
+    ? discard(queue, delivery, fault)
+    : Effect.andThen(delivery.deadLetter(Envelope.deadLettered(delivery.envelope, fault)), countDeadLettered(queue))
+
+const settle =
+  <Ev extends Event.Event>(subscription: Subscription<Ev>, delivery: Delivery, event: Ev, attempt: number) =>
+  (settlement: Settlement.Settlement): Effect.Effect<void> => {
+    switch (settlement._tag) {
+      case "Ack":
+        return delivery.ack
+      case "Requeue":
+        return delivery.requeue
+      case "Discard":
+        return discard(subscription.queue, delivery, settlement.fault)
+      case "DeadLetter":
+        return deadLetter(subscription, delivery, settlement.fault)
+      case "Retry": {
+        if (subscription.atMostOnce) return discard(subscription.queue, delivery, settlement.fault)
+        const { delay, fault } = settlement
+        const retryCount = Math.max(event.retryCount, attempt)
+        const envelope = Envelope.retried(delivery.envelope, { number: attempt + 1, retryCount, fault })
+        return delivery.retry(envelope, Math.max(0, Math.round(Duration.toMillis(delay))))
+      }
+    }
+  }
+
+/** The broker's clock ends the wait in a queue; only a retried event has waited without it. */
+const expired = (event: Event.Event, attempt: number, now: number): boolean =>
+  attempt > 1 &&
+  event.ttlSeconds !== undefined &&
+  DateTime.toEpochMillis(event.timestamp) + event.ttlSeconds * 1000 <= now
+
+/** What is left to settle of a delivery that left its queue before it was handled: nothing. */
+const gone = (delivery: Delivery): Delivery => ({
+  ...delivery,
+  ack: Effect.void,
+  requeue: Effect.void,
+  retry: () => Effect.void,
+  deadLetter: () => Effect.void
+})
+
+/**
+ * Takes an event off its queue before it is handled. One that was delivered before
+ * may have been handled, and must not be again.
+ */
+const takeOff = (queue: string, delivery: Delivery): Effect.Effect<Delivery | undefined> =>
+  delivery.redelivered
+    ? Effect.as(
+        discard(
+          queue,
+          delivery,
+          Fault.make({ reason: "redelivered", message: "it may have been handled", attempts: 1, now: 0 })
+        ),
+        undefined
+      )
+    : Effect.as(delivery.ack, gone(delivery))
+
+/** Decodes a delivery; one that cannot be decoded, or is too old, is settled here and now. */
+const decode =
+  <Ev extends Event.Event>(subscription: Subscription<Ev>, maxBodyBytes: number) =>
+  (delivery: Delivery): Effect.Effect<Delivered<Ev> | undefined> => {
+    const { envelope } = delivery
+    const refuse = (reason: string, message: string, attempts: number) =>
+      Effect.flatMap(Clock.currentTimeMillis, (now) =>
+        Effect.as(
+          deadLetter(subscription, delivery, Fault.make({ reason, message, attempts, now, previous: envelope.fault })),
+          undefined
+        )
+      )
+    if (envelope.body.length > maxBodyBytes) {
+      return refuse("TooLarge", `the body has ${envelope.body.length} bytes, the limit is ${maxBodyBytes}`, 0)
+    }
+    const decoded = subscription.decode(envelope.body)
+    if (Result.isFailure(decoded)) return refuse(decoded.failure.code, decoded.failure.detail, 0)
+    const event = decoded.success
+    const attempt = envelope.attempt ?? event.retryCount + 1
+    const delivered: Delivered<Ev> = {
+      event,
+      envelope,
+      queue: subscription.queue,
+      attempt,
+      redelivered: delivery.redelivered,
+      settle: settle(subscription, delivery, event, attempt)
+    }
+    if (attempt === 1 || event.ttlSeconds === undefined) return Effect.succeed(delivered)
+    return Effect.flatMap(Clock.currentTimeMillis, (now) =>
+      expired(event, attempt, now)
+        ? refuse("expired", "the event outlived its time to live between two attempts", attempt - 1)
+        : Effect.succeed(delivered)
+    )
+  }
+
+/** Receives a delivery: what comes of it is to be handled, unless it has been settled already. */
+const receive = <Ev extends Event.Event>(subscription: Subscription<Ev>, maxBodyBytes: number) => {
+  const decodeDelivery = decode(subscription, maxBodyBytes)
+  return (delivery: Delivery): Effect.Effect<Delivered<Ev> | undefined> => {
+    if (!delivery.isLive()) return Effect.undefined
+    if (!subscription.atMostOnce) return decodeDelivery(delivery)
+    return Effect.flatMap(takeOff(subscription.queue, delivery), (taken) =>
+      taken === undefined ? Effect.undefined : decodeDelivery(taken)
+    )
+  }
+}
+
+/**
+ * Runs a handler on the deliveries of its subscription, for as long as the scope
+ * is open. Returns when the queue is bound and being consumed.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const start = Effect.fnUntraced(function* <Ev extends Event.Event, E, R>(
+  broker: Broker["Service"],
+  handler: Handler.Handler<Ev, E, R>
+): Effect.fn.Return<void, SubscribeError, R | Scope.Scope> {
+  const { subscription } = handler
+  const handle = yield* handler.prepare(yield* Effect.scope)
+  const consumer = yield* broker.consume(subscription)
+  let stopping = false
+
+  const process = (delivered: Delivered<Ev> | undefined): Effect.Effect<void, never, R> =>
+    delivered === undefined
+      ? Effect.void
+      : handle(delivered).pipe(
+          Effect.provideService(Correlation.Current, Event.toCorrelation(delivered.event)),
+          Effect.catchCause((cause) =>
+            stopping ? Effect.failCause(Cause.interrupt()) : Handler.answer(defaultPolicy, cause, delivered)
+          ),
+          Effect.flatMap(delivered.settle)
+        )
+
+  const worker = Queue.take(consumer.deliveries).pipe(
+    Effect.flatMap(receive(subscription, broker.maxBodyBytes)),
+    Effect.flatMap(process),
+    Effect.forever,
+    Pull.catchDone(() => Effect.void)
+  )
+
+  yield* Effect.acquireRelease(
+    Effect.replicateEffect(Effect.forkDetach(worker), subscription.concurrency ?? broker.prefetch),
+    Effect.fnUntraced(function* (workers) {
+      yield* consumer.cancel
+      yield* Effect.timeoutOption(Fiber.awaitAll(workers), subscription.drainTimeout)
+      stopping = true
+      yield* Fiber.interruptAll(workers)
+    })
+  )
+})
+
+/**
+ * The deliveries of a subscription, to be settled by whoever takes them. Those
+ * that cannot be decoded are dead-lettered, and never seen.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const stream = <Ev extends Event.Event>(
+  broker: Broker["Service"],
+  subscription: Subscription<Ev>
+): Stream.Stream<Delivered<Ev>, SubscribeError> =>
+  Stream.unwrap(Effect.map(broker.consume(subscription), (consumer) => Stream.fromQueue(consumer.deliveries))).pipe(
+    Stream.mapEffect(receive(subscription, broker.maxBodyBytes)),
+    Stream.filter((delivered) => delivered !== undefined)
+  )

@@ -1,0 +1,208 @@
+/**
+ * A subscription, as data: a queue, what it receives, and how it is kept.
+ *
+ * @since 0.1.0
+ */
+import * as Duration from "effect/Duration"
+import type * as Schema from "effect/Schema"
+import type * as Event from "./Event.ts"
+import * as EventCodec from "./EventCodec.ts"
+import type * as EventType from "./EventType.ts"
+import * as RoutingKey from "./RoutingKey.ts"
+
+/**
+ * What a broker needs to know to keep and to deliver a queue.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Queue {
+  /** The name of the queue. */
+  readonly queue: string
+  /** The routing keys it receives; none for a queue of dead letters. */
+  readonly patterns: ReadonlyArray<string>
+  /** How many deliveries may be unsettled at once; `undefined` leaves it to the broker's configuration. */
+  readonly concurrency: number | undefined
+  /** The name of the queue of its dead letters, if it has one. */
+  readonly deadLetterQueue: string | undefined
+  /** How long an event may wait in the queue, in milliseconds. */
+  readonly messageTtl: number | undefined
+  /** Whether more urgent events overtake. */
+  readonly priorities: boolean
+}
+
+/**
+ * A subscription whose handler receives events of type `E`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Subscription<out E extends Event.Event> extends Queue {
+  readonly decode: EventCodec.Decoder<E>
+  /** Whether events leave the queue before they are handled, not after. */
+  readonly atMostOnce: boolean
+  /** How long handlers may go on when the subscription stops. */
+  readonly drainTimeout: Duration.Duration
+}
+
+/**
+ * Options of `make`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  /**
+   * How many events are handled at once, which is also how many the broker hands
+   * out in advance. Default: the broker's configured prefetch count.
+   */
+  readonly concurrency?: number | undefined
+  /**
+   * Whether events that cannot be handled are kept in `dlq.{queue}`. Default:
+   * `true`, or `false` for at-most-once. Without it they are discarded and counted.
+   */
+  readonly deadLetter?: boolean | undefined
+  /** How long an event may wait before it expires into the dead letters. Default: for ever. */
+  readonly messageTtl?: Duration.Input | undefined
+  /**
+   * `at-most-once` takes an event off the queue before it is handled, so that it
+   * is never handled twice, and a failure or a crash loses it. There are no
+   * retries and no dead letters. Default: `at-least-once`.
+   */
+  readonly guarantee?: "at-least-once" | "at-most-once" | undefined
+  /**
+   * Whether more urgent events overtake the others in the queue. Default: `false`.
+   * RabbitMQ keeps such a queue on one node, as a classic queue.
+   */
+  readonly priorities?: boolean | undefined
+  /** How long handlers may go on when the subscription stops. Default: 10 seconds. */
+  readonly drainTimeout?: Duration.Input | undefined
+}
+
+const namePattern = /^[A-Za-z0-9._-]+$/
+const deadLetterPrefix = "dlq."
+/** Leaves room in 255 bytes for the names of the queues that a queue brings along. */
+const maxName = 180
+
+/**
+ * The queue that keeps the dead letters of a queue.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const deadLetterQueueOf = (queue: string): string => `${deadLetterPrefix}${queue}`
+
+/**
+ * Whether a queue keeps dead letters.
+ *
+ * @category predicates
+ * @since 0.1.0
+ */
+export const isDeadLetterQueue = (queue: string): boolean => queue.startsWith(deadLetterPrefix)
+
+/**
+ * Returns the name, or throws a `RangeError` when it is no name for a queue.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const checkQueue = (queue: string): string => {
+  if (!namePattern.test(queue) || queue.length > maxName) {
+    throw new RangeError(
+      `A queue is named by 1 to ${maxName} letters, digits, ".", "_" and "-", not "${queue.slice(0, 200)}"`
+    )
+  }
+  return queue
+}
+
+const wholeFromOne = (what: string, value: number | undefined, most: number): number | undefined => {
+  if (value !== undefined && (!Number.isInteger(value) || value < 1 || value > most)) {
+    throw new RangeError(`${what} must be a whole number from 1 to ${most}, not ${value}`)
+  }
+  return value
+}
+
+/** RabbitMQ keeps times to live in 32 bits. */
+const maxTtl = 2 ** 32 - 1
+
+/**
+ * Makes a subscription.
+ *
+ * **Details**
+ *
+ * With `events`, the handler receives those types, and anything else that
+ * arrives in the queue is a dead letter. The queue is bound to `{name}.*` for
+ * each of them, unless `patterns` say otherwise. With `patterns` alone, the
+ * handler receives any event, its payload as plain JSON.
+ *
+ * The name `dlq.{queue}` consumes the dead letters of that queue. Such a
+ * subscription is bound to nothing: it gives live events to nobody, whatever its
+ * patterns.
+ *
+ * A bad name, a bad pattern, a subscription that could never receive anything, a
+ * `concurrency` that is not a whole number from 1 to 65535, and dead letters for
+ * an at-most-once subscription are `RangeError`s.
+ *
+ * **Example** (By type, and by pattern)
+ *
+ * ```ts
+ * import { Schema } from "effect"
+ * import { EventType, Subscription } from "effect-eventbus"
+ *
+ * const InvoicePaid = EventType.make("invoice.paid", { payload: Schema.Struct({ cents: Schema.Int }) })
+ *
+ * const billing = Subscription.make("billing", { events: [InvoicePaid], concurrency: 8 })
+ * const urgent = Subscription.make("pager", { patterns: ["task.*.critical", "plan.failed.*"] })
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make: {
+  <const Types extends readonly [EventType.Any, ...ReadonlyArray<EventType.Any>]>(
+    queue: string,
+    options: Options & {
+      readonly events: Types
+      readonly patterns?: ReadonlyArray<string> | undefined
+    }
+  ): Subscription<EventType.EventOf<Types[number]>>
+  (
+    queue: string,
+    options: Options & {
+      readonly patterns: ReadonlyArray<string>
+      readonly events?: undefined
+    }
+  ): Subscription<Event.Event<string, Schema.JsonObject>>
+} = (
+  queue: string,
+  options: Options & {
+    readonly events?: ReadonlyArray<EventType.Any> | undefined
+    readonly patterns?: ReadonlyArray<string> | undefined
+  }
+): Subscription<never> => {
+  checkQueue(queue)
+  const types = options.events ?? []
+  const patterns = (options.patterns ?? types.map((type) => `${type.name}.*`)).map(RoutingKey.checkPattern)
+  const forDeadLetters = isDeadLetterQueue(queue)
+  if (patterns.length === 0 && !forDeadLetters) {
+    throw new RangeError(`The subscription "${queue}" names neither events nor patterns, so nothing would reach it`)
+  }
+  const atMostOnce = options.guarantee === "at-most-once"
+  if (atMostOnce && options.deadLetter === true) {
+    throw new RangeError(
+      `The subscription "${queue}" is at-most-once: its events are gone before they could be dead-lettered`
+    )
+  }
+  const messageTtl = options.messageTtl === undefined ? undefined : Duration.toMillis(options.messageTtl)
+  return {
+    queue,
+    patterns: forDeadLetters ? [] : [...new Set(patterns)],
+    concurrency: wholeFromOne(`The concurrency of "${queue}"`, options.concurrency, 65535),
+    deadLetterQueue: (options.deadLetter ?? !atMostOnce) ? deadLetterQueueOf(queue) : undefined,
+    messageTtl: wholeFromOne(`The messageTtl of "${queue}" in milliseconds`, messageTtl, maxTtl),
+    atMostOnce,
+    priorities: options.priorities ?? false,
+    drainTimeout: Duration.fromInputUnsafe(options.drainTimeout ?? "10 seconds"),
+    decode: EventCodec.decoder(types)
+  }
+}

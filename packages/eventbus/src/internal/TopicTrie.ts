@@ -1,0 +1,47 @@
+/**
+ * Finds whose patterns select a routing key, in time that depends on the words of
+ * the key and on the patterns that match, not on those that don't.
+ *
+ * @internal
+ */
+interface Node<A> {
+  readonly values: Set<A>
+  readonly children: Map<string, Node<A>>
+}
+
+const makeNode = <A>(): Node<A> => ({ values: new Set(), children: new Map() })
+
+export class TopicTrie<A> {
+  private readonly root: Node<A> = makeNode()
+
+  add(pattern: string, value: A): void {
+    let node = this.root
+    for (const word of pattern.split(".")) {
+      const child = node.children.get(word) ?? makeNode<A>()
+      node.children.set(word, child)
+      node = child
+    }
+    node.values.add(value)
+  }
+
+  match(key: string): Set<A> {
+    const found = new Set<A>()
+    const words = key.split(".")
+    // A node is worth visiting once for each word: `#.#.#` must not cost a power of three.
+    const visited = words.concat("").map(() => new Set<Node<A>>())
+    const visit = (node: Node<A> | undefined, at: number): void => {
+      const seen = visited[at]
+      if (node === undefined || seen === undefined || seen.has(node)) return
+      seen.add(node)
+      if (at === words.length) node.values.forEach((value) => found.add(value))
+      else {
+        visit(node.children.get(words[at] ?? ""), at + 1)
+        visit(node.children.get("*"), at + 1)
+      }
+      const any = node.children.get("#")
+      if (any !== undefined) for (let next = at; next <= words.length; next++) visit(any, next)
+    }
+    visit(this.root, 0)
+    return found
+  }
+}

@@ -1,0 +1,125 @@
+import { readdirSync, readFileSync } from "node:fs"
+import { join, posix } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+
+type Package = "eventbus" | "agents" | "amqp" | "cli"
+
+/** The files of every package, in the order in which they may know each other. */
+const ranks: Record<Package, ReadonlyArray<string>> = {
+  eventbus: [
+    "RoutingKey",
+    "Correlation",
+    "Event",
+    "EventType",
+    "Fault",
+    "Envelope",
+    "EventCodec",
+    "Settlement",
+    "Delivery",
+    "Subscription",
+    "FailurePolicy",
+    "Handler",
+    "BrokerError",
+    "PublishError",
+    "Broker",
+    "internal/TopicTrie",
+    "MemoryBroker",
+    "Subscriber",
+    "EventBus"
+  ],
+  agents: [],
+  amqp: [
+    "AmqpOptions",
+    "AmqpError",
+    "internal/driver",
+    "AmqpMessage",
+    "AmqpTopology",
+    "AmqpConnection",
+    "AmqpChannel",
+    "PublishWindow",
+    "AmqpPublisher",
+    "AmqpConsumer",
+    "AmqpBroker"
+  ],
+  cli: []
+}
+
+/** What a package may know of the world: cli → amqp | agents → eventbus → effect, and never the barrel of Effect. */
+const world: Record<Package, RegExp> = {
+  eventbus: /^effect\//,
+  agents: /^(effect\/|effect-eventbus(\/|$))/,
+  amqp: /^(effect\/|effect-eventbus(\/|$)|amqplib$|node:)/,
+  cli: /^(effect\/|@effect\/platform-node\/|effect-eventbus(\/|$)|@effect-eventbus\/(agents|amqp)(\/|$)|node:)/
+}
+
+/** They gather a package instead of standing in it. */
+const entryPoints = ["index", "bin"]
+
+const maximumCodeLines = 400
+
+const withoutComments = (source: string) =>
+  source.replace(/^[ \t]*\/\*[\s\S]*?\*\//gm, "").replace(/^[ \t]*\/\/.*$/gm, "")
+
+const importStatement = /^(?:import|export)\s+(type\s)?(?:[\w$*{},\s]+?\sfrom\s+)?"([^"]+)"|\bimport\(\s*"([^"]+)"/gm
+
+const importsOf = (code: string) =>
+  Array.from(code.matchAll(importStatement), ([, type, target, dynamic = ""]) => ({
+    isValue: type === undefined,
+    target: target ?? dynamic
+  }))
+
+const moduleOf = (path: string) => path.replaceAll("\\", "/").replace(/\.ts$/, "")
+
+const filesOf = (owner: Package) => {
+  const folder = join(import.meta.dirname, "../../packages", owner, "src")
+  const paths = readdirSync(folder, { encoding: "utf8", recursive: true }).filter((path) => path.endsWith(".ts"))
+  return paths.map((path) => {
+    const code = withoutComments(readFileSync(join(folder, path), "utf8"))
+    const module = moduleOf(path)
+    return { owner, module, title: `packages/${owner}/src/${module}.ts`, code, imports: importsOf(code) }
+  })
+}
+
+const files = (["eventbus", "agents", "amqp", "cli"] as const).flatMap(filesOf)
+const ranked = files.filter(({ module }) => !entryPoints.includes(module))
+
+type File = (typeof files)[number]
+
+const offences = (among: ReadonlyArray<File>, isOffence: (file: File, target: string) => boolean) =>
+  among.flatMap((file) =>
+    file.imports.filter(({ target }) => isOffence(file, target)).map(({ target }) => `${file.title} imports ${target}`)
+  )
+
+describe("Imports", () => {
+  it("every file stands in the rank table", () => {
+    const strangers = ranked.filter(({ module, owner }) => !ranks[owner].includes(module)).map(({ title }) => title)
+    assert.deepStrictEqual(strangers, [])
+  })
+
+  it("a file imports only files that stand before it", () => {
+    const isNotBefore = ({ module, owner }: File, target: string) => {
+      const imported = moduleOf(posix.join(posix.dirname(module), target))
+      return target.startsWith(".") && !ranks[owner].slice(0, ranks[owner].indexOf(module)).includes(imported)
+    }
+    assert.deepStrictEqual(offences(ranked, isNotBefore), [])
+  })
+
+  it("a package knows only the packages below it, and no barrel of Effect", () => {
+    const isForeign = ({ owner }: File, target: string) => !target.startsWith(".") && !world[owner].test(target)
+    assert.deepStrictEqual(offences(files, isForeign), [])
+  })
+
+  it("one file alone imports amqplib as a value", () => {
+    const isDriver = ({ imports }: File) => imports.some(({ isValue, target }) => isValue && target === "amqplib")
+    const drivers = files.filter(isDriver).map(({ title }) => title)
+    assert.deepStrictEqual(drivers, ["packages/amqp/src/internal/driver.ts"])
+  })
+
+  it(`no file has more than ${maximumCodeLines} lines of code`, () => {
+    const tooLong = files.flatMap(({ code, title }) => {
+      const lines = code.split("\n").filter((line) => line.trim() !== "").length
+      return lines > maximumCodeLines ? [`${title} has ${lines}`] : []
+    })
+    assert.deepStrictEqual(tooLong, [])
+  })
+})

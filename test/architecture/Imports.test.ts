@@ -7,27 +7,31 @@ type Package = "eventbus" | "agents" | "amqp" | "cli"
 /** The files of every package, in the order in which they may know each other. */
 const ranks: Record<Package, ReadonlyArray<string>> = {
   eventbus: [
+    "Priority",
     "RoutingKey",
     "Correlation",
     "Event",
     "EventType",
+    "PublishError",
+    "BrokerError",
     "Fault",
+    "internal/jsonMember",
     "Envelope",
+    "internal/jsonShape",
     "EventCodec",
     "Settlement",
     "Delivery",
     "Subscription",
     "FailurePolicy",
     "Handler",
-    "BrokerError",
-    "PublishError",
     "Broker",
     "internal/TopicTrie",
+    "internal/MemoryQueue",
     "MemoryBroker",
     "Subscriber",
     "EventBus"
   ],
-  agents: [],
+  agents: ["AgentEvents"],
   amqp: [
     "AmqpOptions",
     "AmqpError",
@@ -46,7 +50,8 @@ const ranks: Record<Package, ReadonlyArray<string>> = {
 
 /** What a package may know of the world: cli → amqp | agents → eventbus → effect, and never the barrel of Effect. */
 const world: Record<Package, RegExp> = {
-  eventbus: /^effect\//,
+  // What lies deeper in Effect than one segment, and whatever is not a module of its own, may change in a minor version.
+  eventbus: /^effect\/[A-Z]\w*$/,
   agents: /^(effect\/|effect-eventbus(\/|$))/,
   amqp: /^(effect\/|effect-eventbus(\/|$)|amqplib$|node:)/,
   cli: /^(effect\/|@effect\/platform-node\/|effect-eventbus(\/|$)|@effect-eventbus\/(agents|amqp)(\/|$)|node:)/

@@ -63,6 +63,25 @@ export class AuthenticationFailed extends Schema.TaggedError<AuthenticationFaile
 }
 
 /**
+ * The certificate is not one to trust, or not one of that host. Someone has to
+ * change a certificate or an address.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class CertificateRejected extends Schema.TaggedError<CertificateRejected>(id("CertificateRejected"))(
+  "CertificateRejected",
+  { address: Schema.String, detail: Schema.String }
+) {
+  override get message(): string {
+    return `The certificate of ${this.address} is rejected: ${this.detail}`
+  }
+  get isRetryable(): boolean {
+    return false
+  }
+}
+
+/**
  * The virtual host is not there, or not for this user.
  *
  * @category errors
@@ -166,6 +185,7 @@ export const Reason = Schema.Union([
   ConnectionFailed,
   TimedOut,
   AuthenticationFailed,
+  CertificateRejected,
   VhostNotFound,
   PermissionDenied,
   TopologyMismatch,

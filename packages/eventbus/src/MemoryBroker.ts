@@ -100,7 +100,8 @@ const deadLetters = (queue: string): Subscription.Queue => ({
   concurrency: undefined,
   deadLetterQueue: undefined,
   messageTtl: undefined,
-  priorities: false
+  priorities: false,
+  temporary: false
 })
 
 const make = (options: Options) =>
@@ -237,6 +238,9 @@ const make = (options: Options) =>
               const held = [...taker.held]
               taker.held.clear()
               queue.putBack(held)
+              if (!wanted.temporary) return
+              queues.delete(wanted.queue)
+              bindings.remove(queue)
             })
         )
         return {

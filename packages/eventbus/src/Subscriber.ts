@@ -44,7 +44,11 @@ const countDiscarded = counter("eventbus_discarded", "Events dropped by a policy
 /** What happens where a handler says nothing. */
 const defaultPolicy = FailurePolicy.retryUpToMax
 
-const discard = (queue: string, delivery: Delivery, fault: Fault.Fault | undefined): Effect.Effect<void> =>
+const discard = (
+  queue: string,
+  delivery: Delivery,
+  fault: Pick<Fault.Fault, "reason" | "message"> | undefined
+): Effect.Effect<void> =>
   Effect.logWarning(`Discarded an event of "${queue}"`).pipe(
     Effect.annotateLogs({ eventId: delivery.envelope.id, reason: fault?.reason, message: fault?.message }),
     Effect.andThen(countDiscarded(queue)),
@@ -89,8 +93,10 @@ const expired = (event: Event.Event, attempt: number, now: number): boolean =>
   DateTime.toEpochMillis(event.timestamp) + event.ttlSeconds * 1000 <= now
 
 /** What is left to settle of a delivery that left its queue before it was handled: nothing. */
-const gone = (delivery: Delivery): Delivery => ({
-  ...delivery,
+const gone = ({ envelope, redelivered }: Delivery): Delivery => ({
+  envelope,
+  redelivered,
+  isLive: () => true,
   ack: Effect.void,
   requeue: Effect.void,
   retry: () => Effect.void,
@@ -104,11 +110,7 @@ const gone = (delivery: Delivery): Delivery => ({
 const takeOff = (queue: string, delivery: Delivery): Effect.Effect<Delivery | undefined> =>
   delivery.redelivered
     ? Effect.as(
-        discard(
-          queue,
-          delivery,
-          Fault.make({ reason: "redelivered", message: "it may have been handled", attempts: 1, now: 0 })
-        ),
+        discard(queue, delivery, { reason: "redelivered", message: "it may have been handled already" }),
         undefined
       )
     : Effect.as(delivery.ack, gone(delivery))

@@ -29,6 +29,8 @@ export interface Queue {
   readonly messageTtl: number | undefined
   /** Whether more urgent events overtake. */
   readonly priorities: boolean
+  /** Whether the queue is this consumer's alone, and goes when it goes. */
+  readonly temporary: boolean
 }
 
 /**
@@ -75,6 +77,11 @@ export interface Options {
    * RabbitMQ keeps such a queue on one node, as a classic queue.
    */
   readonly priorities?: boolean | undefined
+  /**
+   * Whether the queue is this subscription's alone and goes when it goes, as for
+   * someone who only looks on. Implies `at-most-once`. Default: `false`.
+   */
+  readonly temporary?: boolean | undefined
   /** How long handlers may go on when the subscription stops. Default: 10 seconds. */
   readonly drainTimeout?: Duration.Input | undefined
 }
@@ -187,7 +194,11 @@ export const make: {
   if (patterns.length === 0 && !forDeadLetters) {
     throw new RangeError(`The subscription "${queue}" names neither events nor patterns, so nothing would reach it`)
   }
-  const atMostOnce = options.guarantee === "at-most-once"
+  const temporary = options.temporary ?? false
+  if (temporary && options.guarantee === "at-least-once") {
+    throw new RangeError(`The subscription "${queue}" is temporary: what it has not handled goes with its queue`)
+  }
+  const atMostOnce = temporary || options.guarantee === "at-most-once"
   if (atMostOnce && options.deadLetter === true) {
     throw new RangeError(
       `The subscription "${queue}" is at-most-once: its events are gone before they could be dead-lettered`
@@ -202,6 +213,7 @@ export const make: {
     messageTtl: wholeFromOne(`The messageTtl of "${queue}" in milliseconds`, messageTtl, maxTtl),
     atMostOnce,
     priorities: options.priorities ?? false,
+    temporary,
     drainTimeout: Duration.fromInputUnsafe(options.drainTimeout ?? "10 seconds"),
     decode: EventCodec.decoder(types)
   }

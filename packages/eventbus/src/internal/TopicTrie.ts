@@ -24,6 +24,14 @@ export class TopicTrie<A> {
     node.values.add(value)
   }
 
+  remove(value: A, node: Node<A> = this.root): void {
+    node.values.delete(value)
+    for (const [word, child] of node.children) {
+      this.remove(value, child)
+      if (child.values.size === 0 && child.children.size === 0) node.children.delete(word)
+    }
+  }
+
   match(key: string): Set<A> {
     const found = new Set<A>()
     const words = key.split(".")

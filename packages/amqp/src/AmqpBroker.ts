@@ -1,0 +1,193 @@
+import * as Broker from "effect-eventbus/Broker"
+import { BrokerError, SubscribeError } from "effect-eventbus/BrokerError"
+import type { Reason } from "effect-eventbus/BrokerError"
+import type { Envelope } from "effect-eventbus/Envelope"
+import type * as PublishError from "effect-eventbus/PublishError"
+import type * as Subscription from "effect-eventbus/Subscription"
+/**
+ * RabbitMQ as the broker of the bus.
+ *
+ * Publishing and consuming have a connection each: an alarm stops the first, and
+ * must not stop acknowledgements. Both come back when they are lost.
+ *
+ * @since 0.1.0
+ */
+import type * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import * as AmqpChannel from "./AmqpChannel.ts"
+import * as AmqpConnection from "./AmqpConnection.ts"
+import * as AmqpConsumer from "./AmqpConsumer.ts"
+import type * as AmqpDelivery from "./AmqpDelivery.ts"
+import * as AmqpOptions from "./AmqpOptions.ts"
+import * as AmqpPublisher from "./AmqpPublisher.ts"
+import * as AmqpTopology from "./AmqpTopology.ts"
+
+/** How long the broker may take to say that it is well. */
+const healthTimeout = 2000
+
+/**
+ * Makes a broker on RabbitMQ. It fails when there is no connection within the
+ * connection timeout, and at once when the login, the virtual host, a permission
+ * or an exchange is not what it must be.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = Effect.fnUntraced(function* (
+  options: AmqpOptions.Options
+): Effect.fn.Return<Broker.Broker["Service"], Reason, Scope.Scope> {
+  const settings = AmqpOptions.settings(options)
+  const publishing = yield* AmqpConnection.make(settings, "publish")
+  const consuming = yield* AmqpConnection.make(settings, "consume")
+  const publisher = yield* AmqpPublisher.make(publishing, settings)
+  const consumers = new Set<AmqpConsumer.AmqpConsumer>()
+
+  /** Asks something on a channel of its own, because an answer may be that the channel is closed. */
+  const ask = <A>(f: (ask: AmqpChannel.AmqpChannel["ask"]) => Effect.Effect<A, Reason>) =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const live = yield* consuming.live
+        const channel = yield* AmqpChannel.open(live, settings.connectionTimeout)
+        return yield* f(channel.ask)
+      })
+    )
+
+  /** The ways out of a queue other than the acknowledgement. What they need is declared when it turns out to be missing. */
+  const exitsOf = (queue: Subscription.Queue): AmqpDelivery.Exits => {
+    const declared = new Set<number>()
+    const exchange = settings.deadLetterExchange
+    const move = (to: string, envelope: Envelope): Effect.Effect<void, PublishError.Reason> =>
+      publisher.publish(exchange, to, envelope, { queue: queue.queue, exchange: settings.exchange })
+    return {
+      queue: queue.queue,
+      retry: Effect.fnUntraced(function* (envelope, delay) {
+        const tier = AmqpTopology.delayTier(delay)
+        if (!declared.has(tier)) {
+          yield* Effect.flatMap(consuming.live, (live) =>
+            AmqpTopology.declareWait(live, settings, queue.queue, tier)
+          ).pipe(Effect.mapError(AmqpPublisher.fromBroker))
+          declared.add(tier)
+        }
+        yield* Effect.tapError(move(AmqpTopology.waitQueue(queue.queue, tier, settings).name, envelope), (reason) =>
+          Effect.sync(() => reason._tag === "Unroutable" && declared.delete(tier))
+        )
+      }),
+      deadLetter: (letter) =>
+        Effect.tapError(move(queue.deadLetterQueue ?? "", letter), (reason) =>
+          reason._tag === "Unroutable"
+            ? Effect.ignore(Effect.flatMap(consuming.live, (live) => AmqpTopology.declare(live, settings, queue)))
+            : Effect.void
+        )
+    }
+  }
+
+  const health: Effect.Effect<Broker.Health> = Effect.gen(function* () {
+    const answered = yield* Effect.timeoutOption(Effect.option(ask(() => Effect.void)), healthTimeout)
+    const answers = Option.isSome(Option.flatten(answered))
+    const publish = publishing.current()
+    const consume = consuming.current()
+    const detached = [...consumers].filter((consumer) => !consumer.isAttached()).length
+    const connected = publish !== undefined && consume !== undefined && answers
+    const blocked = publish?.blocked
+    return {
+      status: !connected ? "unhealthy" : blocked !== undefined || detached > 0 ? "degraded" : "healthy",
+      connected,
+      details: {
+        broker: "rabbitmq",
+        address: consume?.address ?? consuming.address,
+        ...(consume === undefined ? {} : { version: consume.version }),
+        publishing:
+          publish === undefined ? "disconnected" : blocked === undefined ? "connected" : `blocked: ${blocked}`,
+        consuming: consume === undefined ? "disconnected" : answers ? "connected" : "not answering",
+        consumers: consumers.size,
+        consumersDetached: detached,
+        unconfirmed: publisher.unconfirmed()
+      }
+    }
+  })
+
+  return Broker.Broker.of({
+    prefetch: settings.prefetch,
+    maxBodyBytes: settings.maxBodyBytes,
+    publish: (envelope) => publisher.publish(settings.exchange, envelope.routingKey, envelope),
+    consume: Effect.fnUntraced(
+      function* (queue) {
+        const consumer = yield* AmqpConsumer.make(consuming, settings, queue, exitsOf(queue))
+        yield* Effect.acquireRelease(
+          Effect.sync(() => consumers.add(consumer)),
+          () => Effect.sync(() => consumers.delete(consumer))
+        )
+        return consumer
+      },
+      (effect, queue) => Effect.mapError(effect, (reason) => new SubscribeError({ queue: queue.queue, reason }))
+    ),
+    queueInfo: (name) =>
+      ask((ask) => ask(`look at the queue "${name}"`, (channel) => channel.checkQueue(name))).pipe(
+        Effect.map(({ consumerCount, messageCount }) =>
+          Option.some({ name, messages: messageCount, consumers: consumerCount })
+        ),
+        Effect.catchTag("NotFound", () => Effect.succeedNone),
+        Effect.mapError((reason) => new BrokerError({ reason }))
+      ),
+    purge: (name) =>
+      ask((ask) => ask(`purge the queue "${name}"`, (channel) => channel.purgeQueue(name))).pipe(
+        Effect.map(({ messageCount }) => messageCount),
+        Effect.mapError((reason) => new BrokerError({ reason }))
+      ),
+    health
+  })
+})
+
+/**
+ * The broker on RabbitMQ.
+ *
+ * **Details**
+ *
+ * It fails with a `BrokerError` that names host and port, and no secret. Options
+ * that cannot be meant are a `RangeError`, here and now.
+ *
+ * **Example** (A bus on RabbitMQ)
+ *
+ * ```ts no-run
+ * import { Effect, Layer, Redacted } from "effect"
+ * import { EventBus, EventType } from "effect-eventbus"
+ * import { AmqpBroker } from "@effect-eventbus/amqp"
+ *
+ * const Ping = EventType.untyped("ping")
+ *
+ * const BusLive = EventBus.layer.pipe(
+ *   Layer.provide(AmqpBroker.layer({ host: "rabbit.internal", username: "bus", password: Redacted.make("…") }))
+ * )
+ *
+ * const program = Effect.gen(function*() {
+ *   const bus = yield* EventBus.EventBus
+ *   yield* bus.publish(yield* Ping.event({}))
+ * })
+ *
+ * await Effect.runPromise(Effect.provide(program, BusLive))
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options: AmqpOptions.Options = {}): Layer.Layer<Broker.Broker, BrokerError> => {
+  // Options are checked when the layer is made, not when it is built.
+  AmqpOptions.settings(options)
+  return Layer.effect(
+    Broker.Broker,
+    Effect.mapError(make(options), (reason) => new BrokerError({ reason }))
+  )
+}
+
+/**
+ * The broker on the RabbitMQ that the environment names: see `AmqpOptions.config`.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerConfig: Layer.Layer<Broker.Broker, BrokerError | Config.ConfigError> = Layer.unwrap(
+  Effect.map(AmqpOptions.config, layer)
+)

@@ -1,0 +1,185 @@
+/**
+ * A connection to RabbitMQ that comes back.
+ *
+ * The first connection is made within the connection timeout, or fails with a
+ * typed reason: at once where time cannot cure it. A connection that is lost
+ * later is made anew, with backoff and jitter, for as long as the scope is open.
+ * amqplib's own `recovery` is not used: it restores neither channels nor consumers.
+ *
+ * @since 0.1.0
+ */
+import type { ChannelModel } from "amqplib"
+import { ConnectionFailed } from "effect-eventbus/BrokerError"
+import type { Reason } from "effect-eventbus/BrokerError"
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import * as AmqpError from "./AmqpError.ts"
+import * as AmqpOptions from "./AmqpOptions.ts"
+import * as driver from "./internal/driver.ts"
+
+/**
+ * A connection that is up, until `lost`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Live {
+  readonly model: ChannelModel
+  readonly address: string
+  /** The broker's version, as it says. */
+  readonly version: string
+  /** Succeeds with the reason, once the connection is gone. */
+  readonly lost: Deferred.Deferred<string>
+  /** Why the broker takes no publishes, while it does not. */
+  blocked: string | undefined
+}
+
+/**
+ * A connection that comes back.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface AmqpConnection {
+  /** The addresses it tries, without secrets. */
+  readonly address: string
+  /** The connection, as soon as it is up. Fails when that takes longer than the connection timeout. */
+  readonly live: Effect.Effect<Live, Reason>
+  /** The connection if it is up now. */
+  readonly current: () => Live | undefined
+  /** Called when the broker blocks or unblocks publishes. */
+  onBlocked: () => void
+}
+
+/**
+ * The delays between two attempts of anything that is to come back.
+ *
+ * @category schedules
+ * @since 0.1.0
+ */
+export const backoff: Schedule.Schedule<unknown> = Schedule.min([
+  Schedule.exponential("100 millis"),
+  Schedule.spaced("5 seconds")
+]).pipe(Schedule.jittered)
+
+/** How long a goodbye may take before the socket is destroyed. */
+const closeTimeout = 5000
+
+const close = (live: Live): Effect.Effect<void> =>
+  Deferred.isDoneUnsafe(live.lost)
+    ? Effect.sync(() => driver.destroy(live.model))
+    : Effect.tryPromise(() => live.model.close()).pipe(
+        Effect.raceFirst(Deferred.await(live.lost)),
+        Effect.timeoutOption(closeTimeout),
+        Effect.ignore,
+        Effect.ensuring(Effect.sync(() => driver.destroy(live.model)))
+      )
+
+/**
+ * Makes a connection that comes back.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = Effect.fnUntraced(function* (
+  settings: AmqpOptions.Settings,
+  role: "publish" | "consume"
+): Effect.fn.Return<AmqpConnection, Reason, Scope.Scope> {
+  const address = settings.endpoints.map(AmqpOptions.address).join(", ")
+  let live: Live | undefined
+  const up = Latch.makeUnsafe(false)
+
+  const established = (model: ChannelModel, endpoint: AmqpOptions.Endpoint): Live => {
+    const next: Live = {
+      model,
+      address: AmqpOptions.address(endpoint),
+      version: model.connection.serverProperties.version,
+      lost: Deferred.makeUnsafe<string>(),
+      blocked: undefined
+    }
+    const blocked = (reason: string | undefined) => {
+      next.blocked = reason
+      self.onBlocked()
+    }
+    model.on("blocked", (reason) => blocked(reason === "" ? "an alarm" : reason))
+    model.on("unblocked", () => blocked(undefined))
+    // An `error` is not always followed by a `close`, nor always before it: `close` is what ends a connection.
+    model.on("close", (error) => {
+      live = undefined
+      up.closeUnsafe()
+      Deferred.doneUnsafe(next.lost, Effect.succeed(error === undefined ? "closed" : AmqpError.detailOf(error)))
+    })
+    live = next
+    up.openUnsafe()
+    return next
+  }
+
+  const connectTo = (endpoint: AmqpOptions.Endpoint): Effect.Effect<Live, Reason> =>
+    Effect.mapBoth(driver.connect(endpoint, settings, role), {
+      onSuccess: (model) => established(model, endpoint),
+      onFailure: (error) => AmqpError.fromConnect(error, endpoint)
+    })
+
+  /** Tries the endpoints in turn. What time cannot cure is told before what it can. */
+  const connect = Effect.suspend(() => {
+    const reasons: Array<Reason> = []
+    return Effect.firstSuccessOf(
+      settings.endpoints.map((endpoint) =>
+        Effect.tapError(connectTo(endpoint), (reason) => Effect.sync(() => reasons.push(reason)))
+      )
+    ).pipe(Effect.mapError((last) => reasons.find((reason) => !reason.isRetryable) ?? last))
+  })
+
+  const awaitLive: Effect.Effect<Live> = Effect.suspend(() =>
+    live === undefined ? Effect.andThen(up.await, awaitLive) : Effect.succeed(live)
+  )
+
+  const self: AmqpConnection = {
+    address,
+    current: () => live,
+    onBlocked: () => {},
+    live: Effect.timeoutOrElse(awaitLive, {
+      duration: settings.connectionTimeout,
+      orElse: () =>
+        Effect.fail(new ConnectionFailed({ address, detail: `not connected for ${settings.connectionTimeout} ms` }))
+    })
+  }
+
+  const reconnect = Effect.gen(function* () {
+    const since = yield* Clock.currentTimeMillis
+    const next = yield* connect.pipe(
+      Effect.tapError((reason) => Effect.logDebug(`Not connected to RabbitMQ yet (${role}): ${reason.message}`)),
+      Effect.retry(backoff)
+    )
+    yield* Effect.logInfo(`Connected to RabbitMQ again (${role}) at ${next.address}`).pipe(
+      Effect.annotateLogs({ afterMillis: (yield* Clock.currentTimeMillis) - since })
+    )
+    return next
+  })
+
+  let last: Reason | undefined
+  const first = yield* connect.pipe(
+    Effect.tapError((reason) => Effect.sync(() => (last = reason))),
+    Effect.retry({ schedule: backoff, while: (reason) => reason.isRetryable }),
+    Effect.timeoutOrElse({
+      duration: settings.connectionTimeout,
+      orElse: () => {
+        const said = last === undefined ? "no answer" : "detail" in last ? last.detail : last.message
+        return Effect.fail(new ConnectionFailed({ address, detail: `${said}, for ${settings.connectionTimeout} ms` }))
+      }
+    })
+  )
+
+  yield* Effect.addFinalizer(() => Effect.suspend(() => (live === undefined ? Effect.void : close(live))))
+  yield* Effect.gen(function* () {
+    for (let current = first; ; current = yield* reconnect) {
+      const reason = yield* Deferred.await(current.lost)
+      yield* Effect.logWarning(`Lost the connection to RabbitMQ (${role}) at ${current.address}: ${reason}`)
+    }
+  }).pipe(Effect.forkScoped)
+  return self
+})

@@ -1,0 +1,141 @@
+/**
+ * Consumes a queue, and goes on when what it stands on breaks.
+ *
+ * Each consumer has a channel of its own. Whatever ends it (the connection, the
+ * channel, the queue being deleted, an acknowledgement that took too long), the
+ * topology is declared again and the queue consumed on a new channel, with
+ * backoff, without touching the neighbours.
+ *
+ * @since 0.1.0
+ */
+import type { ConsumeMessage } from "amqplib"
+import type { Consumer } from "effect-eventbus/Broker"
+import type { Reason } from "effect-eventbus/BrokerError"
+import type { Delivery } from "effect-eventbus/Delivery"
+import type * as Subscription from "effect-eventbus/Subscription"
+import type * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Queue from "effect/Queue"
+import * as Scope from "effect/Scope"
+import * as AmqpChannel from "./AmqpChannel.ts"
+import * as AmqpConnection from "./AmqpConnection.ts"
+import * as AmqpDelivery from "./AmqpDelivery.ts"
+import * as AmqpMessage from "./AmqpMessage.ts"
+import type { Settings } from "./AmqpOptions.ts"
+import * as AmqpTopology from "./AmqpTopology.ts"
+
+/**
+ * A consumer, and whether its queue is being consumed right now.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface AmqpConsumer extends Consumer {
+  readonly isAttached: () => boolean
+}
+
+/** A channel on which the queue is being consumed. */
+interface Session {
+  readonly channel: AmqpChannel.AmqpChannel
+  readonly tag: string
+  readonly scope: Scope.Closeable
+  /** Succeeds with the reason when it is over. */
+  readonly ended: Deferred.Deferred<string>
+}
+
+/**
+ * Starts a consumer. It fails only here, at its start.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = Effect.fnUntraced(function* (
+  connection: AmqpConnection.AmqpConnection,
+  settings: Settings,
+  queue: Subscription.Queue,
+  exits: AmqpDelivery.Exits
+): Effect.fn.Return<AmqpConsumer, Reason, Scope.Scope> {
+  const clock = yield* Clock.Clock
+  const prefetch = queue.concurrency ?? settings.prefetch
+  const deliveries = yield* Queue.bounded<Delivery, Cause.Done>(prefetch)
+  let session: Session | undefined
+  let cancelled = false
+
+  const receive = (source: AmqpChannel.AmqpChannel, ended: Session["ended"]) => (message: ConsumeMessage | null) => {
+    if (message === null) {
+      Deferred.doneUnsafe(ended, Effect.succeed("the broker cancelled the consumer: is its queue deleted?"))
+      return
+    }
+    const envelope = AmqpMessage.toEnvelope(message, queue.queue, clock.currentTimeMillisUnsafe())
+    // The prefetch leaves room for every delivery, so this one is never refused.
+    Queue.offerUnsafe(deliveries, AmqpDelivery.make(message, envelope, source, exits))
+  }
+
+  const open = (scope: Scope.Closeable) =>
+    Effect.gen(function* () {
+      const live = yield* connection.live
+      yield* AmqpTopology.declare(live, settings, queue)
+      const channel = yield* AmqpChannel.open(live, settings.connectionTimeout)
+      const ended = Deferred.makeUnsafe<string>()
+      channel.channel.on("close", () => {
+        Deferred.doneUnsafe(ended, Effect.succeed("the channel is closed"))
+      })
+      yield* channel.ask(`prefetch ${prefetch}`, (channel) => channel.prefetch(prefetch, false))
+      const { consumerTag } = yield* channel.ask(`consume "${queue.queue}"`, (amqp) =>
+        amqp.consume(queue.queue, receive(channel, ended), { exclusive: queue.temporary })
+      )
+      session = { channel, ended, scope, tag: consumerTag }
+      return session
+    }).pipe(Scope.provide(scope))
+
+  const start = Effect.flatMap(Scope.make(), (scope) =>
+    Effect.onError(open(scope), (cause) => Scope.close(scope, Exit.failCause(cause)))
+  )
+
+  const close = Effect.suspend(() => {
+    const current = session
+    session = undefined
+    return current === undefined ? Effect.void : Scope.close(current.scope, Exit.void)
+  })
+
+  /** The first start: what time may cure is tried for as long as a connection may take. */
+  const first = yield* start.pipe(
+    Effect.retry({ schedule: AmqpConnection.backoff, times: 2, while: (reason) => reason._tag === "ConnectionFailed" })
+  )
+  yield* Effect.addFinalizer(() => close)
+
+  yield* Effect.gen(function* () {
+    for (let current = first; !cancelled;) {
+      const reason = yield* Deferred.await(current.ended)
+      yield* close
+      // Nobody can settle these any more: the broker delivers them again.
+      yield* Effect.ignore(Queue.clear(deliveries))
+      if (cancelled) return
+      yield* Effect.logWarning(`Consuming "${queue.queue}" was interrupted: ${reason}`)
+      yield* Effect.sleep("150 millis")
+      current = yield* start.pipe(
+        Effect.tapError((error) => Effect.logWarning(`Cannot consume "${queue.queue}" again yet: ${error.message}`)),
+        Effect.retry(AmqpConnection.backoff)
+      )
+      yield* Effect.logInfo(`Consuming "${queue.queue}" again`)
+    }
+  }).pipe(Effect.forkScoped)
+
+  return {
+    deliveries,
+    isAttached: () => session?.channel.isOpen() === true && !Deferred.isDoneUnsafe(session.ended),
+    cancel: Effect.gen(function* () {
+      cancelled = true
+      const current = session
+      if (current !== undefined && current.channel.isOpen()) {
+        yield* Effect.ignore(current.channel.ask(`cancel "${queue.queue}"`, (channel) => channel.cancel(current.tag)))
+      }
+      const waiting = yield* Effect.orElseSucceed(Queue.clear(deliveries), () => [])
+      yield* Effect.forEach(waiting, (delivery) => delivery.requeue)
+      yield* Queue.end(deliveries)
+    })
+  }
+})

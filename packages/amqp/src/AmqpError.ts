@@ -1,0 +1,102 @@
+/**
+ * Says in the bus's words what RabbitMQ, amqplib and the system say in theirs.
+ *
+ * @since 0.1.0
+ */
+import {
+  AuthenticationFailed,
+  CertificateRejected,
+  ConnectionFailed,
+  NotFound,
+  PermissionDenied,
+  Refused,
+  TopologyMismatch,
+  VhostNotFound
+} from "effect-eventbus/BrokerError"
+import type { Reason } from "effect-eventbus/BrokerError"
+import * as AmqpOptions from "./AmqpOptions.ts"
+
+const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
+const propertyOf = (error: unknown, key: "code" | "errors"): unknown =>
+  typeof error === "object" && error !== null ? Reflect.get(error, key) : undefined
+
+/**
+ * The text of an error: bounded, and without the credentials of URLs in it.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const detailOf = (error: unknown): string => {
+  // Node tries IPv4 and IPv6, and says of both only in a list without a message.
+  const several = propertyOf(error, "errors")
+  const text = textOf(error) === "" && Array.isArray(several) ? several.map(textOf).join("; ") : textOf(error)
+  return text.slice(0, 500).replace(/:\/\/[^\s/@]*@/g, "://***@")
+}
+
+/**
+ * The reply code that closed a channel (AMQP 0-9-1, section 1.1), if that is
+ * what an error is.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const replyCode = (error: unknown): number | undefined => {
+  const code = propertyOf(error, "code")
+  return typeof code === "number" ? code : undefined
+}
+
+/**
+ * Why there is no connection.
+ *
+ * **Details**
+ *
+ * RabbitMQ refuses a login with a 403 in the handshake, and an unknown or
+ * forbidden virtual host by closing where amqplib expects `open-ok`. Neither has
+ * a code.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromConnect = (error: unknown, endpoint: AmqpOptions.Endpoint): Reason => {
+  const address = AmqpOptions.address(endpoint)
+  const text = textOf(error)
+  const code = propertyOf(error, "code")
+  if (/ACCESS.REFUSED|\b403\b/.test(text)) return new AuthenticationFailed({ address, username: endpoint.username })
+  if (text.includes("Expected ConnectionOpenOk")) return new VhostNotFound({ address, vhost: endpoint.vhost })
+  if (typeof code === "string" && /CERT|SIGNATURE|TLS|SSL|ISSUER/.test(code)) {
+    return new CertificateRejected({ address, detail: detailOf(error) })
+  }
+  return new ConnectionFailed({ address, detail: detailOf(error) })
+}
+
+/**
+ * Why an operation on a channel failed.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromChannel = (
+  error: unknown,
+  context: { readonly operation: string; readonly address: string }
+): Reason => {
+  const { address, operation } = context
+  const detail = detailOf(error)
+  const name = /'([^']*)' in vhost/.exec(detail)?.[1] ?? "?"
+  switch (replyCode(error)) {
+    case 403:
+      return new PermissionDenied({ operation, detail })
+    case 404:
+      return new NotFound({ name, detail })
+    case 406: {
+      const argument = /inequivalent arg '([^']*)'/.exec(detail)?.[1]
+      return argument === undefined
+        ? new Refused({ operation, detail })
+        : new TopologyMismatch({ name, argument, detail: detail.replace(/^.*?PRECONDITION_FAILED - /, "") })
+    }
+    case undefined:
+      return new ConnectionFailed({ address, detail: `${operation}: ${detail}` })
+    default:
+      return new Refused({ operation, detail })
+  }
+}

@@ -1,0 +1,185 @@
+/**
+ * An envelope as an AMQP message, and back.
+ *
+ * Headers go out from an allow-list and are never echoed: what another client
+ * put into them (`CC`, `x-death`, deep tables) must not steer what we publish.
+ * What comes in is read by own keys, as scalars, cut to a length.
+ *
+ * @since 0.1.0
+ */
+import type { ConsumeMessage, Options } from "amqplib"
+import type { Envelope } from "effect-eventbus/Envelope"
+import * as Fault from "effect-eventbus/Fault"
+import * as Priority from "effect-eventbus/Priority"
+import * as Subscription from "effect-eventbus/Subscription"
+
+/** RabbitMQ 4 takes everything above 4 for urgent; a classic queue tells all of them apart. */
+const priorities: Readonly<Record<Priority.Priority, number>> = { low: 1, normal: 4, high: 7, critical: 9 }
+
+/**
+ * The highest priority in use: what a queue with priorities is declared with.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const maxPriority = 10
+
+const priorityFrom = (value: unknown): Priority.Priority =>
+  typeof value === "number" ? (Priority.all.find((name) => value <= priorities[name]) ?? "critical") : "normal"
+
+const iso = (millis: number): string => new Date(millis).toISOString()
+
+/**
+ * Where an envelope comes from, when it does not come from its publisher: then
+ * the message must say what else would be lost.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Origin {
+  readonly queue: string
+  readonly exchange: string
+}
+
+const headersOf = (envelope: Envelope, origin: Origin | undefined): Record<string, string | number> => {
+  const headers: Record<string, string | number> = {}
+  if (envelope.traceparent !== undefined) headers["traceparent"] = envelope.traceparent
+  if (envelope.version !== undefined) headers["eb-version"] = envelope.version
+  if (origin === undefined) return headers
+  headers["eb-attempt"] = envelope.attempt ?? 1
+  headers["eb-routing-key"] = envelope.routingKey
+  headers["eb-exchange"] = origin.exchange
+  headers["eb-queue"] = origin.queue
+  const { fault } = envelope
+  if (fault === undefined) return headers
+  headers["eb-reason"] = fault.reason
+  headers["eb-message"] = fault.message
+  if (fault.stack !== undefined) headers["eb-stack"] = fault.stack
+  headers["eb-attempts"] = fault.attempts
+  headers["eb-first-failed-at"] = iso(fault.firstFailedAt)
+  headers["eb-last-failed-at"] = iso(fault.lastFailedAt)
+  return headers
+}
+
+/**
+ * The properties under which an envelope is published.
+ *
+ * @category encoding
+ * @since 0.1.0
+ */
+export const toOptions = (envelope: Envelope, messageId: string, origin: Origin | undefined): Options.Publish => ({
+  mandatory: true,
+  persistent: envelope.persistent,
+  messageId,
+  contentType: "application/json",
+  priority: priorities[envelope.priority],
+  headers: headersOf(envelope, origin),
+  ...(envelope.type === undefined ? {} : { type: short(envelope.type) }),
+  ...(envelope.source === undefined ? {} : { appId: short(envelope.source) }),
+  ...(envelope.traceId === undefined ? {} : { correlationId: short(envelope.traceId) }),
+  // AMQP counts timestamps in seconds.
+  ...(envelope.timestamp === undefined ? {} : { timestamp: Math.floor(envelope.timestamp / 1000) }),
+  ...(envelope.ttl === undefined ? {} : { expiration: Math.min(envelope.ttl, 2 ** 32 - 1) })
+})
+
+/** AMQP's short strings have at most 255 bytes; no character takes more than three a code unit. */
+const short = (value: string): string => (Buffer.byteLength(value) <= 255 ? value : value.slice(0, 85))
+
+const own = (table: unknown, key: string): unknown =>
+  typeof table === "object" && table !== null && Object.hasOwn(table, key) ? Reflect.get(table, key) : undefined
+
+const text = (value: unknown, maxLength = 255): string | undefined =>
+  typeof value === "string" && value !== "" ? value.slice(0, maxLength) : undefined
+
+const count = (value: unknown, most: number): number | undefined =>
+  typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= most ? value : undefined
+
+/** The latest reason for which the broker itself moved a message out of a queue. */
+const deathOf = (
+  headers: unknown
+): { readonly reason: string; readonly routingKey: string | undefined } | undefined => {
+  const deaths = own(headers, "x-death")
+  // A wait is over when its queue expires: that is no death.
+  const death = Array.isArray(deaths)
+    ? deaths.find((each) => !text(own(each, "queue"))?.startsWith(waitPrefix))
+    : undefined
+  const reason = text(own(death, "reason"))
+  if (reason === undefined) return undefined
+  const keys = own(death, "routing-keys")
+  return { reason, routingKey: Array.isArray(keys) ? text(keys[0]) : undefined }
+}
+
+/**
+ * What the names of wait queues begin with.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const waitPrefix = "wait."
+
+const brokerSays: Readonly<Record<string, string>> = {
+  expired: "the event waited longer than its time to live",
+  delivery_limit: "it was given back too often: its consumers kept dying with it",
+  rejected: "a consumer rejected it",
+  maxlen: "its queue was full"
+}
+
+const faultOf = (headers: unknown, death: string | undefined, now: number): Fault.Fault | undefined => {
+  const reason = text(own(headers, "eb-reason"))
+  const at = (key: string) => {
+    const millis = Date.parse(text(own(headers, key)) ?? "")
+    return Number.isNaN(millis) ? now : millis
+  }
+  const ours =
+    reason === undefined
+      ? undefined
+      : {
+          reason,
+          message: text(own(headers, "eb-message"), 2048) ?? "",
+          stack: text(own(headers, "eb-stack"), 8192),
+          attempts: count(own(headers, "eb-attempts"), maxAttempt) ?? 0,
+          firstFailedAt: at("eb-first-failed-at"),
+          lastFailedAt: at("eb-last-failed-at")
+        }
+  if (death === undefined) return ours
+  const attempts = (count(own(headers, "eb-attempt"), maxAttempt) ?? 1) - 1
+  return Fault.make({
+    reason: death,
+    message: brokerSays[death] ?? "the broker says no more",
+    attempts,
+    now,
+    previous: ours
+  })
+}
+
+/** Counters in headers can be forged; beyond this one nobody counted. */
+const maxAttempt = 1_000_000
+
+/**
+ * Reads the envelope of a delivered message.
+ *
+ * @category decoding
+ * @since 0.1.0
+ */
+export const toEnvelope = ({ content, fields, properties }: ConsumeMessage, queue: string, now: number): Envelope => {
+  const headers: unknown = properties.headers
+  const death = Subscription.isDeadLetterQueue(queue) ? deathOf(headers) : undefined
+  const attempt = count(own(headers, "eb-attempt"), maxAttempt)
+  const traceparent = text(own(headers, "traceparent"))
+  return {
+    id: text(properties.messageId),
+    type: text(properties.type),
+    version: count(own(headers, "eb-version"), 2 ** 31),
+    routingKey: text(own(headers, "eb-routing-key")) ?? death?.routingKey ?? fields.routingKey,
+    body: content,
+    timestamp: typeof properties.timestamp === "number" ? properties.timestamp * 1000 : undefined,
+    source: text(properties.appId),
+    traceId: text(properties.correlationId),
+    priority: priorityFrom(properties.priority),
+    ttl: undefined,
+    persistent: properties.deliveryMode === 2,
+    traceparent: traceparent !== undefined && /^[0-9a-f-]{55}$/.test(traceparent) ? traceparent : undefined,
+    attempt: attempt === undefined || attempt < 1 || death !== undefined ? undefined : attempt,
+    fault: faultOf(headers, death?.reason, now)
+  }
+}

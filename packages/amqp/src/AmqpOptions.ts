@@ -1,0 +1,269 @@
+/**
+ * How to reach a RabbitMQ, and how to use it.
+ *
+ * @since 0.1.0
+ */
+import * as Config from "effect/Config"
+import * as Duration from "effect/Duration"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+
+/**
+ * The kind of the queues: `quorum` queues are replicated and survive the loss of
+ * a node; `classic` ones live on one node.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type QueueType = "quorum" | "classic"
+
+/**
+ * What to do about exchanges, queues and bindings: `assert` declares them,
+ * `verify` only looks whether they are there, `none` does not even look.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Topology = "assert" | "verify" | "none"
+
+/**
+ * Options of the RabbitMQ broker.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  /**
+   * `amqp://user:password@host:port/vhost` or `amqps://…`; several are tried in
+   * turn. Goes before `host`, `port`, `username`, `password` and `vhost`.
+   */
+  readonly url?: Redacted.Redacted | ReadonlyArray<Redacted.Redacted> | undefined
+  /** Default: `localhost`. */
+  readonly host?: string | undefined
+  /** Default: 5672, or 5671 with `tls`. */
+  readonly port?: number | undefined
+  /** Default: `guest`. */
+  readonly username?: string | undefined
+  /** Default: `guest`. */
+  readonly password?: Redacted.Redacted | undefined
+  /** Default: `/`. */
+  readonly vhost?: string | undefined
+  /** Connects by TLS, as `amqps` URLs do. The server's certificate is always verified. */
+  readonly tls?: Tls | undefined
+  /** The topic exchange of the events. Default: `agent_events`. */
+  readonly exchange?: string | undefined
+  /** The direct exchange of dead letters and retries. Default: `{exchange}_dlx`. */
+  readonly deadLetterExchange?: string | undefined
+  /** How many deliveries a consumer may hold, where its subscription does not say. Default: 1. */
+  readonly prefetch?: number | undefined
+  /** How long the start tries to connect, and any answer may take. Default: 10 seconds. */
+  readonly connectionTimeout?: Duration.Input | undefined
+  /** A dead peer is noticed after two to three of these. Default: 10 seconds. */
+  readonly heartbeat?: Duration.Input | undefined
+  /** How long a publish waits for its confirm, a connection, or an alarm to end. Default: 10 seconds. */
+  readonly publishTimeout?: Duration.Input | undefined
+  /** How many publishes may be unconfirmed; more wait. Default: 1,000. */
+  readonly maxInFlight?: number | undefined
+  /** How many bytes may be unconfirmed; more wait. Default: 16 MiB. */
+  readonly maxInFlightBytes?: number | undefined
+  /** The largest body, in bytes; RabbitMQ 4 takes 16 MiB at most. Default: 4 MiB. */
+  readonly maxBodyBytes?: number | undefined
+  /** Default: `quorum`. */
+  readonly queueType?: QueueType | undefined
+  /** Default: `assert`. */
+  readonly topology?: Topology | undefined
+  /**
+   * How often a queue hands out an event whose consumers die with it, before it is
+   * a dead letter with the reason `delivery_limit`. Quorum queues only. Default: 20.
+   */
+  readonly deliveryLimit?: number | undefined
+  /** What is different for single queues, by name: for a queue that another service declared, say. */
+  readonly queues?:
+    | Readonly<Record<string, { readonly queueType?: QueueType | undefined; readonly topology?: Topology | undefined }>>
+    | undefined
+  /** What RabbitMQ shows as the connection's name. Default: `effect-eventbus`. */
+  readonly connectionName?: string | undefined
+}
+
+/**
+ * What TLS needs beside the certificates that the system trusts.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Tls {
+  /** The certificates of the authorities to trust, as PEM. Default: those of Node. */
+  readonly ca?: string | ReadonlyArray<string> | undefined
+  /** The client's certificate, as PEM. */
+  readonly cert?: string | undefined
+  /** The client's private key, as PEM. */
+  readonly key?: Redacted.Redacted | undefined
+  readonly passphrase?: Redacted.Redacted | undefined
+  /** The name that the certificate must have. Default: the host. */
+  readonly servername?: string | undefined
+}
+
+/**
+ * One address to connect to.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Endpoint {
+  readonly protocol: "amqp" | "amqps"
+  readonly host: string
+  readonly port: number
+  readonly username: string
+  readonly password: Redacted.Redacted
+  readonly vhost: string
+}
+
+/**
+ * Options with every default filled in.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Settings {
+  readonly endpoints: readonly [Endpoint, ...ReadonlyArray<Endpoint>]
+  readonly tls: Tls
+  readonly exchange: string
+  readonly deadLetterExchange: string
+  readonly prefetch: number
+  readonly connectionTimeout: number
+  readonly heartbeatSeconds: number
+  readonly publishTimeout: number
+  readonly maxInFlight: number
+  readonly maxInFlightBytes: number
+  readonly maxBodyBytes: number
+  readonly deliveryLimit: number
+  readonly connectionName: string
+  readonly forQueue: (queue: string) => { readonly queueType: QueueType; readonly topology: Topology }
+}
+
+/**
+ * Where an endpoint is, without its secrets.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const address = (endpoint: Endpoint): string =>
+  `${endpoint.host.includes(":") ? `[${endpoint.host}]` : endpoint.host}:${endpoint.port}`
+
+const fromUrl = (url: Redacted.Redacted): Endpoint => {
+  // The URL stays out of the error: it holds the password.
+  const parsed = URL.parse(Redacted.value(url))
+  const protocol = parsed?.protocol.slice(0, -1)
+  if (parsed === null || (protocol !== "amqp" && protocol !== "amqps") || parsed.hostname === "") {
+    throw new RangeError("A broker's URL looks like amqp://user:password@host:5672/vhost, or amqps://…")
+  }
+  return {
+    protocol,
+    host: parsed.hostname.replace(/^\[|\]$/g, ""),
+    port: parsed.port === "" ? (protocol === "amqp" ? 5672 : 5671) : Number(parsed.port),
+    username: parsed.username === "" ? "guest" : decodeURIComponent(parsed.username),
+    password: Redacted.make(parsed.password === "" ? "guest" : decodeURIComponent(parsed.password)),
+    vhost: parsed.pathname.length <= 1 ? "/" : decodeURIComponent(parsed.pathname.slice(1))
+  }
+}
+
+const endpointsOf = (options: Options): Settings["endpoints"] => {
+  const urls = options.url === undefined ? [] : Redacted.isRedacted(options.url) ? [options.url] : options.url
+  const [first, ...others] = urls.map(fromUrl)
+  if (first !== undefined) return [first, ...others]
+  const protocol = options.tls === undefined ? "amqp" : "amqps"
+  return [
+    {
+      protocol,
+      host: options.host ?? "localhost",
+      port: options.port ?? (protocol === "amqp" ? 5672 : 5671),
+      username: options.username ?? "guest",
+      password: options.password ?? Redacted.make("guest"),
+      vhost: options.vhost ?? "/"
+    }
+  ]
+}
+
+const whole = (what: string, value: number, least: number, most: number): number => {
+  if (!Number.isInteger(value) || value < least || value > most) {
+    throw new RangeError(`${what} must be a whole number from ${least} to ${most}, not ${value}`)
+  }
+  return value
+}
+
+const exchangeName = (name: string): string => {
+  if (!/^[A-Za-z0-9._-]{1,60}$/.test(name)) {
+    throw new RangeError(`An exchange is named by 1 to 60 letters, digits, ".", "_" and "-", not "${name}"`)
+  }
+  return name
+}
+
+/**
+ * Fills in the defaults. What cannot be meant is a `RangeError`.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const settings = (options: Options): Settings => {
+  const exchange = exchangeName(options.exchange ?? "agent_events")
+  const millis = (what: string, value: Duration.Input | undefined) =>
+    whole(`The ${what} in milliseconds`, Math.round(Duration.toMillis(value ?? "10 seconds")), 1, 3_600_000)
+  return {
+    endpoints: endpointsOf(options),
+    tls: options.tls ?? {},
+    exchange,
+    deadLetterExchange: exchangeName(options.deadLetterExchange ?? `${exchange}_dlx`),
+    prefetch: whole("The prefetch count", options.prefetch ?? 1, 1, 65535),
+    connectionTimeout: millis("connection timeout", options.connectionTimeout),
+    // AMQP counts heartbeats in seconds, and 0 would turn them off.
+    heartbeatSeconds: Math.max(1, Math.round(millis("heartbeat", options.heartbeat) / 1000)),
+    publishTimeout: millis("publish timeout", options.publishTimeout),
+    maxInFlight: whole("maxInFlight", options.maxInFlight ?? 1000, 1, 1_000_000),
+    maxInFlightBytes: whole("maxInFlightBytes", options.maxInFlightBytes ?? 16 * 1024 * 1024, 1, 2 ** 40),
+    maxBodyBytes: whole("maxBodyBytes", options.maxBodyBytes ?? 4 * 1024 * 1024, 1, 512 * 1024 * 1024),
+    // A handful of lost connections must not make a dead letter of a good event.
+    deliveryLimit: whole("deliveryLimit", options.deliveryLimit ?? 20, 10, 1_000_000),
+    connectionName: options.connectionName ?? "effect-eventbus",
+    forQueue: (queue) => {
+      const own =
+        options.queues !== undefined && Object.hasOwn(options.queues, queue) ? options.queues[queue] : undefined
+      return {
+        queueType: own?.queueType ?? options.queueType ?? "quorum",
+        topology: own?.topology ?? options.topology ?? "assert"
+      }
+    }
+  }
+}
+
+const seconds = (name: string): Config.Config<Duration.Duration | undefined> =>
+  optional(Config.map(Config.Finite(name), Duration.seconds))
+
+const optional = <A>(config: Config.Config<A>): Config.Config<A | undefined> =>
+  Config.map(Config.option(config), Option.getOrUndefined)
+
+/**
+ * The options that the environment gives: `RABBITMQ_URL` (several, separated by
+ * commas), or `RABBITMQ_HOST`, `_PORT`, `_USER`, `_PASSWORD` and `_VHOST`; and
+ * `RABBITMQ_PREFETCH_COUNT`, `RABBITMQ_CONNECTION_TIMEOUT` and
+ * `RABBITMQ_HEARTBEAT`, both in seconds. The defaults are those of `Options`.
+ *
+ * @category configuration
+ * @since 0.1.0
+ */
+export const config: Config.Config<Options> = Config.all({
+  url: optional(
+    Config.map(Config.Redacted("RABBITMQ_URL"), (urls) =>
+      Redacted.value(urls)
+        .split(",")
+        .map((url) => Redacted.make(url.trim()))
+    )
+  ),
+  host: optional(Config.String("RABBITMQ_HOST")),
+  port: optional(Config.Port("RABBITMQ_PORT")),
+  username: optional(Config.String("RABBITMQ_USER")),
+  password: optional(Config.Redacted("RABBITMQ_PASSWORD")),
+  vhost: optional(Config.String("RABBITMQ_VHOST")),
+  prefetch: optional(Config.Int("RABBITMQ_PREFETCH_COUNT")),
+  connectionTimeout: seconds("RABBITMQ_CONNECTION_TIMEOUT"),
+  heartbeat: seconds("RABBITMQ_HEARTBEAT")
+})

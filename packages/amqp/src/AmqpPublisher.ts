@@ -1,0 +1,225 @@
+/**
+ * Publishes, and knows what became of each publish.
+ *
+ * Every message is mandatory and confirmed. One that no queue wants is returned
+ * by the broker before it is confirmed, so a confirm is believed only when no
+ * return came first (https://www.rabbitmq.com/docs/confirms). What was in flight
+ * when a channel died is sent again on the next one, until its deadline.
+ *
+ * @since 0.1.0
+ */
+import { randomUUID } from "node:crypto"
+import type { ConfirmChannel } from "amqplib"
+import type { Reason as BrokerReason } from "effect-eventbus/BrokerError"
+import type { Envelope } from "effect-eventbus/Envelope"
+import {
+  Blocked,
+  Disconnected,
+  EncodeFailed,
+  Nacked,
+  NotPermitted,
+  type Reason,
+  Timeout,
+  TooLarge,
+  Unroutable
+} from "effect-eventbus/PublishError"
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
+import type * as Scope from "effect/Scope"
+import * as AmqpChannel from "./AmqpChannel.ts"
+import * as AmqpConnection from "./AmqpConnection.ts"
+import * as AmqpError from "./AmqpError.ts"
+import * as AmqpMessage from "./AmqpMessage.ts"
+import type { Settings } from "./AmqpOptions.ts"
+import * as AmqpTopology from "./AmqpTopology.ts"
+import { type Outgoing, PublishWindow } from "./PublishWindow.ts"
+
+/**
+ * Publishes to an exchange.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface AmqpPublisher {
+  /** Succeeds when the broker has confirmed the message, and at least one queue has it. */
+  readonly publish: (
+    exchange: string,
+    routingKey: string,
+    envelope: Envelope,
+    origin?: AmqpMessage.Origin | undefined
+  ) => Effect.Effect<void, Reason>
+  readonly unconfirmed: () => number
+}
+
+/**
+ * Why a publish failed that needed something else of the broker first.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromBroker = (reason: BrokerReason): Reason =>
+  reason._tag === "PermissionDenied"
+    ? new NotPermitted({ detail: reason.message })
+    : new Disconnected({ detail: reason.message, millis: 0 })
+
+/** How often deadlines are looked at. */
+const sweepInterval = 100
+/** How long a closed channel is left alone: AMQP's channel numbers are reused, and 100 ms keep them apart. */
+const reopenDelay = "150 millis"
+/** How long the goodbye waits for confirms. */
+const flushTimeout = 5000
+
+/**
+ * Makes a publisher on a connection.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = Effect.fnUntraced(function* (
+  connection: AmqpConnection.AmqpConnection,
+  settings: Settings
+): Effect.fn.Return<AmqpPublisher, BrokerReason, Scope.Scope> {
+  const clock = yield* Clock.Clock
+  const window = new PublishWindow(settings.maxInFlight, settings.maxInFlightBytes)
+  let channel: ConfirmChannel | undefined
+  /** Why there is no channel, in words. */
+  let trouble = "not connected"
+  const idleLatch = Latch.makeUnsafe(false)
+  const idle = Effect.suspend(() => {
+    idleLatch.closeUnsafe()
+    return window.isIdle ? Effect.void : idleLatch.await
+  })
+
+  const settle = (outgoing: Outgoing, reason: Reason | undefined): void => {
+    if (outgoing.isDone) return
+    outgoing.isDone = true
+    outgoing.settle(reason)
+  }
+
+  const confirmed = (outgoing: Outgoing, error: unknown): void => {
+    // A channel that closes answers for all of its publishes: `lost` decides on those.
+    if (error !== null && !(error instanceof Error && error.message === "message nacked")) return
+    window.landed(outgoing)
+    const { routingKey } = outgoing
+    if (error !== null) settle(outgoing, new Nacked({ routingKey }))
+    else settle(outgoing, outgoing.wasReturned ? new Unroutable({ routingKey }) : undefined)
+    pump()
+    if (window.isIdle) idleLatch.openUnsafe()
+  }
+
+  /** Sends as much as the window has room for. */
+  const pump = (): void => {
+    while (channel !== undefined && connection.current()?.blocked === undefined) {
+      const outgoing = window.next()
+      if (outgoing === undefined) return
+      outgoing.wasReturned = false
+      try {
+        channel.publish(outgoing.exchange, outgoing.routingKey, outgoing.content, outgoing.options, (error: unknown) =>
+          confirmed(outgoing, error)
+        )
+        outgoing.wasSent = true
+      } catch (error) {
+        // Either the channel has died under us, and its `close` puts this one back too, or it cannot be said in AMQP.
+        if (error instanceof Error && error.name === "IllegalOperationError") channel = undefined
+        else {
+          window.landed(outgoing)
+          settle(outgoing, new EncodeFailed({ detail: AmqpError.detailOf(error) }))
+        }
+      }
+    }
+  }
+
+  /** Decides what becomes of the publishes that a dying channel leaves. */
+  const lost = (error: unknown): void => {
+    const code = AmqpError.replyCode(error)
+    const detail = AmqpError.detailOf(error ?? "the channel was closed")
+    const exchange = /exchange '([^']*)' in vhost/.exec(detail)?.[1]
+    const size = code === 406 ? Number(/message size (\d+)/.exec(detail)?.[1]) : undefined
+    const limit = Number(/max size (\d+)/.exec(detail)?.[1] ?? 0)
+    trouble = detail
+    window.reclaim((outgoing) => {
+      if (outgoing.content.length === size) settle(outgoing, new TooLarge({ bytes: size, limit }))
+      if (outgoing.exchange !== exchange) return
+      // What was sent to an exchange that is forbidden or missing has not landed.
+      outgoing.wasSent = false
+      if (code === 403) settle(outgoing, new NotPermitted({ detail }))
+    })
+  }
+
+  /** Publishes on a channel for as long as it is open. */
+  const session = (live: AmqpConnection.Live) =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const opened = yield* AmqpChannel.openConfirm(live, settings.connectionTimeout)
+        opened.channel.on("return", (message) => {
+          const outgoing = window.returned(message.properties.messageId)
+          if (outgoing !== undefined) outgoing.wasReturned = true
+        })
+        channel = opened.channel
+        pump()
+        const error = yield* Deferred.await(opened.closed)
+        channel = undefined
+        lost(error)
+        if (error !== undefined) yield* Effect.logWarning(`RabbitMQ closed the publishing channel: ${trouble}`)
+      })
+    )
+
+  /** Why a publish has waited for so long. */
+  const overdue = (outgoing: Outgoing): Reason => {
+    const millis = settings.publishTimeout
+    const blocked = connection.current()?.blocked
+    if (outgoing.wasSent) return new Timeout({ millis })
+    if (blocked !== undefined) return new Blocked({ detail: blocked, millis })
+    if (channel === undefined) return new Disconnected({ detail: trouble, millis })
+    return new Blocked({ detail: `${window.unconfirmed} publishes are not confirmed yet`, millis })
+  }
+
+  const sweep = Effect.sync(() =>
+    window.expire(clock.currentTimeMillisUnsafe(), (outgoing) => settle(outgoing, overdue(outgoing)))
+  )
+
+  connection.onBlocked = pump
+  const live = yield* connection.live
+  yield* AmqpTopology.exchanges(live, settings)
+  yield* Effect.gen(function* () {
+    for (let current = live; ; current = yield* connection.live) {
+      yield* session(current)
+      // A new channel must not overtake the goodbye of the old one, whose number it gets.
+      yield* Effect.sleep(reopenDelay)
+      yield* AmqpTopology.exchanges(yield* connection.live, settings)
+    }
+  }).pipe(
+    Effect.tapError((reason) => Effect.sync(() => (trouble = reason.message))),
+    Effect.retry(AmqpConnection.backoff),
+    Effect.forkScoped
+  )
+  yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(sweepInterval), sweep)))
+  yield* Effect.addFinalizer(() => Effect.timeoutOption(idle, flushTimeout))
+
+  return {
+    unconfirmed: () => window.unconfirmed,
+    publish: (exchange, routingKey, envelope, origin) =>
+      Effect.callback<void, Reason>((resume) => {
+        const messageId = envelope.id ?? randomUUID()
+        const outgoing: Outgoing = {
+          exchange,
+          routingKey,
+          content: Buffer.from(envelope.body.buffer, envelope.body.byteOffset, envelope.body.length),
+          messageId,
+          options: AmqpMessage.toOptions(envelope, messageId, origin),
+          deadline: clock.currentTimeMillisUnsafe() + settings.publishTimeout,
+          settle: (reason) => resume(reason === undefined ? Effect.void : Effect.fail(reason)),
+          isDone: false,
+          wasSent: false,
+          wasReturned: false
+        }
+        window.add(outgoing)
+        pump()
+        return Effect.sync(() => {
+          outgoing.isDone = true
+        })
+      })
+  }
+})

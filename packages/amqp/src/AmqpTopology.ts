@@ -1,0 +1,226 @@
+import type { Reason } from "effect-eventbus/BrokerError"
+import * as Subscription from "effect-eventbus/Subscription"
+/**
+ * The exchanges, queues and bindings that subscriptions need, as data, and what
+ * declares them.
+ *
+ * | what | is |
+ * |---|---|
+ * | `agent_events` | a topic exchange: events go to the queues whose patterns match |
+ * | `agent_events_dlx` | a direct exchange: a message goes to the one queue that is named |
+ * | `{queue}` | bound to the first by its patterns, to the second by its name |
+ * | `dlq.{queue}` | its dead letters, bound to the second by its name |
+ * | `wait.{queue}.…` | where a failed event waits; it expires into `{queue}` |
+ *
+ * Everything is legal on RabbitMQ 3.10 to 4.3, and nothing is ever deleted.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as AmqpChannel from "./AmqpChannel.ts"
+import type { Live } from "./AmqpConnection.ts"
+import * as AmqpMessage from "./AmqpMessage.ts"
+import type { QueueType, Settings } from "./AmqpOptions.ts"
+
+/**
+ * A queue to declare.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Declaration {
+  readonly name: string
+  readonly durable: boolean
+  readonly exclusive: boolean
+  readonly arguments: Readonly<Record<string, string | number>>
+}
+
+/** With at-least-once dead-lettering, a quorum queue keeps a message until the next queue has it. */
+const deadLetterTo = (queueType: QueueType, exchange: string, routingKey: string) => ({
+  "x-dead-letter-exchange": exchange,
+  "x-dead-letter-routing-key": routingKey,
+  ...(queueType === "quorum" ? { "x-dead-letter-strategy": "at-least-once", "x-overflow": "reject-publish" } : {})
+})
+
+/** The least that a queue of dead letters must not lose to its readers: RabbitMQ 4 drops after 20 otherwise. */
+const noDeliveryLimit = 1_000_000_000
+
+const durable = (name: string, queueType: QueueType, args: Declaration["arguments"]): Declaration => ({
+  name,
+  durable: true,
+  exclusive: false,
+  arguments: { "x-queue-type": queueType, ...args }
+})
+
+/**
+ * The queue that keeps dead letters.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const deadLetterQueue = (name: string, settings: Settings): Declaration => {
+  const { queueType } = settings.forQueue(name)
+  return durable(name, queueType, queueType === "quorum" ? { "x-delivery-limit": noDeliveryLimit } : {})
+}
+
+/**
+ * The queue of a subscription.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const workQueue = (queue: Subscription.Queue, settings: Settings): Declaration => {
+  if (queue.temporary) return { name: queue.queue, durable: false, exclusive: true, arguments: {} }
+  if (Subscription.isDeadLetterQueue(queue.queue)) return deadLetterQueue(queue.queue, settings)
+  // Quorum queues have no priorities before RabbitMQ 4, and two of them then.
+  const queueType = queue.priorities ? "classic" : settings.forQueue(queue.queue).queueType
+  return durable(queue.queue, queueType, {
+    ...(queueType === "quorum" ? { "x-delivery-limit": settings.deliveryLimit } : {}),
+    ...(queue.deadLetterQueue === undefined
+      ? {}
+      : deadLetterTo(queueType, settings.deadLetterExchange, queue.deadLetterQueue)),
+    ...(queue.messageTtl === undefined ? {} : { "x-message-ttl": queue.messageTtl }),
+    ...(queue.priorities ? { "x-max-priority": AmqpMessage.maxPriority } : {})
+  })
+}
+
+const second = 1000
+const minute = 60 * second
+const hour = 60 * minute
+
+/** Delays that people write, each at most twice the one before it, and half as much again from a second up. */
+const tiers = [
+  ...[10, 20, 50, 100, 200, 300, 500, 700],
+  ...[1, 1.5, 2, 3, 4, 5, 7, 8, 10, 15, 20, 30, 45].map((n) => n * second),
+  ...[1, 1.5, 2, 3, 4, 5, 7, 10, 15, 20, 30, 45].map((n) => n * minute),
+  ...[1, 1.5, 2, 3, 4, 6, 8, 12, 18, 24].map((n) => n * hour)
+]
+
+/**
+ * Rounds a delay up to the next one for which there is a wait queue. A message's
+ * own time to live would not do: RabbitMQ looks at the head of a queue only, so a
+ * long wait would hold up the short ones behind it.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const delayTier = (millis: number): number =>
+  tiers.find((tier) => tier >= millis) ?? Math.min(Math.ceil(millis / (24 * hour)), 49) * 24 * hour
+
+/**
+ * The queue in which failed events of a queue wait for a delay. Every argument is
+ * part of its name, so that it can never collide with one of another policy.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const waitQueue = (queue: string, delay: number, settings: Settings): Declaration => {
+  const { queueType } = settings.forQueue(queue)
+  const exchange = settings.deadLetterExchange
+  return durable(`${AmqpMessage.waitPrefix}${queue}.${delay}.${queueType}.${exchange}`, queueType, {
+    "x-message-ttl": delay,
+    ...deadLetterTo(queueType, exchange, queue)
+  })
+}
+
+type Ask = AmqpChannel.AmqpChannel["ask"]
+
+/** Runs a declaration on a channel of its own: one that is refused closes its channel. */
+const onThrowawayChannel = <A>(
+  live: Live,
+  settings: Settings,
+  f: (ask: Ask) => Effect.Effect<A, Reason, Scope.Scope>
+): Effect.Effect<A, Reason> =>
+  Effect.scoped(Effect.flatMap(AmqpChannel.open(live, settings.connectionTimeout), ({ ask }) => f(ask)))
+
+const assertQueue = (ask: Ask, { arguments: args, durable, exclusive, name }: Declaration) =>
+  ask(`declare the queue "${name}"`, (channel) => channel.assertQueue(name, { durable, exclusive, arguments: args }))
+
+const bind = (ask: Ask, queue: string, exchange: string, key: string) =>
+  ask(`bind the queue "${queue}" to "${exchange}" by "${key}"`, (channel) => channel.bindQueue(queue, exchange, key))
+
+const exchangesOf = (settings: Settings) => [
+  { name: settings.exchange, type: "topic" },
+  { name: settings.deadLetterExchange, type: "direct" }
+]
+
+/**
+ * Declares the two exchanges, or looks whether they are there.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const exchanges = (live: Live, settings: Settings): Effect.Effect<void, Reason> => {
+  const { topology } = settings.forQueue("")
+  if (topology === "none") return Effect.void
+  return onThrowawayChannel(live, settings, (ask) =>
+    Effect.forEach(
+      exchangesOf(settings),
+      ({ name, type }) =>
+        topology === "assert"
+          ? ask(`declare the exchange "${name}"`, (channel) => channel.assertExchange(name, type, { durable: true }))
+          : ask(`look for the exchange "${name}"`, (channel) => channel.checkExchange(name)),
+      { discard: true }
+    )
+  )
+}
+
+/**
+ * Declares what a subscription needs, or looks whether it is there. The dead
+ * letters come first: a queue must never dead-letter into nothing.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const declare = (live: Live, settings: Settings, queue: Subscription.Queue): Effect.Effect<void, Reason> => {
+  const work = workQueue(queue, settings)
+  const { topology } = settings.forQueue(queue.queue)
+  if (topology === "none" && !queue.temporary) return Effect.void
+  const names = queue.deadLetterQueue === undefined ? [queue.queue] : [queue.deadLetterQueue, queue.queue]
+  if (topology === "verify" && !queue.temporary) {
+    return onThrowawayChannel(live, settings, (ask) =>
+      Effect.forEach(names, (name) => ask(`look for the queue "${name}"`, (channel) => channel.checkQueue(name)), {
+        discard: true
+      })
+    )
+  }
+  return onThrowawayChannel(
+    live,
+    settings,
+    Effect.fnUntraced(function* (ask) {
+      if (queue.deadLetterQueue !== undefined) {
+        yield* assertQueue(ask, deadLetterQueue(queue.deadLetterQueue, settings))
+        yield* bind(ask, queue.deadLetterQueue, settings.deadLetterExchange, queue.deadLetterQueue)
+      }
+      yield* assertQueue(ask, work)
+      if (!queue.temporary) yield* bind(ask, queue.queue, settings.deadLetterExchange, queue.queue)
+      for (const pattern of queue.patterns) yield* bind(ask, queue.queue, settings.exchange, pattern)
+    })
+  )
+}
+
+/**
+ * Declares a wait queue, and the way back from it. Wait queues are this library's
+ * own, so they are declared even where the rest of the topology is not.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const declareWait = (
+  live: Live,
+  settings: Settings,
+  queue: string,
+  delay: number
+): Effect.Effect<void, Reason> => {
+  const wait = waitQueue(queue, delay, settings)
+  return onThrowawayChannel(
+    live,
+    settings,
+    Effect.fnUntraced(function* (ask) {
+      yield* assertQueue(ask, wait)
+      yield* bind(ask, wait.name, settings.deadLetterExchange, wait.name)
+      yield* bind(ask, queue, settings.deadLetterExchange, queue)
+    })
+  )
+}

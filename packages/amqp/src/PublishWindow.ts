@@ -1,0 +1,130 @@
+/**
+ * The publishes that are waiting to be sent or confirmed, as plain state.
+ *
+ * What is sent and not confirmed is bounded by number and by bytes; the rest
+ * waits in the order in which it came. What was in flight when its channel died
+ * goes to the front again: the broker may have it, so it may arrive twice.
+ *
+ * @since 0.1.0
+ */
+import type { Options } from "amqplib"
+import type { Reason } from "effect-eventbus/PublishError"
+import * as MutableList from "effect/MutableList"
+
+/**
+ * A publish on its way.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Outgoing {
+  readonly exchange: string
+  readonly routingKey: string
+  readonly content: Buffer
+  readonly messageId: string
+  readonly options: Options.Publish
+  /** When it is no longer waited for, in milliseconds of the clock. */
+  readonly deadline: number
+  /** Tells whoever waits; the second time it does nothing. */
+  readonly settle: (reason: Reason | undefined) => void
+  /** Whether nobody waits any more. */
+  isDone: boolean
+  /** Whether it was ever sent, so that it may have landed. */
+  wasSent: boolean
+  /** Whether the broker has handed it back because no queue wanted it. */
+  wasReturned: boolean
+}
+
+/** What a message takes up beside its body. */
+const overhead = 512
+
+/**
+ * The publishes that are waiting to be sent or confirmed.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class PublishWindow {
+  private readonly waiting = MutableList.make<Outgoing>()
+  private readonly inFlight = new Map<string, Outgoing>()
+  private bytes = 0
+  private readonly maxCount: number
+  private readonly maxBytes: number
+
+  constructor(maxCount: number, maxBytes: number) {
+    this.maxCount = maxCount
+    this.maxBytes = maxBytes
+  }
+
+  get unconfirmed(): number {
+    return this.inFlight.size
+  }
+
+  get isIdle(): boolean {
+    return this.inFlight.size === 0 && this.waiting.length === 0
+  }
+
+  add(outgoing: Outgoing): void {
+    MutableList.append(this.waiting, outgoing)
+  }
+
+  /** Moves the next publish into flight, if there is one and there is room for it. */
+  next(): Outgoing | undefined {
+    for (;;) {
+      const head = MutableList.toArrayN(this.waiting, 1)[0]
+      if (head?.isDone === true) {
+        MutableList.take(this.waiting)
+        continue
+      }
+      // Returns are matched by message id, so two of one id go one after the other.
+      if (head === undefined || this.inFlight.has(head.messageId) || !this.hasRoom(head)) return undefined
+      MutableList.take(this.waiting)
+      this.inFlight.set(head.messageId, head)
+      this.bytes += head.content.length + overhead
+      return head
+    }
+  }
+
+  /** The publish in flight that a returned message belongs to. */
+  returned(messageId: unknown): Outgoing | undefined {
+    return typeof messageId === "string" ? this.inFlight.get(messageId) : undefined
+  }
+
+  /** Takes a publish out of flight. */
+  landed(outgoing: Outgoing): void {
+    if (this.inFlight.delete(outgoing.messageId)) this.bytes -= outgoing.content.length + overhead
+  }
+
+  /** Puts what is in flight back to the front, after asking what has become of each. */
+  reclaim(f: (outgoing: Outgoing) => void): void {
+    const lost = [...this.inFlight.values()]
+    this.inFlight.clear()
+    this.bytes = 0
+    lost.forEach(f)
+    MutableList.prependAll(
+      this.waiting,
+      lost.filter((outgoing) => !outgoing.isDone)
+    )
+  }
+
+  /** Settles what has waited beyond its deadline. All wait equally long, so the first ones are the oldest. */
+  expire(now: number, settle: (outgoing: Outgoing) => void): void {
+    for (const outgoing of this.inFlight.values()) {
+      if (outgoing.deadline > now) break
+      settle(outgoing)
+    }
+    for (;;) {
+      const head = MutableList.toArrayN(this.waiting, 1)[0]
+      if (head === undefined || (!head.isDone && head.deadline > now)) return
+      MutableList.take(this.waiting)
+      settle(head)
+    }
+  }
+
+  private hasRoom(outgoing: Outgoing): boolean {
+    return (
+      this.inFlight.size === 0 ||
+      (this.inFlight.size < this.maxCount && this.bytes + outgoing.content.length + overhead <= this.maxBytes)
+    )
+  }
+}

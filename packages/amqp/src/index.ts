@@ -1,0 +1,13 @@
+/**
+ * RabbitMQ as the broker of effect-eventbus.
+ *
+ * `AmqpBroker.layer` is all that most need. The other modules, in the order in
+ * which they stand on each other: `AmqpOptions`, `AmqpError`, `AmqpMessage`,
+ * `AmqpConnection`, `AmqpChannel`, `AmqpTopology`, `PublishWindow`,
+ * `AmqpPublisher`, `AmqpDelivery`, `AmqpConsumer`, `AmqpBroker`.
+ *
+ * @since 0.1.0
+ */
+export * as AmqpBroker from "./AmqpBroker.ts"
+export * as AmqpOptions from "./AmqpOptions.ts"
+export * as AmqpTopology from "./AmqpTopology.ts"

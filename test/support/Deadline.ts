@@ -1,0 +1,27 @@
+import { setTimeout as sleep } from "node:timers/promises"
+
+/** The promise's result, or an error that says what took too long. */
+export const within = async <A>(milliseconds: number, what: string, promise: Promise<A>): Promise<A> => {
+  const timer = new AbortController()
+  const late = sleep(milliseconds, undefined, { signal: timer.signal }).then(() => {
+    throw new Error(`${what} took longer than ${milliseconds / 1000} s`)
+  })
+  try {
+    return await Promise.race([promise, late])
+  } finally {
+    timer.abort()
+  }
+}
+
+/** The first result of an attempt, which is repeated for as long as it throws and time is left; then its last error. */
+export const eventually = async <A>(milliseconds: number, attempt: () => Promise<A>): Promise<A> => {
+  const end = Date.now() + milliseconds
+  while (true) {
+    try {
+      return await attempt()
+    } catch (error) {
+      if (Date.now() >= end) throw error
+    }
+    await sleep(25)
+  }
+}

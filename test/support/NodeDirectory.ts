@@ -1,0 +1,88 @@
+import { randomBytes, randomInt } from "node:crypto"
+import { mkdir, rm, writeFile } from "node:fs/promises"
+import { createServer } from "node:net"
+import { tmpdir } from "node:os"
+import { delimiter, join } from "node:path"
+import * as RabbitPackage from "./RabbitPackage.ts"
+
+/** What a private RabbitMQ node has to itself: a folder, three ports, and the environment that leads it there. */
+export interface NodeDirectory {
+  readonly path: string
+  readonly port: number
+  readonly epmdPort: number
+  readonly env: { readonly [name: string]: string }
+}
+
+const isFree = (port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const server = createServer()
+    server.once("error", () => resolve(false))
+    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)))
+  })
+
+// Below the ephemeral ports, which an outgoing connection could take while the node is down. The folder's name claims
+// the ports, since the node binds them only seconds later.
+const claim = async (attempts: number): Promise<readonly [path: string, port: number]> => {
+  const port = 20_000 + 3 * randomInt(4_000)
+  const path = join(tmpdir(), `eventbus-rabbitmq-${port}`)
+  try {
+    await mkdir(path, { mode: 0o700 })
+  } catch (error) {
+    if (attempts > 0) return claim(attempts - 1)
+    throw error
+  }
+  return [path, port]
+}
+
+const claimFree = async (): Promise<readonly [path: string, port: number]> => {
+  const [path, port] = await claim(100)
+  const free = await Promise.all([port, port + 1, port + 2].map(isFree))
+  if (free.every(Boolean)) return [path, port]
+  await rm(path, { recursive: true })
+  return claimFree()
+}
+
+export const make = async (config: ReadonlyArray<string>): Promise<NodeDirectory> => {
+  const [path, port] = await claimFree()
+  const [epmdPort, distPort] = [port + 1, port + 2]
+  const write = (file: string, lines: ReadonlyArray<string>, mode = 0o600) =>
+    writeFile(join(path, file), lines.map((line) => `${line}\n`).join(""), { mode })
+  await Promise.all(["home", "log", "mnesia"].map((folder) => mkdir(join(path, folder))))
+  await Promise.all([
+    writeFile(join(path, "home", ".erlang.cookie"), randomBytes(16).toString("hex"), { mode: 0o400 }),
+    write("enabled_plugins", ["[]."]),
+    write("advanced.config", ["[{rabbit, [{channel_tick_interval, 1000}, {quorum_tick_interval, 1000}]}]."]),
+    write("rabbitmq.conf", [
+      `listeners.tcp.1 = 127.0.0.1:${port}`,
+      "disk_free_limit.absolute = 50MB",
+      "vm_memory_high_watermark.absolute = 512MB",
+      ...config
+    ])
+  ])
+  const loopback = "-kernel inet_dist_use_interface {127,0,0,1}"
+  return {
+    path,
+    port,
+    epmdPort,
+    env: {
+      PATH: RabbitPackage.path.join(delimiter),
+      LANG: "C.UTF-8",
+      HOME: join(path, "home"),
+      ERL_EPMD_ADDRESS: "127.0.0.1",
+      ERL_EPMD_PORT: `${epmdPort}`,
+      RABBITMQ_NODENAME: `eventbus-${port}@localhost`,
+      RABBITMQ_DIST_PORT: `${distPort}`,
+      RABBITMQ_CONF_ENV_FILE: "/dev/null",
+      RABBITMQ_CONFIG_FILE: join(path, "rabbitmq.conf"),
+      RABBITMQ_ADVANCED_CONFIG_FILE: join(path, "advanced.config"),
+      RABBITMQ_ENABLED_PLUGINS_FILE: join(path, "enabled_plugins"),
+      RABBITMQ_MNESIA_BASE: join(path, "mnesia"),
+      RABBITMQ_LOG_BASE: join(path, "log"),
+      RABBITMQ_PID_FILE: join(path, "pid"),
+      RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: `${loopback} -kernel net_ticktime 5 +S 1:1 +sbwt none`,
+      RABBITMQ_CTL_ERL_ARGS: loopback,
+      // The script then becomes the node, instead of a shell that waits for it: its pid is the node's.
+      RUNNING_UNDER_SYSTEMD: "true"
+    }
+  }
+}

@@ -1,0 +1,162 @@
+import { execFile, spawn } from "node:child_process"
+import type { ChildProcess } from "node:child_process"
+import { once } from "node:events"
+import { closeSync, existsSync, openSync } from "node:fs"
+import { readFile } from "node:fs/promises"
+import { connect } from "node:net"
+import { join } from "node:path"
+import { promisify } from "node:util"
+import { brokerVersion } from "./BrokerVersion.ts"
+import { eventually } from "./Deadline.ts"
+import * as NodeDirectory from "./NodeDirectory.ts"
+import * as RabbitPackage from "./RabbitPackage.ts"
+import * as SingleCpu from "./SingleCpu.ts"
+import * as Watchdog from "./Watchdog.ts"
+
+export interface Options {
+  /** Further lines for its rabbitmq.conf. */
+  readonly config?: ReadonlyArray<string> | undefined
+  /** Milliseconds in which it must start. */
+  readonly timeout?: number | undefined
+}
+
+const accepts = (port: number): Promise<void> =>
+  new Promise((resolve, reject) => {
+    const socket = connect(port, "127.0.0.1", () => resolve(void socket.destroy()))
+    socket.once("error", reject)
+  })
+
+const isAlive = (child: ChildProcess): boolean => child.exitCode === null && child.signalCode === null
+
+const tail = async (file: string): Promise<string> =>
+  existsSync(file) ? (await readFile(file, "utf8")).trimEnd().split("\n").slice(-60).join("\n") : ""
+
+/**
+ * A RabbitMQ node of the tests' own, run from the system's package beside whatever broker is there.
+ *
+ * It ends with this process, however that ends.
+ */
+export class RabbitNode {
+  static find(): string | undefined {
+    return RabbitPackage.find()?.server
+  }
+
+  static async start(options: Options = {}): Promise<RabbitNode> {
+    const programs = RabbitPackage.find()
+    if (programs === undefined) throw new Error("No rabbitmq-server is installed on this system")
+    const node = new RabbitNode(programs, await NodeDirectory.make(options.config ?? []), options.timeout ?? 60_000)
+    try {
+      await node.#startEpmd()
+      await node.#startServer()
+    } catch (error) {
+      await node.stop()
+      throw error
+    }
+    return node
+  }
+
+  readonly url: string
+  readonly port: number
+  readonly #programs: RabbitPackage.RabbitPackage
+  readonly #directory: NodeDirectory.NodeDirectory
+  readonly #timeout: number
+  readonly #watchdog: Watchdog.Watchdog
+  #epmd: ChildProcess | undefined
+  #server: ChildProcess | undefined
+  #version = ""
+
+  private constructor(programs: RabbitPackage.RabbitPackage, directory: NodeDirectory.NodeDirectory, timeout: number) {
+    this.#programs = programs
+    this.#directory = directory
+    this.#timeout = timeout
+    this.#watchdog = Watchdog.make(directory.path)
+    this.port = directory.port
+    this.url = `amqp://guest:guest@127.0.0.1:${directory.port}`
+  }
+
+  get version(): string {
+    return this.#version
+  }
+
+  /** The operating system's process of the node, for signals. */
+  get pid(): number {
+    const pid = this.#server?.pid
+    if (pid === undefined) throw new Error("The RabbitMQ node is not running")
+    return pid
+  }
+
+  /** What `rabbitmqctl` prints. */
+  async ctl(...args: ReadonlyArray<string>): Promise<string> {
+    const { env } = this.#directory
+    const { stdout } = await promisify(execFile)(this.#programs.ctl, ["-q", ...args], { env, timeout: 60_000 })
+    return stdout
+  }
+
+  /** Ends it without warning, as a power cut would. What it stored stays for `restart`. */
+  async kill(): Promise<void> {
+    const server = this.#server
+    this.#server = undefined
+    if (server?.pid === undefined || !isAlive(server)) return
+    const ended = once(server, "exit")
+    server.ref()
+    process.kill(-server.pid, "SIGKILL")
+    await ended
+  }
+
+  async restart(): Promise<void> {
+    await this.kill()
+    await this.#startServer()
+  }
+
+  /** Ends it and removes everything it stored. */
+  async stop(): Promise<void> {
+    await this.#watchdog.release()
+    this.#server = undefined
+  }
+
+  async #startEpmd(): Promise<void> {
+    this.#epmd = this.#spawn(this.#programs.epmd)
+    this.#guard()
+    await once(this.#epmd, "spawn")
+    // The node would start an epmd of its own, which nobody would end.
+    await eventually(5_000, () => accepts(this.#directory.epmdPort))
+  }
+
+  async #startServer(): Promise<void> {
+    const server = this.#spawn(...SingleCpu.command(this.#programs.server))
+    this.#server = server
+    this.#guard()
+    server.once("exit", () => this.#guard())
+    await once(server, "spawn")
+    const version = await eventually(this.#timeout, async () =>
+      isAlive(server) ? await brokerVersion(this.url, 5_000) : undefined
+    ).catch(() => undefined)
+    if (version === undefined) throw new Error(`The RabbitMQ node did not start\n${await this.#log()}`)
+    this.#version = version
+  }
+
+  #spawn(command: string, ...args: ReadonlyArray<string>): ChildProcess {
+    const output = openSync(join(this.#directory.path, "output"), "a")
+    // A group of its own: for the watchdog to end it with all that it starts, and Ctrl+C to reach only the tests.
+    const child = spawn(command, args, {
+      cwd: this.#directory.path,
+      detached: true,
+      env: this.#directory.env,
+      stdio: ["ignore", output, output]
+    })
+    closeSync(output)
+    child.unref()
+    return child
+  }
+
+  #guard(): void {
+    const children = [this.#epmd, this.#server].filter((child) => child !== undefined)
+    this.#watchdog.guard(children.filter(isAlive).flatMap(({ pid }) => pid ?? []))
+  }
+
+  async #log(): Promise<string> {
+    const { env, path } = this.#directory
+    const files = [join(path, "output"), join(path, "log", `${env["RABBITMQ_NODENAME"]}.log`)]
+    return (await Promise.all(files.map(tail))).filter((text) => text !== "").join("\n")
+  }
+}

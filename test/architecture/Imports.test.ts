@@ -50,7 +50,6 @@ const ranks: Record<Package, ReadonlyArray<string>> = {
 
 /** What a package may know of the world: cli → amqp | agents → eventbus → effect, and never the barrel of Effect. */
 const world: Record<Package, RegExp> = {
-  // What lies deeper in Effect than one segment, and whatever is not a module of its own, may change in a minor version.
   eventbus: /^effect\/[A-Z]\w*$/,
   agents: /^(effect\/|effect-eventbus(\/|$))/,
   amqp: /^(effect\/|effect-eventbus(\/|$)|amqplib$|node:)/,
@@ -112,6 +111,16 @@ describe("Imports", () => {
   it("a package knows only the packages below it, and no barrel of Effect", () => {
     const isForeign = ({ owner }: File, target: string) => !target.startsWith(".") && !world[owner].test(target)
     assert.deepStrictEqual(offences(files, isForeign), [])
+  })
+
+  it("the core stands on those modules of Effect alone that Effect calls stable", () => {
+    const stability = (target: string) => {
+      const source = readFileSync(join(import.meta.dirname, "../../node_modules", `${target.replace("/", "/src/")}.ts`))
+      return /@stability (\w+)/.exec(`${source}`)?.[1]
+    }
+    const core = files.filter(({ owner }) => owner === "eventbus")
+    const isUnstable = (_: File, target: string) => target.startsWith("effect/") && stability(target) !== "stable"
+    assert.deepStrictEqual(offences(core, isUnstable), [])
   })
 
   it("one file alone imports amqplib as a value", () => {

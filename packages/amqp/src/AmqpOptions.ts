@@ -4,7 +4,9 @@
  * @since 0.1.0
  */
 import * as Config from "effect/Config"
+import * as ConfigProvider from "effect/ConfigProvider"
 import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 
@@ -150,20 +152,49 @@ export interface Settings {
 export const address = (endpoint: Endpoint): string =>
   `${endpoint.host.includes(":") ? `[${endpoint.host}]` : endpoint.host}:${endpoint.port}`
 
+const name = (what: string, value: string): string => {
+  if (value === "" || Buffer.byteLength(value) > 255) {
+    throw new RangeError(`The ${what} must have 1 to 255 bytes, not "${value}"`)
+  }
+  return value
+}
+
+const decode = (part: string): string | undefined => {
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    return undefined
+  }
+}
+
 const fromUrl = (url: Redacted.Redacted): Endpoint => {
-  // The URL stays out of the error: it holds the password.
   const parsed = URL.parse(Redacted.value(url))
   const protocol = parsed?.protocol.slice(0, -1)
-  if (parsed === null || (protocol !== "amqp" && protocol !== "amqps") || parsed.hostname === "") {
-    throw new RangeError("A broker's URL looks like amqp://user:password@host:5672/vhost, or amqps://…")
+  const [username, password, vhost] = [parsed?.username, parsed?.password, parsed?.pathname.slice(1)].map((part = "") =>
+    decode(part)
+  )
+  if (
+    parsed === null ||
+    (protocol !== "amqp" && protocol !== "amqps") ||
+    parsed.hostname === "" ||
+    username === undefined ||
+    password === undefined ||
+    vhost === undefined ||
+    // A password with a bare "/", "?" or "#" would pass for a host, and be shown as one.
+    `${parsed.pathname}${parsed.search}${parsed.hash}`.includes("@")
+  ) {
+    // The URL stays out of the error: it holds the password.
+    throw new RangeError(
+      "A broker's URL looks like amqp://user:password@host:5672/vhost, or amqps://…, with %2F for a / in its parts"
+    )
   }
   return {
     protocol,
     host: parsed.hostname.replace(/^\[|\]$/g, ""),
     port: parsed.port === "" ? (protocol === "amqp" ? 5672 : 5671) : Number(parsed.port),
-    username: parsed.username === "" ? "guest" : decodeURIComponent(parsed.username),
-    password: Redacted.make(parsed.password === "" ? "guest" : decodeURIComponent(parsed.password)),
-    vhost: parsed.pathname.length <= 1 ? "/" : decodeURIComponent(parsed.pathname.slice(1))
+    username: username || "guest",
+    password: Redacted.make(password || "guest"),
+    vhost: name("virtual host", vhost || "/")
   }
 }
 
@@ -175,11 +206,11 @@ const endpointsOf = (options: Options): Settings["endpoints"] => {
   return [
     {
       protocol,
-      host: options.host ?? "localhost",
-      port: options.port ?? (protocol === "amqp" ? 5672 : 5671),
+      host: name("host", options.host ?? "localhost"),
+      port: whole("The port", options.port ?? (protocol === "amqp" ? 5672 : 5671), 1, 65535),
       username: options.username ?? "guest",
       password: options.password ?? Redacted.make("guest"),
-      vhost: options.vhost ?? "/"
+      vhost: name("virtual host", options.vhost ?? "/")
     }
   ]
 }
@@ -246,6 +277,7 @@ const optional = <A>(config: Config.Config<A>): Config.Config<A | undefined> =>
  * commas), or `RABBITMQ_HOST`, `_PORT`, `_USER`, `_PASSWORD` and `_VHOST`; and
  * `RABBITMQ_PREFETCH_COUNT`, `RABBITMQ_CONNECTION_TIMEOUT` and
  * `RABBITMQ_HEARTBEAT`, both in seconds. The defaults are those of `Options`.
+ * What cannot be meant is a `ConfigError`.
  *
  * @category configuration
  * @since 0.1.0
@@ -266,4 +298,17 @@ export const config: Config.Config<Options> = Config.all({
   prefetch: optional(Config.Int("RABBITMQ_PREFETCH_COUNT")),
   connectionTimeout: seconds("RABBITMQ_CONNECTION_TIMEOUT"),
   heartbeat: seconds("RABBITMQ_HEARTBEAT")
-})
+}).pipe(
+  Config.mapEffect((options: Options) =>
+    Effect.try({
+      try: () => {
+        settings(options)
+        return options
+      },
+      catch: (error) =>
+        new Config.ConfigError(
+          new ConfigProvider.SourceError({ message: error instanceof Error ? error.message : String(error) })
+        )
+    })
+  )
+)

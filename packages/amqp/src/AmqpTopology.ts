@@ -32,6 +32,7 @@ import type { QueueType, Settings } from "./AmqpOptions.ts"
 export interface Declaration {
   readonly name: string
   readonly durable: boolean
+  /** Whether it is this connection's alone, and goes with its consumer. */
   readonly exclusive: boolean
   readonly arguments: Readonly<Record<string, string | number>>
 }
@@ -135,7 +136,9 @@ const onThrowawayChannel = <A>(
   Effect.scoped(Effect.flatMap(AmqpChannel.open(live, settings.connectionTimeout), ({ ask }) => f(ask)))
 
 const assertQueue = (ask: Ask, { arguments: args, durable, exclusive, name }: Declaration) =>
-  ask(`declare the queue "${name}"`, (channel) => channel.assertQueue(name, { durable, exclusive, arguments: args }))
+  ask(`declare the queue "${name}"`, (channel) =>
+    channel.assertQueue(name, { durable, exclusive, autoDelete: exclusive, arguments: args })
+  )
 
 const bind = (ask: Ask, queue: string, exchange: string, key: string) =>
   ask(`bind the queue "${queue}" to "${exchange}" by "${key}"`, (channel) => channel.bindQueue(queue, exchange, key))

@@ -40,7 +40,8 @@ export interface Envelope {
 }
 
 const encoder = new TextEncoder()
-const decoder = new TextDecoder()
+/** A byte order mark is a part of the body, too. */
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true })
 
 /**
  * The envelope for the next attempt: the body says so in `retry_count`, and is

@@ -62,6 +62,15 @@ const parseTimestamp = (u: unknown): DateTime.Utc | undefined => {
 
 const isCount = (u: unknown): u is number => Number.isSafeInteger(u) && Number(u) >= 0
 
+/** A schema with transformations runs its author's code, which may throw: that is a refusal, too. */
+const refusable = <A, E>(run: () => Result.Result<A, E>): Result.Result<A, E | undefined> => {
+  try {
+    return run()
+  } catch {
+    return Result.fail(undefined)
+  }
+}
+
 const isRecord = (u: unknown): u is Readonly<Record<string, Schema.Json>> =>
   typeof u === "object" && u !== null && !Array.isArray(u)
 
@@ -82,7 +91,7 @@ const wrongField = (wire: Readonly<Record<string, unknown>>): string | undefined
   if (!optional("parent_event_id", isUuid)) return "parent_event_id"
   if (!isRecord(wire.payload)) return "payload"
   if (!optional("priority", Priority.isPriority)) return "priority"
-  if (!optional("ttl_seconds", (u) => typeof u === "number" && u >= 0)) return "ttl_seconds"
+  if (!optional("ttl_seconds", (u) => Number.isFinite(u) && Number(u) >= 0)) return "ttl_seconds"
   if (!optional("retry_count", isCount)) return "retry_count"
   if (!optional("max_retries", isCount)) return "max_retries"
 }
@@ -117,6 +126,11 @@ const extensionsOf = (wire: Schema.JsonObject): Schema.JsonObject => {
 const stringOr = (u: Schema.Json | undefined): string | undefined => (typeof u === "string" ? u : undefined)
 const numberOr = <A>(u: Schema.Json | undefined, otherwise: A): number | A => (typeof u === "number" ? u : otherwise)
 
+const problems = {
+  TooDeep: "the body is nested too deep",
+  ForbiddenKey: "the body has a key that pollutes prototypes"
+}
+
 const parse = (body: Uint8Array): Result.Result<Schema.JsonObject, DecodeFailed> => {
   let text: string
   try {
@@ -131,15 +145,15 @@ const parse = (body: Uint8Array): Result.Result<Schema.JsonObject, DecodeFailed>
     return fail("InvalidJson", "the body is not JSON")
   }
   const problem = JsonShape.problem(json)
-  if (problem === "TooDeep") return fail(problem, "the body is nested too deep")
-  if (problem === "ForbiddenKey") return fail(problem, "the body has a key that pollutes prototypes")
+  if (problem !== undefined) return fail(problem, problems[problem])
   return isRecord(json) ? Result.succeed(json) : fail("InvalidEnvelope", "the body is not a JSON object")
 }
 
 const formatIssue = SchemaIssue.makeFormatterStandardSchemaV1()
 
 /** Says where a schema refused a value, without the value. */
-const describe = (error: Schema.SchemaError): string => {
+const describe = (error: Schema.SchemaError | undefined): string => {
+  if (error === undefined) return "payload, by throwing"
   const paths = formatIssue(error.issue).issues.map(({ path = [] }) => ["payload", ...path.map(String)].join("."))
   return [...new Set(paths)].slice(0, 8).join(", ")
 }
@@ -161,7 +175,7 @@ export interface Decoder<out E extends Event.Event> {
  * @category decoding
  * @since 0.1.0
  */
-export const decoder = <Types extends ReadonlyArray<EventType.Any>>(types: Types): Decoder<Decoded<Types>> => {
+export const decoder = <const Types extends ReadonlyArray<EventType.Any>>(types: Types): Decoder<Decoded<Types>> => {
   const byName = new Map(types.map((type) => [type.name, type]))
   const any = EventType.untyped("any")
   const decode = (body: Uint8Array): Result.Result<Event.Event, DecodeFailed> => {
@@ -176,7 +190,7 @@ export const decoder = <Types extends ReadonlyArray<EventType.Any>>(types: Types
     const type = byName.size === 0 ? any : byName.get(eventType)
     if (type === undefined) return fail("UnknownEventType", "this subscription does not know the event's type")
     // What is JSON already needs no schema to say so.
-    const payload = type === any ? Result.succeed(wire.payload) : type.decodePayload(wire.payload)
+    const payload = type === any ? Result.succeed(wire.payload) : refusable(() => type.decodePayload(wire.payload))
     if (Result.isFailure(payload)) {
       return fail("InvalidPayload", `the schema of ${type.name} refuses ${describe(payload.failure)}`)
     }
@@ -213,39 +227,42 @@ export type Decoded<Types extends ReadonlyArray<EventType.Any>> = Types extends 
   : EventType.EventOf<Types[number]>
 
 /**
- * Encodes an event's body, or says why the schema of its payload refuses it.
+ * Encodes an event's body, or says why not: the schema of its payload refuses it,
+ * or no decoder would take it.
  *
  * @category encoding
  * @since 0.1.0
  */
 export const encode = (event: Event.Event): Result.Result<Uint8Array, EncodeFailed> => {
-  const payload = event[Event.TypeId].encodePayload(event.payload)
+  const payload = refusable(() => event[Event.TypeId].encodePayload(event.payload))
   if (Result.isFailure(payload)) {
     return Result.fail(
       new EncodeFailed({ detail: `the schema of ${event.eventType} refuses ${describe(payload.failure)}` })
     )
   }
   if (!isRecord(payload.success)) return Result.fail(new EncodeFailed({ detail: "the payload is not a JSON object" }))
-  return Result.succeed(
-    encoder.encode(
-      JSON.stringify({
-        event_id: event.eventId,
-        event_type: event.eventType,
-        timestamp: timestampText(event),
-        source_agent_id: event.sourceAgentId ?? null,
-        source_service: event.sourceService ?? null,
-        trace_id: event.traceId ?? null,
-        execution_id: event.executionId ?? null,
-        parent_event_id: event.parentEventId ?? null,
-        payload: payload.success,
-        priority: event.priority,
-        ttl_seconds: event.ttlSeconds ?? null,
-        retry_count: event.retryCount,
-        max_retries: event.maxRetries,
-        ...event.extensions
-      })
-    )
-  )
+  const wire = {
+    event_id: event.eventId,
+    event_type: event.eventType,
+    timestamp: timestampText(event),
+    source_agent_id: event.sourceAgentId ?? null,
+    source_service: event.sourceService ?? null,
+    trace_id: event.traceId ?? null,
+    execution_id: event.executionId ?? null,
+    parent_event_id: event.parentEventId ?? null,
+    payload: payload.success,
+    priority: event.priority,
+    ttl_seconds: event.ttlSeconds ?? null,
+    retry_count: event.retryCount,
+    max_retries: event.maxRetries,
+    ...event.extensions
+  }
+  const problem = JsonShape.problem(wire)
+  if (problem !== undefined) return Result.fail(new EncodeFailed({ detail: problems[problem] }))
+  const wrong = wrongField(wire) ?? (parseTimestamp(wire.timestamp) === undefined ? "timestamp" : undefined)
+  if (wrong !== undefined)
+    return Result.fail(new EncodeFailed({ detail: `the field "${wrong}" is not what it must be` }))
+  return Result.succeed(encoder.encode(JSON.stringify(wire)))
 }
 
 /** As Python's `datetime.isoformat` writes UTC: older versions of it do not read a `Z`. */

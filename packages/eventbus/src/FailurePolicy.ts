@@ -106,7 +106,11 @@ const maxSteps = 1000
  * @category constructors
  * @since 0.1.0
  */
-export const retry = <E = unknown>(schedule: Schedule.Schedule<unknown, Cause.Cause<E>>): FailurePolicy<E> =>
+export const retry: {
+  // First, and without a type parameter, for otherwise `tags` would have it inferred as `never`.
+  (schedule: Schedule.Schedule<unknown>): FailurePolicy<unknown>
+  <E>(schedule: Schedule.Schedule<unknown, Cause.Cause<E>>): FailurePolicy<E>
+} = <E>(schedule: Schedule.Schedule<unknown, Cause.Cause<E>>): FailurePolicy<E> =>
   make(
     Effect.fnUntraced(function* ({ attempt, cause }) {
       if (attempt > maxSteps) return undefined
@@ -115,7 +119,7 @@ export const retry = <E = unknown>(schedule: Schedule.Schedule<unknown, Cause.Ca
       for (let i = 1; ; i++) {
         const next = yield* Pull.catchDone(step(now, cause), () => Effect.undefined)
         if (next === undefined) return undefined
-        if (i === attempt) return Settlement.retry(next[1])
+        if (i >= attempt) return Settlement.retry(next[1])
         now += Duration.toMillis(next[1])
       }
     }),

@@ -38,13 +38,26 @@ const maxStack = 8192
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
-/** Cuts a text to a number of bytes, and takes the credentials out of the URLs in it. */
+/**
+ * Takes the credentials out of the URLs in a text. Some are no legal URLs, which
+ * is why they are in an error: a password may have a `/` or an `@` in it.
+ */
+const withoutCredentials = (text: string): string =>
+  text.replace(/[^\s"'<>]+/g, (word) => {
+    const from = word.indexOf("://") + 3
+    const to = word.lastIndexOf("@")
+    const hasCredentials = from >= 3 && to >= from && /(^|:\/\/)[^/]*([:@]|$)/.test(word.slice(from, to))
+    return hasCredentials ? `${word.slice(0, from)}***${word.slice(to)}` : word
+  })
+
+/** Cuts a text to a number of bytes, without the credentials in it. */
 const bounded = (text: string, maxBytes: number): string => {
-  // Cut first: a hostile text must not cost more than what is kept of it.
-  const clean = text.slice(0, maxBytes * 2).replace(/:\/\/[^\s/@]*@/g, "://***@")
+  // Cut first: a hostile text must not cost more than what is kept of it. Where the cut is, credentials may end.
+  const start = text.length > maxBytes * 2 ? `${text.slice(0, maxBytes * 2)}@` : text
+  const clean = withoutCredentials(start)
   if (clean.length * 3 <= maxBytes) return clean
   const bytes = encoder.encode(clean)
-  return bytes.length <= maxBytes ? clean : `${decoder.decode(bytes.subarray(0, maxBytes - 6)).replace(/�$/, "")}…`
+  return bytes.length <= maxBytes ? clean : `${decoder.decode(bytes.subarray(0, maxBytes - 6)).replace(/\uFFFD$/, "")}…`
 }
 
 /**
@@ -70,9 +83,16 @@ export const make = (options: {
   lastFailedAt: options.now
 })
 
-const reasonOf = (error: unknown): string => {
-  if (Predicate.hasProperty(error, "_tag") && typeof error._tag === "string") return error._tag
-  return error instanceof Error ? error.name : typeof error
+/** What a handler throws may be anything, even what throws when it is looked at. */
+const describe = (error: unknown) => {
+  try {
+    const tag = Predicate.hasProperty(error, "_tag") && typeof error._tag === "string" ? error._tag : undefined
+    if (!(error instanceof Error)) return { reason: tag ?? typeof error, message: String(error) }
+    const stack = error.stack === undefined ? undefined : String(error.stack)
+    return { reason: tag ?? String(error.name), message: String(error.message), stack }
+  } catch {
+    return { reason: typeof error, message: "it cannot be shown" }
+  }
 }
 
 /**
@@ -84,12 +104,4 @@ const reasonOf = (error: unknown): string => {
 export const fromCause = (
   cause: Cause.Cause<unknown>,
   options: { readonly attempts: number; readonly now: number; readonly previous?: Fault | undefined }
-): Fault => {
-  const error = Cause.squash(cause)
-  return make({
-    ...options,
-    reason: reasonOf(error),
-    message: error instanceof Error ? error.message : String(error),
-    stack: error instanceof Error ? error.stack : undefined
-  })
-}
+): Fault => make({ ...options, ...describe(Cause.squash(cause)) })

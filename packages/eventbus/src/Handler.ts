@@ -94,7 +94,14 @@ export const make = <Ev extends Event, A, E, R>(
   subscription: Subscription<Ev>,
   f: (event: Ev, delivery: Delivered<Ev>) => Effect.Effect<A, E, R>
 ): Handler<Ev, E, R> =>
-  fromPrepare(subscription, () => Effect.succeed((delivery) => Effect.as(f(delivery.event, delivery), Settlement.ack)))
+  fromPrepare(subscription, () =>
+    Effect.succeed((delivery) =>
+      Effect.as(
+        Effect.suspend(() => f(delivery.event, delivery)),
+        Settlement.ack
+      )
+    )
+  )
 
 /**
  * Fails an attempt with a `TimeoutError` when it takes longer.

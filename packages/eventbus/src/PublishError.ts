@@ -111,7 +111,8 @@ export class TooLarge extends Schema.TaggedError<TooLarge>(id("TooLarge"))("TooL
 }
 
 /**
- * Its payload is refused by the schema of its type. Not sent.
+ * Its payload is refused by the schema of its type, or one of its fields is not
+ * what every receiver asks for: a trace id that is no UUID, say. Not sent.
  *
  * @category errors
  * @since 0.1.0

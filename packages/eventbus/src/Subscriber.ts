@@ -189,9 +189,19 @@ export const start = Effect.fnUntraced(function* <Ev extends Event.Event, E, R>(
           Effect.flatMap(delivered.settle)
         )
 
+  /** The last resort: whatever happens to one delivery, the worker goes on with the next. */
+  const giveUp = (delivery: Delivery) => (cause: Cause.Cause<never>) =>
+    stopping
+      ? Effect.failCause(cause)
+      : Effect.flatMap(Clock.currentTimeMillis, (now) =>
+          deadLetter(subscription, delivery, Fault.fromCause(cause, { attempts: 0, now }))
+        )
+
+  const receiveDelivery = receive(subscription, broker.maxBodyBytes)
   const worker = Queue.take(consumer.deliveries).pipe(
-    Effect.flatMap(receive(subscription, broker.maxBodyBytes)),
-    Effect.flatMap(process),
+    Effect.flatMap((delivery) =>
+      receiveDelivery(delivery).pipe(Effect.flatMap(process), Effect.catchCause(giveUp(delivery)))
+    ),
     Effect.forever,
     Pull.catchDone(() => Effect.void)
   )

@@ -42,7 +42,8 @@ export const connect = (endpoint: Endpoint, settings: Settings, role: string): E
       },
       {
         ...(endpoint.protocol === "amqps" ? tlsOptions(settings.tls) : {}),
-        timeout: settings.connectionTimeout,
+        // One address that accepts and says nothing must leave time for the others.
+        timeout: Math.ceil(settings.connectionTimeout / settings.endpoints.length),
         noDelay: true,
         clientProperties: { connection_name: `${settings.connectionName} (${role})` }
       }

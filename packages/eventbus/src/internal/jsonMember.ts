@@ -12,33 +12,48 @@ const skipString = (text: string, start: number): number => {
   return i + 1
 }
 
-/** Sets the number member `key` of the JSON object `text`, which must be valid JSON. */
-export const setNumber = (text: string, key: string, value: number): string => {
-  const quoted = JSON.stringify(key)
+const skipSpace = (text: string, start: number): number => {
+  let i = start
+  while (i < text.length && " \t\n\r".includes(text.charAt(i))) i++
+  return i
+}
+
+/** Whether a JSON string, however it is escaped, says `key`. */
+const says = (string: string, key: string): boolean =>
+  string === `"${key}"` || (string.includes("\\") && JSON.parse(string) === key)
+
+/**
+ * Where the value of the member `key` starts. Of two members of the same name the
+ * last one counts, as it does for `JSON.parse`.
+ */
+const findValue = (text: string, key: string): number | undefined => {
+  let found: number | undefined
   let depth = 0
-  let found: { readonly from: number; readonly to: number } | undefined
   let i = text.indexOf("{")
   while (i < text.length) {
     const char = text[i]
     if (char === '"') {
       const end = skipString(text, i)
-      const colon = depth === 1 ? /^\s*:\s*/.exec(text.slice(end, end + 32)) : null
-      if (colon !== null && text.slice(i, end) === quoted) {
-        const from = end + colon[0].length
-        // The last of two members of the same name is the one that counts.
-        found = { from, to: from + (/^[^,}\s]*/.exec(text.slice(from, from + 64))?.[0].length ?? 0) }
-        i = found.to
-      } else {
-        i = end
-      }
+      const colon = depth === 1 ? skipSpace(text, end) : end
+      if (text[colon] === ":" && depth === 1 && says(text.slice(i, end), key)) found = skipSpace(text, colon + 1)
+      i = end
       continue
     }
     if (char === "{" || char === "[") depth++
     else if (char === "}" || char === "]") depth--
     i++
   }
-  if (found !== undefined) return `${text.slice(0, found.from)}${value}${text.slice(found.to)}`
+  return found
+}
+
+/**
+ * Sets the member `key` of the JSON object `text` to a number. The text must be
+ * valid JSON, and the member, if it is there, a number or null.
+ */
+export const setNumber = (text: string, key: string, value: number): string => {
+  const from = findValue(text, key)
+  if (from !== undefined) return `${text.slice(0, from)}${value}${text.slice(from).replace(/^[^,}\s]*/, "")}`
   const last = text.lastIndexOf("}")
   const comma = /\{\s*$/.test(text.slice(0, last)) ? "" : ","
-  return `${text.slice(0, last)}${comma}${quoted}:${value}${text.slice(last)}`
+  return `${text.slice(0, last)}${comma}${JSON.stringify(key)}:${value}${text.slice(last)}`
 }

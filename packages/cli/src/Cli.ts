@@ -1,0 +1,108 @@
+/**
+ * The `eventbus` command.
+ *
+ * @since 0.1.0
+ */
+import { readFileSync } from "node:fs"
+import * as CliConfig from "effect/cli/CliConfig"
+import * as CliOutput from "effect/cli/CliOutput"
+import * as Command from "effect/cli/Command"
+import * as GlobalFlag from "effect/cli/GlobalFlag"
+import type { FlagDoc } from "effect/cli/HelpDoc"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import { demo } from "./commands/Demo.ts"
+import { health } from "./commands/Health.ts"
+import { publish } from "./commands/Publish.ts"
+import { queue } from "./commands/Queue.ts"
+import { tail } from "./commands/Tail.ts"
+import * as Connection from "./Connection.ts"
+import { Output } from "./Output.ts"
+import * as Problem from "./Problem.ts"
+
+/**
+ * The root of all commands.
+ *
+ * @category commands
+ * @since 0.1.0
+ */
+export const eventbus = Command.make("eventbus").pipe(
+  Command.withDescription("Publish events, watch them pass, and look after their queues"),
+  Command.withSubcommands([publish, tail, queue, health, demo])
+)
+
+const version = (): string => JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")).version
+
+const section = (title: string, rows: ReadonlyArray<readonly [string, string]>): string => {
+  const width = Math.max(...rows.map(([name]) => name.length)) + 2
+  return [title, ...rows.map(([name, meaning]) => `  ${name.padEnd(width)}${meaning}`)].join("\n")
+}
+
+const noColor = ["NO_COLOR", "No colours, whatever the value"] as const
+
+const exitCodes = [
+  ["0", "Done"],
+  ["1", "It could not be done; stderr says why, in one line"],
+  ["2", "It was asked for in a way that cannot be"],
+  ["130", "Interrupted (tail ends with 0)"]
+] as const
+
+/** A list of shells is too wide for a terminal. */
+const shorter = (flag: FlagDoc): FlagDoc =>
+  flag.name === "completions"
+    ? { ...flag, type: "SHELL", description: Option.some("Print completions for bash, zsh, fish or powershell") }
+    : flag
+
+/** Help as Effect formats it, and for the root what all commands share. */
+const formatter = ({ hasColor, paint }: Output["Service"]): CliOutput.Formatter => {
+  const formatter = CliOutput.defaultFormatter({ colors: hasColor, globalFlags: "none" })
+  return {
+    ...formatter,
+    formatHelpDoc: (doc) => {
+      const help = formatter.formatHelpDoc({ ...doc, globalFlags: doc.globalFlags?.map(shorter) ?? [] })
+      if (doc.commandPath?.length !== 1) return help
+      return [
+        help,
+        section(paint("bold", "ENVIRONMENT"), [...Connection.variables, noColor]),
+        section(paint("bold", "EXIT CODES"), exitCodes)
+      ].join("\n\n")
+    }
+  }
+}
+
+/** Help goes to stdout; what is wrong with a call is one line on stderr. */
+const presenter = (output: Output["Service"]): CliOutput.Presenter => ({
+  present: (event) =>
+    event._tag === "InvalidInvocation"
+      ? output.problem(Problem.usage(event.commandPath, event.errors))
+      : CliOutput.defaultPresenter.present(event)
+})
+
+const layerCli: Layer.Layer<never, never, Output> = Layer.unwrap(
+  Output.use((output) =>
+    Effect.succeed(
+      Layer.mergeAll(
+        CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] }),
+        CliOutput.layer(formatter(output)),
+        CliOutput.layerPresenter(presenter(output))
+      )
+    )
+  )
+)
+
+/**
+ * Runs the command that the arguments of the process ask for. What goes wrong is
+ * one line on stderr and an exit code.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const main: Effect.Effect<void, Problem.ExitCode, Command.Environment | Output> = Effect.suspend(() =>
+  Command.run(eventbus, { version: version() })
+).pipe(
+  Effect.provide(layerCli),
+  Effect.catchCause(Problem.report),
+  // Each command is interruptible by itself, and so can make of it what it will.
+  Effect.uninterruptible
+)

@@ -1,0 +1,99 @@
+import type { Envelope } from "effect-eventbus/Envelope"
+import type { Event } from "effect-eventbus/Event"
+import type { DecodeFailed } from "effect-eventbus/EventCodec"
+/**
+ * An event as a line: for a person, or for a program.
+ *
+ * @since 0.1.0
+ */
+import * as DateTime from "effect/DateTime"
+import * as Result from "effect/Result"
+import type * as Schema from "effect/Schema"
+import { cut, type Output, pad, type Paint, plain, type Style } from "./Output.ts"
+
+/**
+ * What came of the body of an envelope.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Decoded = Result.Result<Event<string, Schema.JsonObject>, DecodeFailed>
+
+const decoder = new TextDecoder()
+
+/**
+ * The event as it travels, after the routing key that it came under. A body that
+ * is no event gives way to the reason why.
+ *
+ * @category formatting
+ * @since 0.1.0
+ */
+export const toJson = (envelope: Envelope, decoded: Decoded): unknown => ({
+  routing_key: envelope.routingKey,
+  ...(Result.isSuccess(decoded)
+    ? JSON.parse(decoder.decode(envelope.body))
+    : { error: decoded.failure.code, detail: decoded.failure.detail, bytes: envelope.body.length })
+})
+
+const clockTime = (date: Date): string => {
+  const two = (n: number) => String(n).padStart(2, "0")
+  const millis = String(date.getMilliseconds()).padStart(3, "0")
+  return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${millis}`
+}
+
+/** The last word of a type says how things went. */
+const styles: ReadonlyArray<readonly [words: RegExp, style: Style]> = [
+  [/(failed|error|timeout)$/, "red"],
+  [/(completed|saved|recovered|loaded)$/, "green"],
+  [/(started|submitted|created)$/, "cyan"],
+  [/(stopped|cancelled|shutdown)$/, "yellow"]
+]
+
+/**
+ * The style in which the type of an event is shown.
+ *
+ * @category formatting
+ * @since 0.1.0
+ */
+export const styleOf = (eventType: string): Style => styles.find(([words]) => words.test(eventType))?.[1] ?? "bold"
+
+/** The longest of the platform's types has 19 letters. */
+const typeWidth = 19
+const sourceWidth = 12
+
+const priority = ({ priority }: Event, paint: Paint): string => {
+  if (priority === "critical") return paint("red", "critical ")
+  return priority === "normal" ? "" : paint(priority === "high" ? "yellow" : "dim", `${priority} `)
+}
+
+/**
+ * The event as a line: when, what, from whom, how urgent if that is not normal,
+ * and the payload, cut to the width of the terminal.
+ *
+ * @category formatting
+ * @since 0.1.0
+ */
+export const format = (
+  envelope: Envelope,
+  decoded: Decoded,
+  { columns = Infinity, paint }: Pick<Output["Service"], "columns" | "paint">
+): string => {
+  if (Result.isFailure(decoded)) {
+    const { code, detail } = decoded.failure
+    const what = `${envelope.routingKey}  ${code}: ${detail}`
+    return `${paint("dim", clockTime(new Date()))}  ${paint("red", "not an event")}  ${cut(plain(what), columns - 28)}`
+  }
+  const event = decoded.success
+  const time = clockTime(DateTime.toDateUtc(event.timestamp))
+  const type = pad(plain(event.eventType), typeWidth)
+  const source = pad(cut(plain(event.sourceAgentId ?? event.sourceService ?? "-"), sourceWidth), sourceWidth)
+  const urgency = event.priority === "normal" ? 0 : event.priority.length + 1
+  const used = time.length + type.length + source.length + urgency + 6
+  const payload = cut(plain(JSON.stringify(event.payload)), Math.max(8, columns - used))
+  return [
+    paint("dim", time),
+    paint(styleOf(event.eventType), type),
+    paint("dim", source),
+    `${priority(event, paint)}${payload}`
+  ].join("  ")
+}

@@ -1,0 +1,57 @@
+import type { Health } from "effect-eventbus/Broker"
+/**
+ * `eventbus health`: says how the broker is.
+ *
+ * @since 0.1.0
+ */
+import * as Command from "effect/cli/Command"
+import * as Effect from "effect/Effect"
+import * as Connection from "../Connection.ts"
+import * as Modules from "../Modules.ts"
+import { Output, plain, type Style } from "../Output.ts"
+import * as Parameters from "../Parameters.ts"
+import { CommandFailed } from "../Problem.ts"
+
+const flags = {
+  json: Parameters.json("As a line of JSON")
+}
+
+const styles: Record<Health["status"], Style> = { healthy: "green", degraded: "yellow", unhealthy: "red" }
+
+const show = Effect.fnUntraced(function* (health: Health, json: boolean) {
+  const output = yield* Output
+  if (json) return yield* output.json(health)
+  const details = Object.entries({ connected: health.connected, ...health.details })
+  const width = Math.max(...details.map(([name]) => name.length))
+  yield* output.line(output.paint(styles[health.status], health.status))
+  for (const [name, value] of details) {
+    const text = typeof value === "boolean" ? (value ? "yes" : "no") : plain(String(value))
+    yield* output.line(`  ${output.paint("dim", name.padEnd(width))}  ${text}`)
+  }
+})
+
+const look = Effect.fnUntraced(function* () {
+  const { EventBus } = yield* Modules.eventbus
+  const bus = yield* EventBus.EventBus
+  return yield* bus.health
+}, Effect.provide(Connection.layerAmqp))
+
+const run = Effect.fnUntraced(function* ({ json }: { readonly json: boolean }) {
+  const health = yield* Effect.tapError(look(), (error) => {
+    if (!json || error._tag !== "BrokerError") return Effect.void
+    // A program reads stdout alone: it must not have to guess.
+    return show({ status: "unhealthy", connected: false, details: { error: error.message } }, json)
+  })
+  yield* show(health, json)
+  if (health.status === "unhealthy") return yield* new CommandFailed({ message: "The broker is unhealthy" })
+})
+
+/**
+ * @category commands
+ * @since 0.1.0
+ */
+export const health = Command.make("health", flags, (input) => Effect.interruptible(run(input))).pipe(
+  Command.withShortDescription("Say how the broker is"),
+  Command.withDescription("Say how the broker is. Exits with 1 when it is unhealthy or out of reach."),
+  Command.withExamples([{ command: "eventbus health --json | jq -r .status" }])
+)

@@ -1,0 +1,169 @@
+import type * as EventTypeModule from "effect-eventbus/EventType"
+import * as Priority from "effect-eventbus/Priority"
+import * as RoutingKey from "effect-eventbus/RoutingKey"
+/**
+ * `eventbus publish`: publishes an event, or many of a kind.
+ *
+ * @since 0.1.0
+ */
+import * as Argument from "effect/cli/Argument"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import type * as Schema from "effect/Schema"
+import * as Connection from "../Connection.ts"
+import * as Modules from "../Modules.ts"
+import { Output } from "../Output.ts"
+import * as Parameters from "../Parameters.ts"
+import { UsageError } from "../Problem.ts"
+
+const parsePayload = (text: string): Schema.JsonObject => {
+  let json: Schema.Json
+  try {
+    json = JSON.parse(text)
+  } catch {
+    throw new RangeError("it is not JSON")
+  }
+  if (typeof json !== "object" || json === null || Array.isArray(json)) throw new RangeError("it is not a JSON object")
+  return json as Schema.JsonObject
+}
+
+const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
+/** How many events are on their way at once. */
+const concurrency = 256
+
+const flags = {
+  type: Argument.String("type").pipe(Argument.withDescription("The type of the event, such as task.submitted")),
+  payload: Flag.String("payload").pipe(
+    Flag.withDescription("The payload, a JSON object [{}]"),
+    Flag.withMetavar("JSON"),
+    Flag.mapTryCatch(parsePayload, Parameters.reason),
+    Flag.withDefault({})
+  ),
+  agent: Flag.String("agent").pipe(
+    Flag.withDescription("The agent that speaks"),
+    Flag.withMetavar("ID"),
+    Flag.optional
+  ),
+  service: Flag.String("service").pipe(
+    Flag.withDescription("The service that speaks"),
+    Flag.withMetavar("NAME"),
+    Flag.optional
+  ),
+  priority: Flag.Literals("priority", Priority.all).pipe(
+    Flag.withDescription("Urgency [normal]"),
+    Flag.withMetavar("LEVEL"),
+    Flag.withDefault("normal")
+  ),
+  traceId: Flag.String("trace-id").pipe(
+    Flag.withDescription("The trace that the event belongs to"),
+    Flag.withMetavar("UUID"),
+    Flag.filter(
+      (text) => uuid.test(text),
+      (text) => `"${text}" is not a UUID`
+    ),
+    Flag.optional
+  ),
+  routingKey: Flag.String("routing-key").pipe(
+    Flag.withDescription("Where to [<type>.<priority>]"),
+    Flag.withMetavar("KEY"),
+    Flag.mapTryCatch(RoutingKey.check, Parameters.reason),
+    Flag.optional
+  ),
+  count: Flag.withDefault(Parameters.count("How many such events [1]"), 1),
+  json: Parameters.json("Each event as a line of JSON")
+}
+
+type Input = Command.Command.Config.Infer<typeof flags>
+
+/** One of the platform's types, whose schema checks the payload, or a type without one. */
+const typeOf = Effect.fnUntraced(function* (name: string) {
+  const { AgentEvents } = yield* Modules.agents
+  const { EventType } = yield* Modules.eventbus
+  const known: EventTypeModule.Any | undefined = AgentEvents.byName.get(name)
+  if (known !== undefined) return known
+  return yield* Effect.try({
+    try: (): EventTypeModule.Any => EventType.untyped(name),
+    catch: (error) => new UsageError({ message: Parameters.reason(error) })
+  })
+})
+
+const checked = (type: EventTypeModule.Any, payload: Schema.JsonObject): Effect.Effect<unknown, UsageError> => {
+  const decoded = type.decodePayload(payload)
+  return Result.isSuccess(decoded)
+    ? Effect.succeed(decoded.success)
+    : Effect.fail(new UsageError({ message: `This is no payload of ${type.name}: ${decoded.failure.message}` }))
+}
+
+const run = Effect.fnUntraced(function* (input: Input) {
+  const output = yield* Output
+  const { paint } = output
+  const type = yield* typeOf(input.type)
+  const payload = yield* checked(type, input.payload)
+  const { Event, EventBus } = yield* Modules.eventbus
+  const routingKey = Option.getOrElse(input.routingKey, () => RoutingKey.make(type.name, input.priority))
+
+  const publishOne = Effect.gen(function* () {
+    const bus = yield* EventBus.EventBus
+    const event = yield* Event.make(type.name, payload, type, {
+      sourceAgentId: Option.getOrUndefined(input.agent),
+      sourceService: Option.getOrUndefined(input.service),
+      traceId: Option.getOrUndefined(input.traceId),
+      priority: input.priority
+    })
+    const wasRouted = yield* bus.publish(event, { routingKey, unroutable: "fail" }).pipe(
+      Effect.as(true),
+      Effect.catchIf(
+        (error) => error.reason._tag === "Unroutable",
+        () => Effect.succeed(false)
+      )
+    )
+    if (input.json) {
+      yield* output.json({
+        event_id: event.eventId,
+        event_type: event.eventType,
+        routing_key: routingKey,
+        routed: wasRouted
+      })
+    }
+    return { event, wasRouted }
+  })
+
+  const publishAll = Effect.gen(function* () {
+    const start = yield* Clock.currentTimeMillis
+    const published = yield* Effect.forEach(Array.from({ length: input.count }), () => publishOne, { concurrency })
+    if (input.json) return
+    const seconds = (((yield* Clock.currentTimeMillis) - start) / 1000).toFixed(2)
+    const routed = published.filter(({ wasRouted }) => wasRouted)
+    const what = input.count === 1 ? (published[0]?.event.eventId ?? "") : `${routed.length} events in ${seconds} s`
+    if (routed.length > 0) {
+      yield* output.line(`${paint("green", "published")}  ${routingKey}  ${paint("dim", what)}`)
+    }
+    const unheard = published.length - routed.length
+    if (unheard > 0) {
+      const events = unheard === 1 ? "nobody got it" : `nobody got these ${unheard} events`
+      yield* output.line(`${paint("yellow", "unheard")}    ${routingKey}  no queue is bound for it: ${events}`)
+    }
+  })
+
+  yield* Effect.provide(publishAll, Connection.layerAmqp)
+})
+
+/**
+ * @category commands
+ * @since 0.1.0
+ */
+export const publish = Command.make("publish", flags, (input) => Effect.interruptible(run(input))).pipe(
+  Command.withShortDescription("Publish an event"),
+  Command.withDescription(
+    "Publish an event, and say whether any queue got it. The payload of a type that\n" +
+      "  the agent platform knows is checked before anything is sent."
+  ),
+  Command.withExamples([
+    { command: `eventbus publish task.submitted --payload '{"task_id":"t-1"}'` },
+    { command: "eventbus publish system.health_check --service me --priority high" }
+  ])
+)

@@ -1,0 +1,92 @@
+import type { QueueInfo } from "effect-eventbus/Broker"
+/**
+ * `eventbus queue`: looks at a queue, or empties it.
+ *
+ * @since 0.1.0
+ */
+import * as Argument from "effect/cli/Argument"
+import * as Command from "effect/cli/Command"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Connection from "../Connection.ts"
+import * as Modules from "../Modules.ts"
+import { Output, pad, plain } from "../Output.ts"
+import * as Parameters from "../Parameters.ts"
+import { CommandFailed } from "../Problem.ts"
+
+const flags = {
+  name: Argument.String("name").pipe(
+    Argument.withDescription("The name of the queue"),
+    Argument.filter(
+      (name) => name !== "",
+      () => "a queue has a name that is not empty"
+    )
+  ),
+  json: Parameters.json("As a line of JSON")
+}
+
+type Input = Command.Command.Config.Infer<typeof flags>
+
+const table = (queues: ReadonlyArray<QueueInfo>): ReadonlyArray<string> => {
+  const width = Math.max(5, ...queues.map(({ name }) => plain(name).length))
+  const row = (name: string, messages: string, consumers: string) =>
+    `${pad(name, width)}  ${messages.padStart(8)}  ${consumers.padStart(9)}`
+  return [
+    row("QUEUE", "MESSAGES", "CONSUMERS"),
+    ...queues.map(({ consumers, messages, name }) => row(plain(name), String(messages), String(consumers)))
+  ]
+}
+
+const noQueue = (name: string) => new CommandFailed({ message: `There is no queue "${name}"` })
+
+const info = Effect.fnUntraced(function* ({ json, name }: Input) {
+  const output = yield* Output
+  const { EventBus, Subscription } = yield* Modules.eventbus
+  const bus = yield* EventBus.EventBus
+  const queue = yield* bus.queueInfo(name)
+  if (Option.isNone(queue)) return yield* noQueue(name)
+  const deadLetters = Subscription.isDeadLetterQueue(name)
+    ? Option.none<QueueInfo>()
+    : yield* bus.queueInfo(Subscription.deadLetterQueueOf(name))
+  if (json) {
+    const { consumers, messages } = queue.value
+    const dead = Option.getOrNull(Option.map(deadLetters, ({ messages }) => messages))
+    return yield* output.json({ queue: name, messages, consumers, dead_letters: dead })
+  }
+  const [header = "", ...rows] = table([queue.value, ...Option.toArray(deadLetters)])
+  yield* output.line([output.paint("dim", header), ...rows].join("\n"))
+}, Effect.provide(Connection.layerAmqp))
+
+const purge = Effect.fnUntraced(function* ({ json, name }: Input) {
+  const output = yield* Output
+  const { EventBus } = yield* Modules.eventbus
+  const bus = yield* EventBus.EventBus
+  const purged = yield* Effect.catchIf(
+    bus.purge(name),
+    (error) => error.reason._tag === "NotFound",
+    () => noQueue(name)
+  )
+  if (json) return yield* output.json({ queue: name, purged })
+  const events = purged === 1 ? "1 event" : `${purged} events`
+  yield* output.line(`${output.paint("green", "purged")}  ${plain(name)}  ${events} removed`)
+}, Effect.provide(Connection.layerAmqp))
+
+/**
+ * @category commands
+ * @since 0.1.0
+ */
+export const queue = Command.make("queue").pipe(
+  Command.withDescription("Look at a queue, or empty it"),
+  Command.withSubcommands([
+    Command.make("info", flags, (input) => Effect.interruptible(info(input))).pipe(
+      Command.withDescription("Show how many events wait in a queue and in its dead letters, and who consumes"),
+      Command.withShortDescription("Show how many events wait, and who consumes"),
+      Command.withExamples([{ command: "eventbus queue info billing" }])
+    ),
+    Command.make("purge", flags, (input) => Effect.interruptible(purge(input))).pipe(
+      Command.withDescription("Remove the events that wait in a queue, for good and without asking"),
+      Command.withShortDescription("Remove the events that wait, for good"),
+      Command.withExamples([{ command: "eventbus queue purge dlq.billing" }])
+    )
+  ])
+)

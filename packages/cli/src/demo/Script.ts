@@ -1,0 +1,96 @@
+/**
+ * What happens in the demo: a plan, its tasks, and the fate of each. The fates
+ * are fixed, so that it is known beforehand what the sums must be.
+ *
+ * @since 0.1.0
+ */
+
+/**
+ * What comes of a task: `fails` times it fails in passing before it succeeds;
+ * without end it never does. An `unknown-tool` no retry cures. A `malformed` one
+ * is not what its schema asks for, so no worker ever sees it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Fate = { readonly fails: number } | "unknown-tool" | "malformed"
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface Task {
+  readonly id: string
+  readonly title: string
+  readonly fate: Fate
+}
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface Step {
+  readonly name: string
+  readonly tasks: ReadonlyArray<Task>
+}
+
+/**
+ * How often a task that fails in passing is tried again.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const maxRetries = 3
+
+const succeeds: Fate = { fails: 0 }
+
+/**
+ * @category constants
+ * @since 0.1.0
+ */
+export const steps: ReadonlyArray<Step> = [
+  {
+    name: "gather",
+    tasks: [
+      { id: "t-01", title: "fetch the sales figures", fate: succeeds },
+      { id: "t-02", title: "fetch last year's weather", fate: { fails: 2 } },
+      { id: "t-03", title: "read the support inbox", fate: succeeds },
+      { id: "t-04", title: "ask the warehouse for its stock", fate: succeeds }
+    ]
+  },
+  {
+    name: "analyse",
+    tasks: [
+      { id: "t-05", title: "find the seasons in the sales", fate: succeeds },
+      { id: "t-06", title: "guess next year's weather", fate: "unknown-tool" },
+      { id: "t-07", title: "group the complaints", fate: succeeds },
+      { id: "t-08", title: "estimate the demand", fate: { fails: 1 } }
+    ]
+  },
+  {
+    name: "write",
+    tasks: [
+      { id: "t-09", title: "draft the report", fate: succeeds },
+      { id: "t-10", title: "draw the charts", fate: "malformed" },
+      { id: "t-11", title: "translate it into Latin", fate: { fails: Infinity } },
+      { id: "t-12", title: "write the summary", fate: succeeds }
+    ]
+  }
+]
+
+/**
+ * @category constants
+ * @since 0.1.0
+ */
+export const tasks: ReadonlyArray<Task> = steps.flatMap(({ tasks }) => tasks)
+
+/**
+ * How many retries there must have been in the end.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const plannedRetries: number = tasks.reduce(
+  (sum, { fate }) => sum + (typeof fate === "string" ? 0 : Math.min(fate.fails, maxRetries)),
+  0
+)

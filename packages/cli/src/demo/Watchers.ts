@@ -1,0 +1,85 @@
+import { AgentEvents } from "@effect-eventbus/agents"
+import { Handler, Subscription } from "effect-eventbus"
+/**
+ * Those who look on: the monitor of the dead letters, the clerk who takes in
+ * results, and the audit, which sees every event.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Script from "./Script.ts"
+import * as Stage from "./Stage.ts"
+
+const titles = new Map(Script.tasks.map(({ id, title }) => [id, title]))
+
+/**
+ * Shows why tasks ended in the dead letters.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const monitor = (stage: Stage.Stage) =>
+  Handler.make(
+    Subscription.make(Stage.queues.deadLetters, { patterns: ["#"], deadLetter: false }),
+    (event, { envelope: { fault } }) => {
+      if (!Stage.isOurs(stage, event)) return Effect.void
+      const { attempts = 0, message = "", reason = "no reason given" } = fault ?? {}
+      const tries = attempts === 0 ? "never attempted" : attempts === 1 ? "1 attempt" : `${attempts} attempts`
+      const shown = stage.screen.show({
+        who: "monitor",
+        what: "dead letter",
+        style: "red",
+        task: stage.ledger.taskIdOf(event.eventId),
+        detail: `${reason}, ${tries}`,
+        more: message
+      })
+      return Effect.andThen(
+        shown,
+        Effect.sync(() => stage.ledger.enterDeadLetter(event.eventId, reason))
+      )
+    }
+  )
+
+/**
+ * Takes in what the workers have done. A result names its task by the event that
+ * caused it.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const clerk = (stage: Stage.Stage) =>
+  Handler.make(
+    Subscription.make(Stage.temporaryQueue(stage, "results"), {
+      events: [AgentEvents.TaskCompleted],
+      patterns: [Stage.routingKey("task.completed", "*")],
+      temporary: true
+    }),
+    (event) => {
+      if (!Stage.isOurs(stage, event)) return Effect.void
+      const { attempt, task_id } = event.payload
+      const title = titles.get(task_id) ?? ""
+      const shown = stage.screen.show({
+        who: event.sourceAgentId ?? "",
+        what: "completed",
+        style: "green",
+        task: task_id,
+        detail: attempt === 1 ? title : `${title}, attempt ${attempt}`
+      })
+      return Effect.andThen(
+        shown,
+        Effect.sync(() => stage.ledger.enterCompleted(event.parentEventId ?? ""))
+      )
+    }
+  )
+
+/**
+ * Enters every event that passes into the books.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const audit = (stage: Stage.Stage) =>
+  Handler.make(
+    Subscription.make(Stage.temporaryQueue(stage, "audit"), { patterns: ["demo.#"], temporary: true, concurrency: 32 }),
+    (event) => Effect.sync(() => stage.ledger.enterAudited(event.eventId))
+  )

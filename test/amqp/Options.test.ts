@@ -1,0 +1,256 @@
+import { inspect } from "node:util"
+import { AmqpBroker } from "@effect-eventbus/amqp"
+import * as AmqpOptions from "@effect-eventbus/amqp/AmqpOptions"
+import { assert, describe, inject, it } from "@effect/vitest"
+import { ConfigProvider, Effect, Layer, Logger, Redacted } from "effect"
+import { Handler, Subscription } from "effect-eventbus"
+import * as Rig from "./support/Rig.ts"
+import { until } from "./support/Wait.ts"
+
+const endpointOf = (url: string) => {
+  const { password, ...endpoint } = AmqpOptions.settings({ url: Redacted.make(url) }).endpoints[0]
+  return { ...endpoint, password: Redacted.value(password) }
+}
+
+const rangeError = (f: () => unknown): string => {
+  try {
+    f()
+  } catch (error) {
+    assert.instanceOf(error, RangeError)
+    return error instanceof Error ? error.message : ""
+  }
+  return assert.fail("it was taken")
+}
+
+const fromEnv = (env: Record<string, string>) => AmqpOptions.config.parse(ConfigProvider.fromEnv({ env }))
+
+describe("AmqpOptions", () => {
+  it("has the platform's defaults", () => {
+    const { endpoints, forQueue, ...settings } = AmqpOptions.settings({})
+    const [{ password, ...endpoint }] = endpoints
+    assert.strictEqual(Redacted.value(password), "guest")
+    assert.deepStrictEqual(endpoint, {
+      protocol: "amqp",
+      host: "localhost",
+      port: 5672,
+      username: "guest",
+      vhost: "/"
+    })
+    assert.deepStrictEqual(forQueue("work"), { queueType: "quorum", topology: "assert" })
+    assert.deepStrictEqual(settings, {
+      tls: {},
+      exchange: "agent_events",
+      deadLetterExchange: "agent_events_dlx",
+      prefetch: 1,
+      connectionTimeout: 10_000,
+      heartbeatSeconds: 10,
+      publishTimeout: 10_000,
+      maxInFlight: 1000,
+      maxInFlightBytes: 16 * 1024 * 1024,
+      maxBodyBytes: 4 * 1024 * 1024,
+      deliveryLimit: 20,
+      connectionName: "effect-eventbus"
+    })
+  })
+
+  it("uses the port of TLS with it", () => {
+    assert.strictEqual(AmqpOptions.settings({ tls: {} }).endpoints[0].port, 5671)
+    assert.strictEqual(AmqpOptions.settings({ tls: {} }).endpoints[0].protocol, "amqps")
+  })
+
+  describe("URLs", () => {
+    const local = { protocol: "amqp", host: "h", port: 5672, username: "guest", vhost: "/", password: "guest" }
+    const cases: ReadonlyArray<readonly [title: string, url: string, expected: Partial<typeof local>]> = [
+      ["fill in what is not said", "amqp://h", {}],
+      ["may end in a slash", "amqp://h/", {}],
+      ["may name everything", "amqp://u:p@h:1234/v", { username: "u", password: "p", port: 1234, vhost: "v" }],
+      ["have another default port with TLS", "amqps://h", { protocol: "amqps", port: 5671 }],
+      ["may name the virtual host /", "amqp://h/%2F", { vhost: "/" }],
+      ["may have a slash in a virtual host", "amqp://h/a%2Fb/c", { vhost: "a/b/c" }],
+      ["may have anything in a password", "amqp://u%40x:p%2F%3A%40%25%C3%A9@h", { username: "u@x", password: "p/:@%é" }],
+      ["may name an IPv6 address", "amqp://[::1]:5673", { host: "::1", port: 5673 }]
+    ]
+    for (const [title, url, expected] of cases) {
+      it(title, () => assert.deepStrictEqual(endpointOf(url), { ...local, ...expected }))
+    }
+
+    it("are shown as host and port", () => {
+      const { endpoints } = AmqpOptions.settings({ url: [Redacted.make("amqp://[::1]"), Redacted.make("amqps://h/v")] })
+      assert.deepStrictEqual(endpoints.map(AmqpOptions.address), ["[::1]:5672", "h:5671"])
+    })
+
+    for (const url of [
+      "",
+      "h:5672",
+      "http://u:hush@h",
+      "amqp://",
+      "amqp://u:hush@h:70000",
+      "amqp://u:hush%@h",
+      "amqp://hush%ZZ@h",
+      "amqp://h/%hush",
+      "amqp://u:1234/hush@h",
+      "amqp://u:1234?hush@h",
+      "amqp://u:1234#hush@h"
+    ]) {
+      it(`that are none are refused without being shown: ${url}`, () => {
+        const message = rangeError(() => AmqpOptions.settings({ url: Redacted.make(url) }))
+        assert.match(message, /amqp:\/\/user:password@host:5672\/vhost/)
+        assert.notMatch(message, /hush|1234/)
+      })
+    }
+  })
+
+  const refused: ReadonlyArray<readonly [options: AmqpOptions.Options, named: RegExp]> = [
+    [{ prefetch: 0 }, /prefetch.* not 0$/],
+    [{ prefetch: 65536 }, /prefetch.* not 65536$/],
+    [{ prefetch: 1.5 }, /prefetch.* not 1.5$/],
+    [{ port: 0 }, /port.* not 0$/],
+    [{ port: 70000 }, /port.* not 70000$/],
+    [{ host: "" }, /host/],
+    [{ vhost: "v".repeat(256) }, /virtual host/],
+    [{ heartbeat: 0 }, /heartbeat.* not 0$/],
+    [{ connectionTimeout: "2 hours" }, /connection timeout.* not 7200000$/],
+    [{ publishTimeout: Infinity }, /publish timeout.* not Infinity$/],
+    [{ maxInFlight: NaN }, /maxInFlight.* not NaN$/],
+    [{ maxInFlightBytes: 0 }, /maxInFlightBytes.* not 0$/],
+    [{ maxBodyBytes: -1 }, /maxBodyBytes.* not -1$/],
+    [{ deliveryLimit: 3 }, /deliveryLimit.* not 3$/],
+    [{ exchange: "a b" }, /"a b"/],
+    [{ exchange: "x".repeat(61) }, /xxx/],
+    [{ exchange: "x".repeat(58) }, /x_dlx"/],
+    [{ deadLetterExchange: "" }, /""/]
+  ]
+  for (const [options, named] of refused) {
+    it(`refuses ${inspect(options, { compact: true, breakLength: Infinity, maxStringLength: 20 })} when the layer is made`, () => {
+      assert.match(
+        rangeError(() => AmqpBroker.layer({ ...options, password: Redacted.make("hush") })),
+        named
+      )
+    })
+  }
+
+  it("does not show a password or a key", () => {
+    const settings = AmqpOptions.settings({
+      url: [Redacted.make("amqps://u:hush-1@h")],
+      tls: { key: Redacted.make("hush-2"), passphrase: Redacted.make("hush-3") }
+    })
+    for (const shown of [inspect(settings, { depth: 9, showHidden: true }), JSON.stringify(settings)]) {
+      assert.notInclude(shown, "hush")
+    }
+  })
+
+  describe("configuration", () => {
+    it.effect("takes the platform's variables", () =>
+      Effect.gen(function* () {
+        const options = yield* fromEnv({
+          RABBITMQ_HOST: "rabbit.internal",
+          RABBITMQ_PORT: "5673",
+          RABBITMQ_USER: "u",
+          RABBITMQ_PASSWORD: "p",
+          RABBITMQ_VHOST: "v",
+          RABBITMQ_PREFETCH_COUNT: "7",
+          RABBITMQ_CONNECTION_TIMEOUT: "2.5",
+          RABBITMQ_HEARTBEAT: "600"
+        })
+        const { connectionTimeout, endpoints, heartbeatSeconds, prefetch } = AmqpOptions.settings(options)
+        const { password, ...endpoint } = endpoints[0]
+        assert.deepStrictEqual(endpoint, {
+          protocol: "amqp",
+          host: "rabbit.internal",
+          port: 5673,
+          username: "u",
+          vhost: "v"
+        })
+        assert.strictEqual(Redacted.value(password), "p")
+        assert.deepStrictEqual({ connectionTimeout, heartbeatSeconds, prefetch }, {
+          connectionTimeout: 2500,
+          heartbeatSeconds: 600,
+          prefetch: 7
+        })
+      })
+    )
+
+    it.effect("prefers RABBITMQ_URL, which may name several", () =>
+      Effect.gen(function* () {
+        const provider = ConfigProvider.fromUnknown({
+          RABBITMQ_URL: "amqp://u:a%2Cb@one, amqps://two:1/v",
+          RABBITMQ_HOST: "other"
+        })
+        const { endpoints } = AmqpOptions.settings(yield* AmqpOptions.config.parse(provider))
+        assert.deepStrictEqual(endpoints.map(AmqpOptions.address), ["one:5672", "two:1"])
+        assert.strictEqual(Redacted.value(endpoints[0].password), "a,b")
+      })
+    )
+
+    it.effect("without variables is the defaults", () =>
+      Effect.gen(function* () {
+        const { endpoints } = AmqpOptions.settings(yield* fromEnv({}))
+        assert.strictEqual(AmqpOptions.address(endpoints[0]), "localhost:5672")
+      })
+    )
+
+    for (const [name, value, said] of [
+      ["RABBITMQ_PREFETCH_COUNT", "0", "not 0"],
+      ["RABBITMQ_PREFETCH_COUNT", "many", "RABBITMQ_PREFETCH_COUNT"],
+      ["RABBITMQ_PORT", "0", "RABBITMQ_PORT"],
+      ["RABBITMQ_HEARTBEAT", "0", "not 0"],
+      ["RABBITMQ_CONNECTION_TIMEOUT", "-1", "not -1"],
+      ["RABBITMQ_CONNECTION_TIMEOUT", "NaN", "RABBITMQ_CONNECTION_TIMEOUT"],
+      ["RABBITMQ_URL", "amqp://u:hush@", "amqp://user:password@host"]
+    ] as const) {
+      it.effect(`answers ${name}=${value} with a ConfigError`, () =>
+        Effect.gen(function* () {
+          const error = yield* Layer.build(AmqpBroker.layerConfig).pipe(
+            Effect.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env: { [name]: value } }))),
+            Effect.flip
+          )
+          assert.strictEqual(error._tag, "ConfigError")
+          assert.include(error.message, said)
+          assert.notInclude(inspect(error, { depth: 9 }), "hush")
+        })
+      )
+    }
+  })
+})
+
+describe.skipIf(inject("rabbitUrl") === null)("Secrets", () => {
+  it.live("are in no log, no error and no health of a session in which everything fails", () =>
+    Effect.gen(function* () {
+      const lines: Array<string> = []
+      const listening = Logger.layer([Logger.make((options) => void lines.push(inspect(options, { depth: 9 })))])
+      const url = new URL(inject("rabbitUrl") ?? "")
+      const { bus, exchange, options, queue, raw } = yield* Rig.make(url.href, "secrets")
+      const wrong = new URL(url)
+      wrong.password = "hush-wrong"
+
+      yield* Effect.gen(function* () {
+        const error = yield* Effect.flip(bus({ url: Redacted.make(wrong.href) }))
+        lines.push(error.message, inspect(error, { depth: 9 }), JSON.stringify(error))
+        // The first address is not let in, now and whenever the connection is made anew.
+        const { health, publish, subscribe } = yield* bus({
+          url: [Redacted.make(wrong.href), Redacted.make(url.href)],
+          tls: { key: Redacted.make("hush-key") },
+          publishTimeout: 500
+        })
+        yield* subscribe(Handler.make(Subscription.make(queue("work"), { patterns: ["ping.*"] }), () => Effect.void))
+        const other = yield* raw
+        yield* other.run((channel) => channel.deleteQueue(queue("work")))
+        yield* until(
+          "the consumer is back",
+          Effect.map(health, (now) => {
+            lines.push(inspect(now))
+            return now.status === "healthy" && lines.some((line) => line.includes("again"))
+          })
+        )
+        yield* other.run((channel) => channel.deleteExchange(exchange))
+        yield* publish(yield* Rig.Ping.event({}), { unroutable: "fail" }).pipe(
+          Effect.catch((error) => Effect.sync(() => lines.push(inspect(error, { depth: 9 }))))
+        )
+        lines.push(inspect(options({ url: Redacted.make(wrong.href) }), { depth: 9 }))
+      }).pipe(Effect.scoped, Effect.provide(listening))
+
+      assert.isAbove(lines.length, 5)
+      assert.notInclude(lines.join("\n"), "hush")
+    })
+  )
+})

@@ -1,0 +1,258 @@
+import { createServer } from "node:net"
+import type { AddressInfo, Socket } from "node:net"
+import { inspect } from "node:util"
+import type { AmqpOptions } from "@effect-eventbus/amqp"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber, Redacted } from "effect"
+import type { Scope } from "effect"
+import { Handler, Subscription } from "effect-eventbus"
+import type { BrokerError } from "effect-eventbus"
+import * as Node from "./support/OwnNode.ts"
+import * as Rig from "./support/Rig.ts"
+import { timed } from "./support/Wait.ts"
+
+const secret = "hush-hush/:@"
+
+/** Fails as it should within a second, and without the secret in anything that is printed. */
+const fails = Effect.fnUntraced(function* <A, E extends BrokerError.BrokerError | BrokerError.SubscribeError>(
+  effect: Effect.Effect<A, E, Scope.Scope>,
+  tag: E["reason"]["_tag"],
+  within = 1500
+): Effect.fn.Return<E["reason"], E | A, Scope.Scope> {
+  const [error, millis] = yield* timed(Effect.flip(effect))
+  assert.strictEqual(error.reason._tag, tag, error.message)
+  assert.isBelow(millis, within)
+  for (const shown of [error.message, String(error), inspect(error, { depth: 9 }), JSON.stringify(error)]) {
+    assert.notInclude(shown, "hush")
+  }
+  return error.reason
+})
+
+/** A server that accepts, and says what it is told to. */
+const server = (greet: (socket: Socket) => void): Effect.Effect<number, never, Scope.Scope> =>
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.callback<{ readonly port: number; readonly close: () => void }>((resume) => {
+        const sockets = new Set<Socket>()
+        const listening = createServer((socket) => {
+          sockets.add(socket.on("error", () => {}))
+          greet(socket)
+        }).listen(0, "127.0.0.1", () =>
+          resume(
+            Effect.succeed({
+              port: (listening.address() as AddressInfo).port,
+              close: () => {
+                listening.close()
+                sockets.forEach((socket) => socket.destroy())
+              }
+            })
+          )
+        )
+      }),
+      ({ close }) => Effect.sync(close)
+    ),
+    ({ port }) => port
+  )
+
+/** A port at which nobody listens. */
+const deadPort = Effect.scoped(server(() => {}))
+
+const handler = (queue: string, options: Subscription.Options = {}) =>
+  Handler.make(Subscription.make(queue, { patterns: ["ping.*"], ...options }), () => Effect.void)
+
+describe("Start, where nobody answers", () => {
+  const at = (port: number, options: AmqpOptions.Options = {}): AmqpOptions.Options => ({
+    host: "127.0.0.1",
+    port,
+    password: Redacted.make(secret),
+    connectionTimeout: 600,
+    ...options
+  })
+
+  it.live("keeps trying until the connection timeout, and names host and port then", () =>
+    Effect.gen(function* () {
+      const port = yield* deadPort
+      const reason = yield* fails(Rig.bus(at(port)), "ConnectionFailed")
+      assert.strictEqual(reason._tag === "ConnectionFailed" && reason.address, `127.0.0.1:${port}`)
+      assert.match(reason.message, /ECONNREFUSED.* for 600 ms/)
+    })
+  )
+
+  it.live("waits between its attempts", () =>
+    Effect.gen(function* () {
+      let attempts = 0
+      const port = yield* server((socket) => {
+        attempts++
+        socket.destroy()
+      })
+      yield* fails(Rig.bus(at(port)), "ConnectionFailed")
+      assert.isAtLeast(attempts, 2)
+      assert.isAtMost(attempts, 5)
+    })
+  )
+
+  it.live("fails within the timeout where a server accepts and says nothing", () =>
+    Effect.gen(function* () {
+      const port = yield* server(() => {})
+      yield* fails(Rig.bus(at(port)), "ConnectionFailed")
+    })
+  )
+
+  it.live("fails within the timeout where the server speaks another protocol", () =>
+    Effect.gen(function* () {
+      const port = yield* server((socket) => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n"))
+      yield* fails(Rig.bus(at(port)), "ConnectionFailed")
+    })
+  )
+
+  it.live("names every address it has tried", () =>
+    Effect.gen(function* () {
+      const [one, two] = [yield* deadPort, yield* deadPort]
+      const url = [one, two].map((port) => Redacted.make(`amqp://u:${encodeURIComponent(secret)}@127.0.0.1:${port}`))
+      const reason = yield* fails(Rig.bus({ url, connectionTimeout: 600 }), "ConnectionFailed")
+      assert.include(reason.message, `127.0.0.1:${one}, 127.0.0.1:${two}`)
+    })
+  )
+
+  it.live("is over at once when it is interrupted", () =>
+    Effect.gen(function* () {
+      const port = yield* server(() => {})
+      const starting = yield* Effect.forkChild(Rig.bus(at(port, { connectionTimeout: "1 minute" })), {
+        startImmediately: true
+      })
+      const [, millis] = yield* timed(Fiber.interrupt(starting))
+      assert.isBelow(millis, 500)
+    })
+  )
+})
+
+describe.skipIf(!Node.isPossible)("Start", () => {
+  const node = Node.ownNode()
+  const rig = () => Rig.make(node.url, "start")
+
+  it.live("fails at once on a wrong password, and names the user", () =>
+    Effect.gen(function* () {
+      const reason = yield* fails(
+        Rig.bus({ host: "127.0.0.1", port: node.port, password: Redacted.make(secret) }),
+        "AuthenticationFailed"
+      )
+      assert.include(reason.message, '"guest"')
+    })
+  )
+
+  it.live("fails at once on a virtual host that does not exist", () =>
+    Effect.gen(function* () {
+      const reason = yield* fails(Rig.bus({ host: "127.0.0.1", port: node.port, vhost: "nowhere" }), "VhostNotFound")
+      assert.include(reason.message, '"nowhere"')
+    })
+  )
+
+  it.live("fails at once where a permission is missing, and says which", () =>
+    Effect.gen(function* () {
+      const { bus, exchange, queue } = yield* rig()
+      yield* node.ctl("add_user", exchange, secret)
+      const limited = { url: undefined, host: "127.0.0.1", port: node.port, username: exchange }
+      const open = Effect.suspend(() => bus({ ...limited, password: Redacted.make(secret) }))
+
+      yield* node.ctl("set_permissions", exchange, "^own", ".*", ".*")
+      const denied = yield* fails(open, "PermissionDenied")
+      assert.include(denied.message, `exchange '${exchange}'`)
+
+      yield* node.ctl("set_permissions", exchange, `^${exchange}(_dlx)?$`, ".*", ".*")
+      const subscribed = yield* fails(
+        Effect.flatMap(open, (bus) => bus.subscribe(handler(queue("work")))),
+        "PermissionDenied"
+      )
+      assert.include(subscribed.message, `queue 'dlq.${queue("work")}'`)
+
+      yield* node.ctl("clear_permissions", exchange)
+      yield* fails(open, "VhostNotFound")
+    })
+  )
+
+  it.live("fails at once where a queue was declared with other arguments, and changes nothing", () =>
+    Effect.gen(function* () {
+      const { bus, queue, raw } = yield* rig()
+      const other = yield* raw
+      const name = queue("work")
+      const before = { "x-queue-type": "quorum", "x-message-ttl": 1234 }
+      yield* other.run((channel) => channel.assertQueue(name, { arguments: before }))
+      const subscribing = Effect.flatMap(bus(), (bus) =>
+        bus.subscribe(handler(name, { messageTtl: "1 minute", deadLetter: false }))
+      )
+      const reason = yield* fails(subscribing, "TopologyMismatch")
+      assert.strictEqual(reason._tag === "TopologyMismatch" && reason.name, name)
+      assert.match(reason._tag === "TopologyMismatch" ? reason.argument : "", /^x-(message-ttl|delivery-limit)$/)
+      // Declaring it as it was declared before is allowed only if it still is what it was.
+      yield* other.run((channel) => channel.assertQueue(name, { arguments: before }))
+      assert.include(yield* node.ctl("list_queues", "name", "arguments"), "1234")
+    })
+  )
+
+  it.live("fails at once where the exchange is of another type", () =>
+    Effect.gen(function* () {
+      const { bus, exchange, raw } = yield* rig()
+      yield* Effect.flatMap(raw, ({ run }) => run((channel) => channel.assertExchange(exchange, "fanout")))
+      const reason = yield* fails(bus(), "TopologyMismatch")
+      assert.strictEqual(reason._tag === "TopologyMismatch" && reason.argument, "type")
+    })
+  )
+
+  it.live("looks only, where it is told to verify, and says what is missing", () =>
+    Effect.gen(function* () {
+      const { bus, deadLetterExchange, exchange, queue, raw } = yield* rig()
+      const other = yield* raw
+      const missing = yield* fails(bus({ topology: "verify" }), "NotFound")
+      assert.strictEqual(missing._tag === "NotFound" && missing.name, exchange)
+
+      yield* other.run((channel) => channel.assertExchange(exchange, "topic"))
+      yield* other.run((channel) => channel.assertExchange(deadLetterExchange, "direct"))
+      const name = queue("work")
+      for (const absent of [`dlq.${name}`, name]) {
+        const subscribing = Effect.flatMap(bus({ topology: "verify" }), (bus) => bus.subscribe(handler(name)))
+        const reason = yield* fails(subscribing, "NotFound")
+        assert.strictEqual(reason._tag === "NotFound" && reason.name, absent)
+        yield* other.run((channel) => channel.assertQueue(absent))
+      }
+    })
+  )
+
+  it.live("fails at once where another client holds the queue for itself", () =>
+    Effect.gen(function* () {
+      const { bus, queue, raw } = yield* rig()
+      const name = queue("work")
+      yield* Effect.flatMap(raw, ({ run }) => run((channel) => channel.assertQueue(name, { exclusive: true })))
+      const subscribing = Effect.flatMap(bus(), (bus) => bus.subscribe(handler(name)))
+      const reason = yield* fails(subscribing, "Refused")
+      assert.match(reason.message, /RESOURCE_LOCKED/)
+    })
+  )
+
+  it.live("takes the next address where one does not answer, or does not let it in", () =>
+    Effect.gen(function* () {
+      const { bus } = yield* rig()
+      const stalling = yield* server(() => {})
+      const bad = [yield* deadPort, stalling].map((port) => `amqp://127.0.0.1:${port}`)
+      const unknown = `amqp://guest:${encodeURIComponent(secret)}@127.0.0.1:${node.port}`
+      const url = [...bad, unknown, node.url].map((url) => Redacted.make(url))
+      const { address, status } = yield* Effect.map(
+        Effect.flatMap(bus({ url, connectionTimeout: "3 seconds" }), ({ health }) => health),
+        ({ details, status }) => ({ address: details["address"], status })
+      )
+      assert.deepStrictEqual({ address, status }, { address: `127.0.0.1:${node.port}`, status: "healthy" })
+    })
+  )
+
+  it.live("connects to a broker that comes up in time", () =>
+    Effect.gen(function* () {
+      yield* node.kill
+      const starting = yield* Effect.forkChild(
+        Rig.bus({ url: Redacted.make(node.url), exchange: "start-late", connectionTimeout: "50 seconds" }),
+        { startImmediately: true }
+      )
+      yield* node.restart
+      const { health } = yield* Fiber.join(starting)
+      assert.strictEqual((yield* health).status, "healthy")
+    })
+  )
+})

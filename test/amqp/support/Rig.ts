@@ -1,0 +1,65 @@
+import { AmqpBroker } from "@effect-eventbus/amqp"
+import type { AmqpOptions } from "@effect-eventbus/amqp"
+import * as Settings from "@effect-eventbus/amqp/AmqpOptions"
+import * as Topology from "@effect-eventbus/amqp/AmqpTopology"
+import { Context, Effect, Layer, Redacted } from "effect"
+import type { Scope } from "effect"
+import { EventBus, EventType } from "effect-eventbus"
+import type { BrokerError } from "effect-eventbus"
+import { remove, unique } from "../../support/Leftovers.ts"
+import * as Raw from "./Raw.ts"
+
+/** An event of the tests, under the routing key `{type}.normal`. */
+export const Ping = EventType.untyped("ping")
+
+/** What one test has to itself on a broker. All of it is removed with the scope. */
+export interface Rig {
+  readonly url: string
+  readonly exchange: string
+  readonly deadLetterExchange: string
+  /** A queue's name, which is removed with its dead letters and its queues of these delays. */
+  readonly queue: (name: string, delays?: ReadonlyArray<number>) => string
+  readonly settings: (options?: AmqpOptions.Options) => AmqpOptions.Settings
+  readonly options: (options?: AmqpOptions.Options) => AmqpOptions.Options
+  /** A bus of its own, with connections of its own. */
+  readonly bus: (
+    options?: AmqpOptions.Options
+  ) => Effect.Effect<EventBus.EventBus["Service"], BrokerError.BrokerError, Scope.Scope>
+  readonly raw: Effect.Effect<Raw.Raw, never, Scope.Scope>
+}
+
+export const bus = (
+  options: AmqpOptions.Options
+): Effect.Effect<EventBus.EventBus["Service"], BrokerError.BrokerError, Scope.Scope> =>
+  Effect.map(
+    // Suspended, for options that cannot be meant are told when the layer is made.
+    Effect.suspend(() => Layer.build(Layer.provide(EventBus.layer, AmqpBroker.layer(options)))),
+    Context.get(EventBus.EventBus)
+  )
+
+export const make = (url: string, name: string): Effect.Effect<Rig, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const exchange = unique(name)
+    const deadLetterExchange = `${exchange}_dlx`
+    const queues = new Set<string>()
+    const options: Rig["options"] = (own = {}) => ({ url: Redacted.make(url), exchange, ...own })
+    const settings: Rig["settings"] = (own) => Settings.settings(options(own))
+    yield* Effect.addFinalizer(() =>
+      Effect.promise(() => remove(url, { queues, exchanges: [exchange, deadLetterExchange] }))
+    )
+    return {
+      url,
+      exchange,
+      deadLetterExchange,
+      options,
+      settings,
+      queue: (name, delays = []) => {
+        const queue = `${exchange}.${name}`
+        queues.add(queue).add(`dlq.${queue}`)
+        for (const delay of delays) queues.add(Topology.waitQueue(queue, Topology.delayTier(delay), settings()).name)
+        return queue
+      },
+      bus: (own) => bus(options(own)),
+      raw: Raw.open(url)
+    }
+  })

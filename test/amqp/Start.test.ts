@@ -1,5 +1,3 @@
-import { createServer } from "node:net"
-import type { AddressInfo, Socket } from "node:net"
 import { inspect } from "node:util"
 import type { AmqpOptions } from "@effect-eventbus/amqp"
 import { assert, describe, it } from "@effect/vitest"
@@ -9,6 +7,7 @@ import { Handler, Subscription } from "effect-eventbus"
 import type { BrokerError } from "effect-eventbus"
 import * as Node from "./support/OwnNode.ts"
 import * as Rig from "./support/Rig.ts"
+import { deadPort, server } from "./support/Server.ts"
 import { timed } from "./support/Wait.ts"
 
 const secret = "hush-hush/:@"
@@ -27,35 +26,6 @@ const fails = Effect.fnUntraced(function* <A, E extends BrokerError.BrokerError 
   }
   return error.reason
 })
-
-/** A server that accepts, and says what it is told to. */
-const server = (greet: (socket: Socket) => void): Effect.Effect<number, never, Scope.Scope> =>
-  Effect.map(
-    Effect.acquireRelease(
-      Effect.callback<{ readonly port: number; readonly close: () => void }>((resume) => {
-        const sockets = new Set<Socket>()
-        const listening = createServer((socket) => {
-          sockets.add(socket.on("error", () => {}))
-          greet(socket)
-        }).listen(0, "127.0.0.1", () =>
-          resume(
-            Effect.succeed({
-              port: (listening.address() as AddressInfo).port,
-              close: () => {
-                listening.close()
-                sockets.forEach((socket) => socket.destroy())
-              }
-            })
-          )
-        )
-      }),
-      ({ close }) => Effect.sync(close)
-    ),
-    ({ port }) => port
-  )
-
-/** A port at which nobody listens. */
-const deadPort = Effect.scoped(server(() => {}))
 
 const handler = (queue: string, options: Subscription.Options = {}) =>
   Handler.make(Subscription.make(queue, { patterns: ["ping.*"], ...options }), () => Effect.void)

@@ -2,12 +2,14 @@ import { execFileSync, spawnSync } from "node:child_process"
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { inspect } from "node:util"
 import type { AmqpOptions } from "@effect-eventbus/amqp"
 import { afterAll, assert, describe, it } from "@effect/vitest"
-import { Effect, Redacted } from "effect"
+import { Deferred, Effect, Redacted } from "effect"
 import { Handler, Subscription } from "effect-eventbus"
 import * as Node from "./support/OwnNode.ts"
 import * as Rig from "./support/Rig.ts"
+import { deadPort } from "./support/Server.ts"
 import { timed } from "./support/Wait.ts"
 
 /** An authority made for these tests, and a server's and a client's certificate of it. */
@@ -47,17 +49,90 @@ const hasOpenssl = spawnSync("openssl", ["version"]).status === 0
 
 describe.skipIf(!Node.isPossible || !hasOpenssl)("TLS", () => {
   let authority: Authority
-  const node = Node.ownNode((port) => {
+  let port = 0
+  const node = Node.ownNode(async () => {
     authority = new Authority()
+    port = await Effect.runPromise(deadPort)
     return [
-      "listeners.tcp = none",
       `listeners.ssl.1 = 127.0.0.1:${port}`,
       `ssl_options.cacertfile = ${authority.path("ca.pem")}`,
       `ssl_options.certfile = ${authority.path("server.pem")}`,
       `ssl_options.keyfile = ${authority.path("server.key")}`,
       "ssl_options.verify = verify_peer",
-      "ssl_options.fail_if_no_peer_cert = false"
+      "ssl_options.fail_if_no_peer_cert = true"
     ]
   })
   afterAll(() => rmSync(authority.folder, { recursive: true, force: true }))
+
+  const tls = (own: AmqpOptions.Tls = {}): AmqpOptions.Options => ({
+    url: Redacted.make(`amqps://guest:guest@127.0.0.1:${port}`),
+    tls: {
+      ca: authority.read("ca.pem"),
+      cert: authority.read("client.pem"),
+      key: Redacted.make(authority.read("client.key")),
+      servername: "rabbit.test",
+      ...own
+    }
+  })
+
+  const rejected = Effect.fnUntraced(function* (options: AmqpOptions.Options, detail: RegExp) {
+    const [error, millis] = yield* timed(Effect.flip(Rig.bus(options)))
+    assert.strictEqual(error.reason._tag, "CertificateRejected", error.message)
+    assert.isFalse(error.isRetryable)
+    assert.match(error.message, detail)
+    assert.include(error.message, `127.0.0.1:${port}`)
+    assert.notInclude(inspect(error, { depth: 9 }), "PRIVATE KEY")
+    assert.isBelow(millis, 1500)
+  })
+
+  it.live("publishes and consumes where each side trusts the other's certificate", () =>
+    Effect.gen(function* () {
+      const { bus, queue } = yield* Rig.make(node.url, "tls")
+      const { publish, subscribe } = yield* bus(tls())
+      const handled = yield* Deferred.make<string>()
+      const subscription = Subscription.make(queue("work"), { events: [Rig.Ping] })
+      yield* subscribe(Handler.make(subscription, (event) => Deferred.succeed(handled, event.eventId)))
+      const event = yield* Rig.Ping.event({})
+      yield* publish(event, { unroutable: "fail" })
+      assert.strictEqual(yield* Deferred.await(handled), event.eventId)
+    })
+  )
+
+  it.live("rejects at once a certificate of an authority that it does not trust", () =>
+    rejected(tls({ ca: undefined }), /self.signed|unable to/)
+  )
+
+  it.live("rejects at once a certificate of another host", () =>
+    rejected(tls({ servername: "elsewhere.test" }), /rabbit\.test/)
+  )
+
+  it.live("takes the host for the name in the certificate, unless it is told another", () =>
+    rejected(tls({ servername: undefined }), /127\.0\.0\.1/)
+  )
+
+  it.live("fails at once where the server asks for a certificate and gets none", () =>
+    Effect.gen(function* () {
+      const [error, millis] = yield* timed(Effect.flip(Rig.bus(tls({ cert: undefined, key: undefined }))))
+      assert.strictEqual(error.reason._tag, "CertificateRejected", error.message)
+      assert.isBelow(millis, 1500)
+    })
+  )
+
+  it.live("fails at once where the server does not speak TLS at all", () =>
+    Effect.gen(function* () {
+      const url = Redacted.make(`amqps://guest:guest@127.0.0.1:${node.port}`)
+      const [error, millis] = yield* timed(Effect.flip(Rig.bus({ ...tls(), url })))
+      assert.isFalse(error.isRetryable, error.message)
+      assert.isBelow(millis, 1500)
+    })
+  )
+
+  it.live("fails at once where the authority's certificate is none", () =>
+    Effect.gen(function* () {
+      const [error, millis] = yield* timed(Effect.flip(Rig.bus(tls({ ca: "nonsense", key: Redacted.make("hush") }))))
+      assert.isFalse(error.isRetryable, error.message)
+      assert.notInclude(inspect(error, { depth: 9 }), "hush")
+      assert.isBelow(millis, 1500)
+    })
+  )
 })

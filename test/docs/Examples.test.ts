@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { extract, typeErrors } from "./Example.ts"
 
 /** Pinned, so that an example cannot be lost in silence: change it with the documentation. */
-const count = 1
+const count = 27
 
 const examples = extract()
 

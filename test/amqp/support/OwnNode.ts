@@ -14,14 +14,14 @@ export interface OwnNode {
   readonly restart: Effect.Effect<void>
 }
 
-export const ownNode = (config: () => ReadonlyArray<string> = () => []): OwnNode => {
+export const ownNode = (config: () => Promise<ReadonlyArray<string>> = async () => []): OwnNode => {
   let node: RabbitNode | undefined
   const running = (): RabbitNode => {
     if (node === undefined) throw new Error("The node has not been started yet")
     return node
   }
   beforeAll(async () => {
-    node = await RabbitNode.start({ config: config() })
+    node = await RabbitNode.start({ config: await config() })
   }, 90_000)
   afterAll(() => node?.stop())
   return {

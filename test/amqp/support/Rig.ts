@@ -2,9 +2,9 @@ import { AmqpBroker } from "@effect-eventbus/amqp"
 import type { AmqpOptions } from "@effect-eventbus/amqp"
 import * as Settings from "@effect-eventbus/amqp/AmqpOptions"
 import * as Topology from "@effect-eventbus/amqp/AmqpTopology"
-import { Context, Effect, Layer, Redacted } from "effect"
+import { Context, Effect, Layer, Queue, Redacted } from "effect"
 import type { Scope } from "effect"
-import { EventBus, EventType } from "effect-eventbus"
+import { EventBus, EventType, Handler, Subscription } from "effect-eventbus"
 import type { BrokerError } from "effect-eventbus"
 import { remove, unique } from "../../support/Leftovers.ts"
 import * as Raw from "./Raw.ts"
@@ -62,4 +62,17 @@ export const make = (url: string, name: string): Effect.Effect<Rig, never, Scope
       bus: (own) => bus(options(own)),
       raw: Raw.open(url)
     }
+  })
+
+/** The ids of the events under `pattern`, as a queue's handler gets them. */
+export const collect = (
+  { subscribe }: EventBus.EventBus["Service"],
+  queue: string,
+  { pattern = "ping.*", ...options }: Subscription.Options & { readonly pattern?: string } = {}
+): Effect.Effect<Queue.Dequeue<string>, BrokerError.SubscribeError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const handled = yield* Queue.unbounded<string>()
+    const subscription = Subscription.make(queue, { patterns: [pattern], ...options })
+    yield* subscribe(Handler.make(subscription, (event) => Queue.offer(handled, event.eventId)))
+    return handled
   })

@@ -1,0 +1,129 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Exit, Fiber, Queue } from "effect"
+import { Broker } from "effect-eventbus"
+import { TestClock } from "effect/testing"
+import {
+  consume,
+  declare,
+  envelope,
+  isDone,
+  messages,
+  nameOf,
+  publish,
+  start,
+  waiting,
+  withBroker
+} from "./BareBroker.ts"
+
+describe("MemoryBroker with little capacity", () => {
+  it.effect("suspends who publishes into a full queue, and goes on when there is room", () =>
+    Effect.gen(function* () {
+      const { deliveries } = yield* consume("q", { concurrency: 1 })
+      yield* publish("1")
+      yield* publish("2")
+      const third = yield* start(publish("3"))
+      yield* TestClock.adjust("9 seconds")
+      assert.isFalse(yield* isDone(third), "what is delivered and not settled still takes its place")
+      yield* (yield* Queue.take(deliveries)).ack
+      yield* Fiber.join(third)
+      assert.deepStrictEqual(yield* waiting("q"), ["3"])
+    }).pipe(withBroker({ capacity: 2 }))
+  )
+
+  it.effect("fails with Blocked after the publish timeout, and keeps nothing of it", () =>
+    Effect.gen(function* () {
+      yield* declare("q")
+      yield* publish("1")
+      const second = yield* start(Effect.flip(publish("2")))
+      yield* TestClock.adjust("2999 millis")
+      assert.isFalse(yield* isDone(second))
+      yield* TestClock.adjust("1 millis")
+      const error = yield* Fiber.join(second)
+      assert.deepInclude(error, { _tag: "Blocked", detail: 'the queue "q" is full', millis: 3000 })
+      assert.isTrue(error.isRetryable)
+      assert.deepStrictEqual(yield* waiting("q"), ["1"])
+    }).pipe(withBroker({ capacity: 1, publishTimeout: "3 seconds" }))
+  )
+
+  it.effect("puts an event into all of its queues or into none", () =>
+    Effect.gen(function* () {
+      yield* declare("full")
+      yield* publish("1")
+      yield* declare("empty")
+      const second = yield* start(publish("2"))
+      assert.deepStrictEqual(yield* waiting("empty"), [])
+      yield* Broker.Broker.use((broker) => broker.purge("full"))
+      yield* Fiber.join(second)
+      assert.deepStrictEqual(yield* Effect.all([waiting("full"), waiting("empty")]), [["2"], ["2"]])
+    }).pipe(withBroker({ capacity: 1 }))
+  )
+
+  it.effect("lets in only as many as there is room for", () =>
+    Effect.gen(function* () {
+      yield* declare("q")
+      yield* Effect.forEach(["1", "2"], (name) => publish(name))
+      const more = yield* Effect.forEach(["3", "4", "5"], (name) => start(publish(name)))
+      const { deliveries } = yield* consume("q", { concurrency: 1 })
+      yield* (yield* Queue.take(deliveries)).ack
+      assert.deepStrictEqual(yield* Effect.forEach(more, isDone), [true, false, false])
+      assert.strictEqual(yield* messages("q"), 1, "one waits, one is delivered")
+    }).pipe(withBroker({ capacity: 2 }))
+  )
+
+  it.effect("keeps the place of an event that waits for its retry", () =>
+    Effect.gen(function* () {
+      const { deliveries } = yield* consume("q")
+      yield* publish("1")
+      yield* (yield* Queue.take(deliveries)).retry(envelope("1 again"), 5000)
+      const second = yield* start(publish("2"))
+      yield* TestClock.adjust("5 seconds")
+      assert.isFalse(yield* isDone(second))
+      const again = yield* Queue.take(deliveries)
+      assert.strictEqual(nameOf(again.envelope), "1 again")
+      yield* again.ack
+      yield* Fiber.join(second)
+    }).pipe(withBroker({ capacity: 1 }))
+  )
+
+  it.effect("holds an event back while its dead letters are full", () =>
+    Effect.gen(function* () {
+      const { deliveries } = yield* consume("q")
+      yield* publish("1")
+      yield* (yield* Queue.take(deliveries)).deadLetter(envelope("1 dead"))
+      yield* publish("2")
+      const delivery = yield* Queue.take(deliveries)
+      const dying = yield* start(delivery.deadLetter(envelope("2 dead")))
+      yield* TestClock.adjust("1 hour")
+      assert.isFalse(yield* isDone(dying))
+      assert.isTrue(delivery.isLive(), "it is not settled before it is safe")
+      assert.deepStrictEqual(yield* waiting("dlq.q"), ["1 dead"])
+      yield* Broker.Broker.use((broker) => broker.purge("dlq.q"))
+      yield* Fiber.join(dying)
+      assert.deepStrictEqual(yield* waiting("dlq.q"), ["2 dead"])
+    }).pipe(withBroker({ capacity: 1 }))
+  )
+
+  it.effect("holds an expired event back while the dead letters are full", () =>
+    Effect.gen(function* () {
+      yield* declare("q", { messageTtl: "1 second" })
+      yield* publish("1")
+      yield* TestClock.adjust("1 second")
+      yield* publish("2")
+      yield* TestClock.adjust("1 hour")
+      assert.deepStrictEqual(yield* Effect.all([waiting("q"), waiting("dlq.q")]), [["2"], ["1"]])
+      yield* Broker.Broker.use((broker) => broker.purge("dlq.q"))
+      yield* TestClock.adjust(0)
+      assert.deepStrictEqual(yield* Effect.all([waiting("q"), waiting("dlq.q")]), [[], ["2"]])
+    }).pipe(withBroker({ capacity: 1 }))
+  )
+
+  for (const capacity of [0, -1, 1.5, NaN]) {
+    it.effect(`is a RangeError for a capacity of ${capacity}`, () =>
+      Effect.gen(function* () {
+        const exit = yield* Effect.exit(withBroker({ capacity })(Effect.void))
+        assert.isTrue(Exit.hasDies(exit))
+        assert.include(String(exit), `from 1 up, not ${capacity}`)
+      })
+    )
+  }
+})

@@ -148,6 +148,26 @@ export const failing = suite("failing", (test) => {
       assert.deepStrictEqual((yield* seen.takeN(4)).at(-1), [1, 2])
     }))
 
+  test("a consumer goes on after errors: of many events, each that fails comes back, and all are handled", () =>
+    Effect.gen(function* () {
+      const bus = yield* EventBus.EventBus
+      const queue = yield* unique("tasks")
+      const handled = yield* recorder<number>()
+      yield* bus.subscribe(
+        Handler.make(Subscription.make(queue, { events: [TaskDone], concurrency: 20 }), (event, { attempt }) =>
+          event.payload.n % 3 >= attempt ? Effect.fail(new Flaky({ n: attempt })) : handled.push(event.payload.n)
+        ).pipe(Handler.onFailure(soon(3)))
+      )
+      const numbers = Array.from({ length: 150 }, (_, n) => n)
+      yield* bus.publishAll(yield* Effect.forEach(numbers, (n) => TaskDone.event({ n })))
+      assert.deepStrictEqual(
+        (yield* handled.takeN(150)).toSorted((a, b) => a - b),
+        numbers
+      )
+      yield* eventually(messages(queue), (n) => n === 0)
+      assert.strictEqual(yield* messages(`dlq.${queue}`), 0)
+    }))
+
   test("a defect is a failure: it is retried, ends as a dead letter with its cause, and leaves its neighbours unharmed", () =>
     Effect.gen(function* () {
       const bus = yield* EventBus.EventBus

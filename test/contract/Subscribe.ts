@@ -224,6 +224,54 @@ export const subscribing = suite("subscribing", (test, { bus: busOf, features })
       assert.isTrue(deliveries.every((delivery) => delivery.redelivered))
     }))
 
+  test("nothing is lost when consumers come and go under load", () =>
+    Effect.gen(function* () {
+      const bus = yield* EventBus.EventBus
+      const queue = yield* unique("tasks")
+      const subscription = Subscription.make(queue, { events: [TaskDone], concurrency: 10 })
+      const handled = new Map<number, number>()
+      const consumer = Handler.make(subscription, (event) =>
+        Effect.andThen(
+          Effect.yieldNow,
+          Effect.sync(() => handled.set(event.payload.n, (handled.get(event.payload.n) ?? 0) + 1))
+        )
+      )
+      yield* Effect.scoped(bus.subscribe(consumer))
+      yield* bus.publishAll(
+        yield* Effect.forEach(
+          Array.from({ length: 300 }, (_, n) => n),
+          (n) => TaskDone.event({ n })
+        )
+      )
+      // Each consumer goes as soon as it has handled a few; the next one goes on.
+      while (handled.size < 300) {
+        const before = handled.size
+        yield* Effect.scoped(
+          Effect.andThen(
+            bus.subscribe(consumer),
+            eventually(
+              Effect.sync(() => handled.size),
+              (size) => size >= Math.min(before + 50, 300)
+            )
+          )
+        )
+      }
+      assert.strictEqual(Math.max(...handled.values()), 1)
+      yield* eventually(messages(queue), (n) => n === 0)
+    }))
+
+  test("subscriptions that close at the same time all close", () =>
+    Effect.gen(function* () {
+      const queue = yield* unique("tasks")
+      const scope = yield* Scope.make("parallel")
+      for (let i = 0; i < 10; i++) {
+        yield* Scope.provide(record(Subscription.make(queue, { events: [TaskDone] })), yield* Scope.fork(scope))
+      }
+      yield* bounded(Scope.close(scope, Exit.void))
+      const bus = yield* EventBus.EventBus
+      yield* eventually(bus.queueInfo(queue), (info) => info._tag === "Some" && info.value.consumers === 0)
+    }))
+
   test("a handler as a layer handles events for as long as the application runs", () =>
     Effect.gen(function* () {
       const bus = yield* EventBus.EventBus

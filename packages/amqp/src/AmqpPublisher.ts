@@ -136,12 +136,13 @@ export const make = Effect.fnUntraced(function* (
     const code = AmqpError.replyCode(error)
     const detail = AmqpError.detailOf(error ?? "the channel was closed")
     const exchange = /exchange '([^']*)' in vhost/.exec(detail)?.[1]
+    const topic = /access to topic '(.*)' in exchange/.exec(detail)?.[1]
     const size = code === 406 ? Number(/message size (\d+)/.exec(detail)?.[1]) : undefined
     const limit = Number(/max size (\d+)/.exec(detail)?.[1] ?? 0)
     trouble = detail
     window.reclaim((outgoing) => {
       if (outgoing.content.length === size) settle(outgoing, new TooLarge({ bytes: size, limit }))
-      if (outgoing.exchange !== exchange) return
+      if (outgoing.exchange !== exchange || outgoing.routingKey !== (topic ?? outgoing.routingKey)) return
       // What was sent to an exchange that is forbidden or missing has not landed.
       outgoing.wasSent = false
       if (code === 403) settle(outgoing, new NotPermitted({ detail }))
@@ -181,18 +182,18 @@ export const make = Effect.fnUntraced(function* (
   )
 
   connection.onBlocked = pump
-  const live = yield* connection.live
-  yield* AmqpTopology.exchanges(live, settings)
-  yield* Effect.gen(function* () {
-    for (let current = live; ; current = yield* connection.live) {
-      yield* session(current)
-      // A new channel must not overtake the goodbye of the old one, whose number it gets.
-      yield* Effect.sleep(reopenDelay)
-      yield* AmqpTopology.exchanges(yield* connection.live, settings)
-    }
+  const declared = Effect.tap(connection.live, (live) => AmqpTopology.exchanges(live, settings))
+  let next: typeof declared = Effect.succeed(yield* declared)
+  yield* Effect.suspend(() => {
+    const current = next
+    next = declared
+    return Effect.flatMap(current, session)
   }).pipe(
     Effect.tapError((reason) => Effect.sync(() => (trouble = reason.message))),
     Effect.retry(AmqpConnection.backoff),
+    // A new channel must not overtake the goodbye of the old one, whose number it gets.
+    Effect.andThen(Effect.sleep(reopenDelay)),
+    Effect.forever,
     Effect.forkScoped
   )
   yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(sweepInterval), sweep)))

@@ -47,6 +47,8 @@ const overhead = 512
 export class PublishWindow {
   private readonly waiting = MutableList.make<Outgoing>()
   private readonly inFlight = new Map<string, Outgoing>()
+  /** What waits for a publish of the same id to land: returns are matched by message id. */
+  private readonly behind = new Map<string, Array<Outgoing>>()
   private bytes = 0
   private readonly maxCount: number
   private readonly maxBytes: number
@@ -72,13 +74,15 @@ export class PublishWindow {
   next(): Outgoing | undefined {
     for (;;) {
       const head = MutableList.toArrayN(this.waiting, 1)[0]
-      if (head?.isDone === true) {
-        MutableList.take(this.waiting)
+      if (head === undefined || (!head.isDone && !this.hasRoom(head))) return undefined
+      MutableList.take(this.waiting)
+      if (head.isDone) continue
+      if (this.inFlight.has(head.messageId)) {
+        const others = this.behind.get(head.messageId)
+        if (others === undefined) this.behind.set(head.messageId, [head])
+        else others.push(head)
         continue
       }
-      // Returns are matched by message id, so two of one id go one after the other.
-      if (head === undefined || this.inFlight.has(head.messageId) || !this.hasRoom(head)) return undefined
-      MutableList.take(this.waiting)
       this.inFlight.set(head.messageId, head)
       this.bytes += head.content.length + overhead
       return head
@@ -92,18 +96,24 @@ export class PublishWindow {
 
   /** Takes a publish out of flight. */
   landed(outgoing: Outgoing): void {
-    if (this.inFlight.delete(outgoing.messageId)) this.bytes -= outgoing.content.length + overhead
+    const { content, messageId } = outgoing
+    if (!this.inFlight.delete(messageId)) return
+    this.bytes -= content.length + overhead
+    MutableList.prependAll(this.waiting, this.behind.get(messageId) ?? [])
+    this.behind.delete(messageId)
   }
 
   /** Puts what is in flight back to the front, after asking what has become of each. */
   reclaim(f: (outgoing: Outgoing) => void): void {
     const lost = [...this.inFlight.values()]
+    const others = [...this.behind.values()].flat()
     this.inFlight.clear()
+    this.behind.clear()
     this.bytes = 0
     lost.forEach(f)
     MutableList.prependAll(
       this.waiting,
-      lost.filter((outgoing) => !outgoing.isDone)
+      [...lost, ...others].filter((outgoing) => !outgoing.isDone)
     )
   }
 
@@ -112,6 +122,9 @@ export class PublishWindow {
     for (const outgoing of this.inFlight.values()) {
       if (outgoing.deadline > now) break
       settle(outgoing)
+    }
+    for (const others of this.behind.values()) {
+      others.filter((outgoing) => outgoing.deadline <= now).forEach(settle)
     }
     for (;;) {
       const head = MutableList.toArrayN(this.waiting, 1)[0]

@@ -1,0 +1,255 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Deferred, Effect, Exit, Fiber, Metric, Option, Queue, Redacted, Scope } from "effect"
+import { FailurePolicy, Handler, Subscription } from "effect-eventbus"
+import type { EventBus } from "effect-eventbus"
+import * as Node from "./support/OwnNode.ts"
+import * as Proxy from "./support/Proxy.ts"
+import * as Rig from "./support/Rig.ts"
+import { timed, until } from "./support/Wait.ts"
+
+const { Ping } = Rig
+
+type Bus = EventBus.EventBus["Service"]
+
+const becomes = ({ health }: Bus, status: string) =>
+  until(
+    `the bus is ${status}`,
+    Effect.map(health, (now) => now.status === status)
+  )
+
+/** Publishes a new event that some queue must want, and says which. */
+const publish = (bus: Bus, routingKey?: string) =>
+  Effect.gen(function* () {
+    const event = yield* Ping.event({})
+    yield* bus.publish(event, { routingKey, unroutable: "fail" })
+    return event.eventId
+  })
+
+/** RabbitMQ 3.10 forgets a quorum queue when it is killed within half a second of its declaration. */
+const queuesAreKept = Effect.sleep("1 second")
+
+const staleSettlements = Effect.map(
+  Metric.snapshot,
+  (metrics) => metrics.find(({ id }) => id === "eventbus_stale_settlements")?.state
+)
+
+describe.skipIf(!Node.isPossible)("Recovery", () => {
+  const node = Node.ownNode()
+  const rig = () => Rig.make(node.url, "recovery")
+
+  it.live("loses no confirmed event when the broker is killed amid publishing and consuming", () =>
+    Effect.gen(function* () {
+      const { bus, queue } = yield* rig()
+      const events = yield* bus({ publishTimeout: "30 seconds", maxInFlight: 20 })
+      const work = queue("work")
+      const handled = yield* Rig.collect(events, work, { concurrency: 10 })
+      yield* queuesAreKept
+
+      const killed = yield* Deferred.make<void>()
+      const confirmed = new Set<string>()
+      const publishing = yield* Effect.forkChild(
+        Effect.forEach(
+          Array.from({ length: 500 }, (_, i) => i),
+          Effect.fnUntraced(function* (i) {
+            if (i === 200) yield* Deferred.succeed(killed, undefined)
+            confirmed.add(yield* publish(events))
+          }),
+          { concurrency: 30, discard: true }
+        )
+      )
+      yield* Deferred.await(killed)
+      yield* node.kill
+      assert.isBelow(confirmed.size, 500, "it was killed too late to matter")
+      yield* node.restart
+      yield* Fiber.join(publishing)
+      assert.strictEqual(confirmed.size, 500)
+
+      const missing = new Set(confirmed)
+      while (missing.size > 0) {
+        const id = yield* Effect.timeoutOption(Queue.take(handled), "15 seconds")
+        assert.isTrue(Option.isSome(id), `${missing.size} confirmed events are lost`)
+        if (Option.isSome(id)) missing.delete(id.value)
+      }
+      assert.strictEqual((yield* events.health).status, "healthy")
+    })
+  )
+
+  it.live("waits for the broker up to the publish timeout, and says how it is meanwhile", () =>
+    Effect.gen(function* () {
+      const { bus, queue } = yield* rig()
+      const patient = yield* bus({ publishTimeout: "30 seconds" })
+      // An outage of more than the connection timeout is an outage like any other.
+      const hasty = yield* bus({ publishTimeout: "1500 millis", connectionTimeout: "500 millis" })
+      const handled = yield* Rig.collect(patient, queue("work"))
+      const others = yield* Rig.collect(hasty, queue("other"), { pattern: "pong.*" })
+      yield* queuesAreKept
+      assert.strictEqual((yield* patient.health).status, "healthy")
+
+      yield* node.kill
+      const published = yield* Effect.forkChild(publish(patient))
+      const [down, error] = yield* Effect.all([hasty.health, Effect.flip(publish(hasty))], { concurrency: 2 })
+      assert.deepInclude(down, { status: "unhealthy", connected: false })
+      assert.deepInclude(down.details, { publishing: "disconnected", consuming: "disconnected", consumersDetached: 1 })
+      assert.strictEqual(error.reason._tag, "Disconnected", error.message)
+      assert.isTrue(error.isRetryable)
+
+      yield* node.restart
+      const [id, millis] = yield* timed(Fiber.join(published))
+      assert.isBelow(millis, 8000)
+      assert.strictEqual(yield* Queue.take(handled), id)
+      yield* Effect.all([becomes(patient, "healthy"), becomes(hasty, "healthy")])
+      assert.strictEqual(yield* Queue.take(others), yield* publish(hasty, "pong.normal"))
+    })
+  )
+
+  it.live("comes back when the broker closes every connection", () =>
+    Effect.gen(function* () {
+      const { bus, queue } = yield* rig()
+      const events = yield* bus()
+      const handled = yield* Rig.collect(events, queue("work"))
+      for (const _ of [1, 2]) {
+        yield* node.ctl("close_all_connections", "a test")
+        const id = yield* publish(events)
+        assert.strictEqual(yield* Queue.take(handled), id)
+        yield* becomes(events, "healthy")
+      }
+    })
+  )
+
+  it.live("declares a queue again that is deleted while it is consumed, and is degraded until then", () =>
+    Effect.gen(function* () {
+      const { bus, queue, raw } = yield* rig()
+      const events = yield* bus()
+      const work = queue("work")
+      const handled = yield* Rig.collect(events, work)
+      const { run } = yield* raw
+      yield* run((channel) => channel.deleteQueue(work))
+      // Nobody can consume what somebody else has made in its place.
+      yield* run((channel) => channel.assertQueue(work, { arguments: { "x-queue-type": "classic" } }))
+      yield* becomes(events, "degraded")
+      assert.deepInclude((yield* events.health).details, { consumers: 1, consumersDetached: 1, consuming: "connected" })
+
+      yield* run((channel) => channel.deleteQueue(work))
+      yield* becomes(events, "healthy")
+      const id = yield* publish(events)
+      assert.strictEqual(yield* Queue.take(handled), id)
+    })
+  )
+
+  it.live("loses no dead letter whose queue is deleted", () =>
+    Effect.gen(function* () {
+      const { bus, queue, raw } = yield* rig()
+      const events = yield* bus()
+      const work = queue("work")
+      const subscription = Subscription.make(work, { patterns: ["ping.*"] })
+      yield* events.subscribe(
+        Handler.make(subscription, () => Effect.fail("no")).pipe(Handler.onFailure(FailurePolicy.deadLetter))
+      )
+      const { run, take } = yield* raw
+      yield* run((channel) => channel.deleteQueue(`dlq.${work}`))
+      const id = yield* publish(events)
+      yield* until(
+        "the dead letters are back",
+        Effect.map(events.queueInfo(`dlq.${work}`), (info) => Option.isSome(info) && info.value.messages > 0)
+      )
+      assert.strictEqual((yield* take(`dlq.${work}`)).properties.messageId, id)
+    })
+  )
+
+  it.live("loses no retry whose wait queue is deleted", () =>
+    Effect.gen(function* () {
+      const { bus, queue, raw } = yield* rig()
+      const events = yield* bus()
+      const work = queue("work", [50])
+      const attempts = yield* Queue.unbounded<number>()
+      const { run } = yield* raw
+      yield* events.subscribe(
+        Handler.make(Subscription.make(work, { patterns: ["ping.*"] }), (_, { attempt }) =>
+          Effect.gen(function* () {
+            yield* Queue.offer(attempts, attempt)
+            if (attempt === 2) yield* run((channel) => channel.deleteQueue(`wait.${work}.50.quorum.${work.split(".")[0]}_dlx`))
+            if (attempt < 4) return yield* Effect.fail("not yet")
+          })
+        ).pipe(Handler.onFailure(FailurePolicy.retry(retries)))
+      )
+      yield* publish(events)
+      assert.deepStrictEqual(yield* Queue.takeN(attempts, 4), [1, 2, 3, 4])
+    })
+  )
+
+  it.live("leaves the neighbours alone when a channel dies, and what it had is handled again", () =>
+    Effect.gen(function* () {
+      const { bus, queue } = yield* rig()
+      const timeout = (millis: number) => node.ctl("eval", `application:set_env(rabbit, consumer_timeout, ${millis}).`)
+      yield* timeout(1000)
+      yield* Effect.addFinalizer(() => timeout(1_800_000))
+      const events = yield* bus()
+      const [started, release] = [yield* Queue.unbounded<boolean>(), yield* Deferred.make<void>()]
+      const slow = Subscription.make(queue("slow"), { patterns: ["ping.*"], concurrency: 2 })
+      const ended = yield* Queue.unbounded<boolean>()
+      yield* events.subscribe(
+        Handler.make(slow, (_, { redelivered }) =>
+          Effect.gen(function* () {
+            yield* Queue.offer(started, redelivered)
+            if (!redelivered) yield* Deferred.await(release)
+            yield* Queue.offer(ended, redelivered)
+          })
+        )
+      )
+      // The neighbour holds an event all the while, of which it must not be rid.
+      const neighbour = yield* Rig.collect(events, queue("neighbour"), { pattern: "pong.*" })
+      const before = yield* staleSettlements
+      yield* publish(events)
+      assert.isFalse(yield* Queue.take(started))
+      // The broker closes the channel when the acknowledgement takes too long.
+      assert.isTrue(yield* Queue.take(started), "delivered anew")
+      assert.isTrue(yield* Queue.take(ended))
+      yield* Deferred.succeed(release, undefined)
+      assert.isFalse(yield* Queue.take(ended))
+      yield* until(
+        "the settlement is counted",
+        Effect.map(staleSettlements, (now) => JSON.stringify(now) !== JSON.stringify(before))
+      )
+
+      const id = yield* publish(events, "pong.normal")
+      assert.strictEqual(yield* Queue.take(neighbour), id)
+      const again = yield* publish(events)
+      assert.strictEqual(typeof again, "string")
+      assert.isFalse(yield* Queue.take(started), "the acknowledgement went to another event")
+      yield* becomes(events, "healthy")
+    })
+  )
+
+  it.live("notices a peer that is silently gone by its heartbeat, and says so before", () =>
+    Effect.gen(function* () {
+      const { exchange, queue } = yield* rig()
+      const proxy = yield* Proxy.to(node.port)
+      const url = Redacted.make(`amqp://guest:guest@127.0.0.1:${proxy.port}`)
+      const events = yield* Rig.bus({ url, exchange, heartbeat: "1 second", connectionTimeout: "5 seconds" })
+      const handled = yield* Rig.collect(events, queue("work"))
+      yield* proxy.swallow
+      const [health, millis] = yield* timed(events.health)
+      assert.strictEqual(health.status, "unhealthy")
+      assert.isBelow(millis, 2500)
+      yield* proxy.heal
+      yield* becomes(events, "healthy")
+      const id = yield* publish(events)
+      assert.strictEqual(yield* Queue.take(handled), id)
+    })
+  )
+
+  it.live("ends within seconds when the peer is silently gone", () =>
+    Effect.gen(function* () {
+      const { exchange, queue } = yield* rig()
+      const proxy = yield* Proxy.to(node.port)
+      const url = Redacted.make(`amqp://guest:guest@127.0.0.1:${proxy.port}`)
+      const scope = yield* Scope.make()
+      const events = yield* Scope.provide(Rig.bus({ url, exchange, heartbeat: "1 minute" }), scope)
+      yield* Scope.provide(Rig.collect(events, queue("work")), scope)
+      yield* proxy.swallow
+      const [, millis] = yield* timed(Scope.close(scope, Exit.void))
+      assert.isBelow(millis, 22_000)
+      assert.strictEqual(millis, 0)
+    })
+  )
+})

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Fiber, Metric, Option, Queue, Redacted, Scope } from "effect"
+import { Deferred, Effect, Exit, Fiber, Metric, Option, Queue, Redacted, Schedule, Scope } from "effect"
 import { FailurePolicy, Handler, Subscription } from "effect-eventbus"
 import type { EventBus } from "effect-eventbus"
 import * as Node from "./support/OwnNode.ts"
@@ -98,7 +98,8 @@ describe.skipIf(!Node.isPossible)("Recovery", () => {
       assert.isBelow(millis, 8000)
       assert.strictEqual(yield* Queue.take(handled), id)
       yield* Effect.all([becomes(patient, "healthy"), becomes(hasty, "healthy")])
-      assert.strictEqual(yield* Queue.take(others), yield* publish(hasty, "pong.normal"))
+      const other = yield* publish(hasty, "pong.normal")
+      assert.strictEqual(yield* Queue.take(others), other)
     })
   )
 
@@ -170,7 +171,7 @@ describe.skipIf(!Node.isPossible)("Recovery", () => {
             if (attempt === 2) yield* run((channel) => channel.deleteQueue(`wait.${work}.50.quorum.${work.split(".")[0]}_dlx`))
             if (attempt < 4) return yield* Effect.fail("not yet")
           })
-        ).pipe(Handler.onFailure(FailurePolicy.retry(retries)))
+        ).pipe(Handler.onFailure(FailurePolicy.retry(Schedule.spaced("50 millis"))))
       )
       yield* publish(events)
       assert.deepStrictEqual(yield* Queue.takeN(attempts, 4), [1, 2, 3, 4])
@@ -248,8 +249,7 @@ describe.skipIf(!Node.isPossible)("Recovery", () => {
       yield* Scope.provide(Rig.collect(events, queue("work")), scope)
       yield* proxy.swallow
       const [, millis] = yield* timed(Scope.close(scope, Exit.void))
-      assert.isBelow(millis, 22_000)
-      assert.strictEqual(millis, 0)
+      assert.isBelow(millis, 12_000)
     })
   )
 })

@@ -45,7 +45,29 @@ const ranks: Record<Package, ReadonlyArray<string>> = {
     "AmqpConsumer",
     "AmqpBroker"
   ],
-  cli: []
+  cli: [
+    "ExitCode",
+    "Output",
+    "Problem",
+    "Modules",
+    "Connection",
+    "Parameters",
+    "EventLine",
+    "demo/Script",
+    "demo/Ledger",
+    "demo/Screen",
+    "demo/Stage",
+    "demo/Worker",
+    "demo/Watchers",
+    "demo/Orchestrator",
+    "demo/Demo",
+    "commands/Publish",
+    "commands/Tail",
+    "commands/Queue",
+    "commands/Health",
+    "commands/Demo",
+    "Cli"
+  ]
 }
 
 /** What a package may know of the world: cli → amqp | agents → eventbus → effect, and never the barrel of Effect. */

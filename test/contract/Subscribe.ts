@@ -381,6 +381,14 @@ export const subscribing = suite("subscribing", (test, { bus: busOf, features })
       yield* eventually(messages(queue), (n) => n === -1)
     }))
 
+  test("a temporary queue belongs to one subscription alone", () =>
+    Effect.gen(function* () {
+      const subscription = Subscription.make(yield* unique("onlooker"), { patterns: ["#"], temporary: true })
+      yield* record(subscription)
+      const error = yield* Effect.flip(record(subscription))
+      assert.strictEqual(error._tag, "SubscribeError")
+    }))
+
   test("priorities: more urgent events overtake those that wait", () =>
     Effect.gen(function* () {
       const bus = yield* EventBus.EventBus

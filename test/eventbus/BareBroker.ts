@@ -1,4 +1,4 @@
-import { Effect, Fiber, Queue } from "effect"
+import { Effect, type Fiber, Queue } from "effect"
 import { Broker, type Envelope, MemoryBroker, Subscription } from "effect-eventbus"
 import { TestClock } from "effect/testing"
 

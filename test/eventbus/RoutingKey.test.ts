@@ -1,4 +1,4 @@
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, vi } from "@effect/vitest"
 import { Arbitrary, Schema } from "effect"
 import { Priority, RoutingKey } from "effect-eventbus"
 import { TopicTrie } from "../../packages/eventbus/src/internal/TopicTrie.ts"
@@ -137,17 +137,10 @@ describe("TopicTrie", () => {
   const cost = (patterns: ReadonlyArray<string>, key: string) => {
     const trie = new TopicTrie<string>()
     for (const pattern of patterns) trie.add(pattern, pattern)
-    const get = Map.prototype.get
-    let asked = 0
-    Map.prototype.get = function (this: Map<unknown, unknown>, child: unknown) {
-      asked++
-      return get.call(this, child)
-    }
-    try {
-      trie.match(key)
-    } finally {
-      Map.prototype.get = get
-    }
+    const get = vi.spyOn(Map.prototype, "get")
+    trie.match(key)
+    const asked = get.mock.calls.length
+    get.mockRestore()
     return asked
   }
 

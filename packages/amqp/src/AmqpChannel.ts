@@ -13,6 +13,7 @@ import type { Reason } from "effect-eventbus/BrokerError"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { closeTimeout } from "./AmqpConnection.ts"
 import type { Live } from "./AmqpConnection.ts"
 import * as AmqpError from "./AmqpError.ts"
 
@@ -30,9 +31,6 @@ export interface AmqpChannel<out C extends Channel = Channel> {
   /** Asks something of the broker. */
   readonly ask: <A>(operation: string, f: (channel: C) => Promise<A>) => Effect.Effect<A, Reason>
 }
-
-/** How long a goodbye may take. */
-const closeTimeout = 5000
 
 const make = Effect.fnUntraced(function* <C extends Channel>(
   live: Live,
@@ -64,6 +62,7 @@ const make = Effect.fnUntraced(function* <C extends Channel>(
       })
     )
 
+  let wanted = true
   // A channel `error` that nobody hears kills the whole connection, so the listeners come before anything else.
   const listening = (channel: C): C => {
     channel.on("error", (cause) => {
@@ -72,23 +71,29 @@ const make = Effect.fnUntraced(function* <C extends Channel>(
     channel.on("close", () => {
       Deferred.doneUnsafe(closed, Effect.succeed(error))
     })
+    if (!wanted) void channel.close().catch(() => {})
     return channel
   }
 
   const isOpen = () => !Deferred.isDoneUnsafe(closed)
   const channel = yield* Effect.acquireRelease(
-    bounded("open a channel", () => create().then(listening)),
+    bounded("open a channel", () => create().then(listening)).pipe(
+      Effect.onError(() =>
+        Effect.sync(() => {
+          wanted = false
+        })
+      )
+    ),
     (channel) =>
       Effect.suspend(() =>
         isOpen()
-          ? Effect.ignore(
-              Effect.timeoutOption(
-                bounded("close a channel", () => channel.close()),
-                closeTimeout
-              )
+          ? bounded("close a channel", () => channel.close()).pipe(
+              Effect.timeoutOption(closeTimeout),
+              Effect.ignore,
             )
           : Effect.void
-      )
+      ),
+    { interruptible: true }
   )
   return {
     channel,

@@ -66,8 +66,13 @@ export const backoff: Schedule.Schedule<unknown> = Schedule.min([
   Schedule.spaced("5 seconds")
 ]).pipe(Schedule.jittered)
 
-/** How long a goodbye may take before the socket is destroyed. */
-const closeTimeout = 5000
+/**
+ * How long a goodbye may take, in milliseconds: a peer that is silently gone says none.
+ *
+ * @category schedules
+ * @since 0.1.0
+ */
+export const closeTimeout = 2000
 
 const close = (live: Live): Effect.Effect<void> =>
   Deferred.isDoneUnsafe(live.lost)

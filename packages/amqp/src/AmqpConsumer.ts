@@ -131,7 +131,9 @@ export const make = Effect.fnUntraced(function* (
       cancelled = true
       const current = session
       if (current !== undefined && current.channel.isOpen()) {
-        yield* Effect.ignore(current.channel.ask(`cancel "${queue.queue}"`, (channel) => channel.cancel(current.tag)))
+        yield* current.channel
+          .ask(`cancel "${queue.queue}"`, (channel) => channel.cancel(current.tag))
+          .pipe(Effect.timeoutOption(AmqpConnection.closeTimeout), Effect.ignore)
       }
       const waiting = yield* Effect.orElseSucceed(Queue.clear(deliveries), () => [])
       yield* Effect.forEach(waiting, (delivery) => delivery.requeue)

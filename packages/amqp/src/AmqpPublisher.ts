@@ -149,23 +149,28 @@ export const make = Effect.fnUntraced(function* (
     })
   }
 
+  const declared = Effect.tap(connection.live, (live) => AmqpTopology.exchanges(live, settings))
+  const open = Effect.flatMap(declared, (live) => AmqpChannel.openConfirm(live, settings.connectionTimeout))
+
   /** Publishes on a channel for as long as it is open. */
-  const session = (live: AmqpConnection.Live) =>
-    Effect.scoped(
-      Effect.gen(function* () {
-        const opened = yield* AmqpChannel.openConfirm(live, settings.connectionTimeout)
-        opened.channel.on("return", (message) => {
-          const outgoing = window.returned(message.properties.messageId)
-          if (outgoing !== undefined) outgoing.wasReturned = true
-        })
-        channel = opened.channel
-        pump()
-        const error = yield* Deferred.await(opened.closed)
-        channel = undefined
-        lost(error)
-        if (error !== undefined) yield* Effect.logWarning(`RabbitMQ closed the publishing channel: ${trouble}`)
+  const session = Effect.scoped(
+    Effect.gen(function* () {
+      const opened = yield* open.pipe(
+        Effect.tapError((reason) => Effect.sync(() => (trouble = reason.message))),
+        Effect.retry(AmqpConnection.backoff)
+      )
+      opened.channel.on("return", (message) => {
+        const outgoing = window.returned(message.properties.messageId)
+        if (outgoing !== undefined) outgoing.wasReturned = true
       })
-    )
+      channel = opened.channel
+      pump()
+      const error = yield* Deferred.await(opened.closed)
+      channel = undefined
+      lost(error)
+      if (error !== undefined) yield* Effect.logWarning(`RabbitMQ closed the publishing channel: ${trouble}`)
+    })
+  )
 
   /** Why a publish has waited for so long. */
   const overdue = (outgoing: Outgoing): Reason => {
@@ -182,20 +187,9 @@ export const make = Effect.fnUntraced(function* (
   )
 
   connection.onBlocked = pump
-  const declared = Effect.tap(connection.live, (live) => AmqpTopology.exchanges(live, settings))
-  let next: typeof declared = Effect.succeed(yield* declared)
-  yield* Effect.suspend(() => {
-    const current = next
-    next = declared
-    return Effect.flatMap(current, session)
-  }).pipe(
-    Effect.tapError((reason) => Effect.sync(() => (trouble = reason.message))),
-    Effect.retry(AmqpConnection.backoff),
-    // A new channel must not overtake the goodbye of the old one, whose number it gets.
-    Effect.andThen(Effect.sleep(reopenDelay)),
-    Effect.forever,
-    Effect.forkScoped
-  )
+  yield* declared
+  // A new channel must not overtake the goodbye of the old one, whose number it gets.
+  yield* Effect.forkScoped(Effect.forever(Effect.andThen(session, Effect.sleep(reopenDelay))))
   yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(sweepInterval), sweep)))
   yield* Effect.addFinalizer(() => Effect.timeoutOption(idle, flushTimeout))
 

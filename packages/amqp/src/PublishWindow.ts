@@ -99,8 +99,10 @@ export class PublishWindow {
     const { content, messageId } = outgoing
     if (!this.inFlight.delete(messageId)) return
     this.bytes -= content.length + overhead
-    MutableList.prependAll(this.waiting, this.behind.get(messageId) ?? [])
+    const others = this.behind.get(messageId)
+    if (others === undefined) return
     this.behind.delete(messageId)
+    MutableList.prependAll(this.waiting, others)
   }
 
   /** Puts what is in flight back to the front, after asking what has become of each. */

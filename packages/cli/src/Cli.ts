@@ -18,6 +18,7 @@ import { publish } from "./commands/Publish.ts"
 import { queue } from "./commands/Queue.ts"
 import { tail } from "./commands/Tail.ts"
 import * as Connection from "./Connection.ts"
+import type * as ExitCode from "./ExitCode.ts"
 import { Output } from "./Output.ts"
 import * as Problem from "./Problem.ts"
 
@@ -98,11 +99,6 @@ const layerCli: Layer.Layer<never, never, Output> = Layer.unwrap(
  * @category running
  * @since 0.1.0
  */
-export const main: Effect.Effect<void, Problem.ExitCode, Command.Environment | Output> = Effect.suspend(() =>
+export const main: Effect.Effect<void, ExitCode.ExitCode, Command.Environment | Output> = Effect.suspend(() =>
   Command.run(eventbus, { version: version() })
-).pipe(
-  Effect.provide(layerCli),
-  Effect.catchCause(Problem.report),
-  // Each command is interruptible by itself, and so can make of it what it will.
-  Effect.uninterruptible
-)
+).pipe(Effect.provide(layerCli), Effect.catchCause(Problem.report))

@@ -1,6 +1,5 @@
 /**
- * What went wrong, in one line, and the exit code that goes with it: 2 where the
- * command was called in a way it cannot be, 1 for everything else.
+ * What went wrong, in one line, and the exit code that goes with it.
  *
  * @since 0.1.0
  */
@@ -9,7 +8,7 @@ import type * as CliError from "effect/cli/CliError"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
-import * as Runtime from "effect/Runtime"
+import { ExitCode } from "./ExitCode.ts"
 import { Output } from "./Output.ts"
 
 /**
@@ -27,16 +26,6 @@ export class UsageError extends Data.TaggedError("UsageError")<{ readonly messag
  * @since 0.1.0
  */
 export class CommandFailed extends Data.TaggedError("CommandFailed")<{ readonly message: string }> {}
-
-/**
- * The end of the process, once everything has been said.
- *
- * @category errors
- * @since 0.1.0
- */
-export class ExitCode extends Data.TaggedError("ExitCode")<{ readonly code: number }> {
-  override readonly [Runtime.errorExitCode]: number = this.code
-}
 
 const didYouMean = (suggestions: ReadonlyArray<string>): string =>
   suggestions.length === 0 ? "" : `: did you mean ${suggestions.slice(0, 3).join(" or ")}?`

@@ -18,7 +18,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Broker from "./Broker.ts"
-import { BrokerError, NotFound, SubscribeError, TopologyMismatch } from "./BrokerError.ts"
+import { BrokerError, NotFound, Refused, SubscribeError, TopologyMismatch } from "./BrokerError.ts"
 import * as Delivery from "./Delivery.ts"
 import * as Envelope from "./Envelope.ts"
 import * as Fault from "./Fault.ts"
@@ -114,16 +114,23 @@ const make = (options: Options) =>
     const now = () => clock.currentTimeMillisUnsafe()
     const queues = new Map<string, MemoryQueue>()
     const bindings = new TopicTrie<MemoryQueue>()
+    /** Those whose expired events wait for room among the dead letters. */
+    const heldUp = new Set<MemoryQueue>()
 
     /** Moves an expired envelope to the dead letters, as soon as they have room for it. */
     const expire = (queue: MemoryQueue, envelope: Envelope.Envelope): boolean => {
       const target = queues.get(queue.declared.deadLetterQueue ?? "")
       if (target === undefined) return true
       if (target.isFull) {
+        if (heldUp.has(queue)) return false
+        heldUp.add(queue)
         run(
           Effect.andThen(
             target.room.await,
-            Effect.sync(() => queue.dispatch())
+            Effect.sync(() => {
+              heldUp.delete(queue)
+              queue.dispatch()
+            })
           )
         )
         return false
@@ -156,9 +163,13 @@ const make = (options: Options) =>
       return queue
     }
 
-    const declare = (wanted: Subscription.Queue): Effect.Effect<MemoryQueue, TopologyMismatch> => {
+    const declare = (wanted: Subscription.Queue): Effect.Effect<MemoryQueue, TopologyMismatch | Refused> => {
       const existing = queues.get(wanted.queue)
       if (existing === undefined) return Effect.sync(() => add(wanted))
+      if (existing.declared.temporary || wanted.temporary) {
+        const detail = "a temporary queue belongs to one subscription alone"
+        return Effect.fail(new Refused({ operation: `declare the queue "${wanted.queue}"`, detail }))
+      }
       const differs = (["deadLetterQueue", "messageTtl", "priorities"] as const).find(
         (argument) => existing.declared[argument] !== wanted[argument]
       )

@@ -37,7 +37,7 @@ const run = Effect.fnUntraced(function* ({ broker }: Input) {
  * @category commands
  * @since 0.1.0
  */
-export const demo = Command.make("demo", flags, (input) => Effect.interruptible(run(input))).pipe(
+export const demo = Command.make("demo", flags, run).pipe(
   Command.withShortDescription("Watch the bus at work"),
   Command.withDescription(
     "Watch agents work on a plan: tasks are submitted, retried, completed, and some\n" +

@@ -50,7 +50,7 @@ const run = Effect.fnUntraced(function* ({ json }: { readonly json: boolean }) {
  * @category commands
  * @since 0.1.0
  */
-export const health = Command.make("health", flags, (input) => Effect.interruptible(run(input))).pipe(
+export const health = Command.make("health", flags, run).pipe(
   Command.withShortDescription("Say how the broker is"),
   Command.withDescription("Say how the broker is. Exits with 1 when it is unhealthy or out of reach."),
   Command.withExamples([{ command: "eventbus health --json | jq -r .status" }])

@@ -156,7 +156,7 @@ const run = Effect.fnUntraced(function* (input: Input) {
  * @category commands
  * @since 0.1.0
  */
-export const publish = Command.make("publish", flags, (input) => Effect.interruptible(run(input))).pipe(
+export const publish = Command.make("publish", flags, run).pipe(
   Command.withShortDescription("Publish an event"),
   Command.withDescription(
     "Publish an event, and say whether any queue got it. The payload of a type that\n" +

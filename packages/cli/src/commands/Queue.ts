@@ -78,12 +78,12 @@ const purge = Effect.fnUntraced(function* ({ json, name }: Input) {
 export const queue = Command.make("queue").pipe(
   Command.withDescription("Look at a queue, or empty it"),
   Command.withSubcommands([
-    Command.make("info", flags, (input) => Effect.interruptible(info(input))).pipe(
+    Command.make("info", flags, info).pipe(
       Command.withDescription("Show how many events wait in a queue and in its dead letters, and who consumes"),
       Command.withShortDescription("Show how many events wait, and who consumes"),
       Command.withExamples([{ command: "eventbus queue info billing" }])
     ),
-    Command.make("purge", flags, (input) => Effect.interruptible(purge(input))).pipe(
+    Command.make("purge", flags, purge).pipe(
       Command.withDescription("Remove the events that wait in a queue, for good and without asking"),
       Command.withShortDescription("Remove the events that wait, for good"),
       Command.withExamples([{ command: "eventbus queue purge dlq.billing" }])

@@ -7,7 +7,6 @@ import * as RoutingKey from "effect-eventbus/RoutingKey"
  *
  * @since 0.1.0
  */
-import * as Cause from "effect/Cause"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -16,6 +15,7 @@ import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Connection from "../Connection.ts"
 import * as EventLine from "../EventLine.ts"
+import * as ExitCode from "../ExitCode.ts"
 import * as Modules from "../Modules.ts"
 import { Output } from "../Output.ts"
 import * as Parameters from "../Parameters.ts"
@@ -61,9 +61,8 @@ const listen = Effect.fnUntraced(function* (input: Input, patterns: ReadonlyArra
 const run = (input: Input) =>
   listen(input, input.patterns.length === 0 ? ["#"] : input.patterns).pipe(
     Effect.provide(Connection.layerAmqp),
-    Effect.interruptible,
     // Ctrl-C is how it ends, not how it fails.
-    Effect.catchCauseIf(Cause.hasInterruptsOnly, () => Effect.void)
+    ExitCode.whenInterrupted(0)
   )
 
 /**

@@ -61,13 +61,15 @@ export class Ledger {
     if (attempt > 1) this.retriesSeen.add(`${eventId} ${attempt}`)
   }
 
-  enterDeadLetter(eventId: string, reason: string): void {
+  /** Enters that a task was dead-lettered. Whoever awaits its end goes on when `then` is done. */
+  enterDeadLetter(eventId: string, reason: string, then: Effect.Effect<void>): Effect.Effect<void> {
     this.reasonsSeen.push(reason)
-    this.end(eventId, "dead-lettered")
+    return this.end(eventId, "dead-lettered", then)
   }
 
-  enterCompleted(eventId: string): void {
-    this.end(eventId, "completed")
+  /** Enters that a task was completed. Whoever awaits its end goes on when `then` is done. */
+  enterCompleted(eventId: string, then: Effect.Effect<void>): Effect.Effect<void> {
+    return this.end(eventId, "completed", then)
   }
 
   taskIdOf(eventId: string): string {
@@ -136,10 +138,10 @@ export class Ledger {
     return [...this.entries.values()].filter(({ outcomes }) => outcomes.includes(outcome)).length
   }
 
-  private end(eventId: string, outcome: Outcome): void {
+  private end(eventId: string, outcome: Outcome, then: Effect.Effect<void>): Effect.Effect<void> {
     const entry = this.entries.get(eventId)
-    if (entry === undefined) return
+    if (entry === undefined) return then
     entry.outcomes.push(outcome)
-    Deferred.doneUnsafe(entry.ended, Effect.succeed(outcome))
+    return Effect.andThen(then, Deferred.succeed(entry.ended, outcome))
   }
 }

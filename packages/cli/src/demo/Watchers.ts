@@ -33,10 +33,7 @@ export const monitor = (stage: Stage.Stage) =>
         detail: `${reason}, ${tries}`,
         more: message
       })
-      return Effect.andThen(
-        shown,
-        Effect.sync(() => stage.ledger.enterDeadLetter(event.eventId, reason))
-      )
+      return stage.ledger.enterDeadLetter(event.eventId, reason, shown)
     }
   )
 
@@ -65,10 +62,7 @@ export const clerk = (stage: Stage.Stage) =>
         task: task_id,
         detail: attempt === 1 ? title : `${title}, attempt ${attempt}`
       })
-      return Effect.andThen(
-        shown,
-        Effect.sync(() => stage.ledger.enterCompleted(event.parentEventId ?? ""))
-      )
+      return stage.ledger.enterCompleted(event.parentEventId ?? "", shown)
     }
   )
 

@@ -1,0 +1,88 @@
+import { spawn } from "node:child_process"
+import { join } from "node:path"
+import type { Readable } from "node:stream"
+import { assert } from "@effect/vitest"
+
+const bin = join(import.meta.dirname, "../../packages/cli/src/bin.ts")
+
+/** How a command ended, and what it said. */
+export interface Ended {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export interface Running {
+  readonly ended: Promise<Ended>
+  /** Waits until stdout has said this. */
+  readonly output: (text: string) => Promise<void>
+  /** Waits until stderr has said this. */
+  readonly remark: (text: string) => Promise<void>
+  readonly interrupt: () => void
+  /** Closes the reading end of its stdout. */
+  readonly lookAway: () => void
+}
+
+export type Env = Readonly<Record<string, string>>
+
+export const password = "hush-hush"
+
+/** Nothing listens at this address, so that no test meets a broker by accident. */
+const nowhere: Env = {
+  RABBITMQ_HOST: "127.0.0.1",
+  RABBITMQ_PORT: "1",
+  RABBITMQ_PASSWORD: password,
+  RABBITMQ_CONNECTION_TIMEOUT: "0.2"
+}
+
+/** The variables that lead to a broker. */
+export const at = (url: string): Env => ({ RABBITMQ_URL: url, RABBITMQ_CONNECTION_TIMEOUT: "10" })
+
+const collect = (stream: Readable) => {
+  let text = ""
+  stream.setEncoding("utf8").on("data", (chunk: string) => (text += chunk))
+  const until = (said: string) =>
+    new Promise<void>((resolve, reject) => {
+      const look = () => text.includes(said) && resolve()
+      stream.on("data", look)
+      stream.once("close", () => reject(new Error(`It ended without saying "${said}": ${text}`)))
+      look()
+    })
+  return { text: () => text, until }
+}
+
+/** Starts the command, in an environment of its own. */
+export const start = (args: ReadonlyArray<string>, env: Env = {}): Running => {
+  const child = spawn(process.execPath, [bin, ...args], { env: { TERM: "xterm-256color", ...nowhere, ...env } })
+  const stdout = collect(child.stdout)
+  const stderr = collect(child.stderr)
+  const ended = new Promise<Ended>((resolve, reject) => {
+    child.once("error", reject)
+    child.once("close", (code) => resolve({ code, stdout: stdout.text(), stderr: stderr.text() }))
+  })
+  return {
+    ended,
+    output: stdout.until,
+    remark: stderr.until,
+    interrupt: () => child.kill("SIGINT"),
+    lookAway: () => child.stdout.destroy()
+  }
+}
+
+/** Runs the command to its end. */
+export const run = (args: ReadonlyArray<string>, env?: Env): Promise<Ended> => start(args, env).ended
+
+export const linesOf = (text: string): ReadonlyArray<string> => (text === "" ? [] : text.replace(/\n$/, "").split("\n"))
+
+/** The objects of an output of which each line is one. */
+export const objectsOf = (text: string): ReadonlyArray<Readonly<Record<string, unknown>>> =>
+  linesOf(text).map((line) => JSON.parse(line))
+
+/** Asserts that a command failed with one line on stderr that says this, and nothing on stdout. */
+export const assertFailed = ({ code, stderr, stdout }: Ended, expected: number, said: string): void => {
+  assert.strictEqual(code, expected, stderr)
+  assert.strictEqual(stdout, "")
+  assert.strictEqual(linesOf(stderr).length, 1, stderr)
+  assert.isTrue(stderr.endsWith("\n"))
+  assert.include(stderr, said)
+}

@@ -67,7 +67,11 @@ describe("AmqpOptions", () => {
       ["have another default port with TLS", "amqps://h", { protocol: "amqps", port: 5671 }],
       ["may name the virtual host /", "amqp://h/%2F", { vhost: "/" }],
       ["may have a slash in a virtual host", "amqp://h/a%2Fb/c", { vhost: "a/b/c" }],
-      ["may have anything in a password", "amqp://u%40x:p%2F%3A%40%25%C3%A9@h", { username: "u@x", password: "p/:@%é" }],
+      [
+        "may have anything in a password",
+        "amqp://u%40x:p%2F%3A%40%25%C3%A9@h",
+        { username: "u@x", password: "p/:@%é" }
+      ],
       ["may name an IPv6 address", "amqp://[::1]:5673", { host: "::1", port: 5673 }]
     ]
     for (const [title, url, expected] of cases) {
@@ -116,8 +120,8 @@ describe("AmqpOptions", () => {
     [{ maxBodyBytes: -1 }, /maxBodyBytes.* not -1$/],
     [{ deliveryLimit: 3 }, /deliveryLimit.* not 3$/],
     [{ exchange: "a b" }, /"a b"/],
-    [{ exchange: "x".repeat(61) }, /xxx/],
-    [{ exchange: "x".repeat(58) }, /x_dlx"/],
+    [{ exchange: "x".repeat(51) }, /xxx/],
+    [{ exchange: "x".repeat(47) }, /x_dlx"/],
     [{ deadLetterExchange: "" }, /""/]
   ]
   for (const [options, named] of refused) {
@@ -162,11 +166,14 @@ describe("AmqpOptions", () => {
           vhost: "v"
         })
         assert.strictEqual(Redacted.value(password), "p")
-        assert.deepStrictEqual({ connectionTimeout, heartbeatSeconds, prefetch }, {
-          connectionTimeout: 2500,
-          heartbeatSeconds: 600,
-          prefetch: 7
-        })
+        assert.deepStrictEqual(
+          { connectionTimeout, heartbeatSeconds, prefetch },
+          {
+            connectionTimeout: 2500,
+            heartbeatSeconds: 600,
+            prefetch: 7
+          }
+        )
       })
     )
 

@@ -1,6 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Queue, Redacted, Result } from "effect"
-import type { Scope } from "effect"
 import { Handler, Subscription } from "effect-eventbus"
 import type { PublishError } from "effect-eventbus"
 import * as Node from "./support/OwnNode.ts"
@@ -52,7 +51,10 @@ describe.skipIf(!Node.isPossible)("Publisher", () => {
           (routingKey) => outcome(events.publish(event, { routingKey, unroutable: "fail" })),
           { concurrency: "unbounded" }
         )
-        assert.deepStrictEqual(outcomes, keys.map((key) => (key === "nowhere" ? "Unroutable" : "published")))
+        assert.deepStrictEqual(
+          outcomes,
+          keys.map((key) => (key === "nowhere" ? "Unroutable" : "published"))
+        )
         assert.strictEqual(yield* Queue.take(handled), event.eventId)
       }
       assert.strictEqual(yield* Queue.size(handled), 0)
@@ -153,7 +155,7 @@ describe.skipIf(!Node.isPossible)("Publisher", () => {
       const events = yield* bus()
       const { run } = yield* raw
       yield* run((channel) => channel.deleteExchange(exchange))
-      const publishing = (yield* Ping.event({}))
+      const publishing = yield* Ping.event({})
       assert.strictEqual(yield* outcome(events.publish(publishing, { unroutable: "fail" })), "Unroutable")
       const handled = yield* Rig.collect(events, queue("work"))
       yield* events.publish(publishing, { unroutable: "fail" })
@@ -201,7 +203,10 @@ describe.skipIf(!Node.isPossible)("Publisher", () => {
         }),
         { concurrency: "unbounded" }
       )
-      assert.deepStrictEqual(outcomes, keys.map((key) => (key === "ping.normal" ? "published" : "NotPermitted")))
+      assert.deepStrictEqual(
+        outcomes,
+        keys.map((key) => (key === "ping.normal" ? "published" : "NotPermitted"))
+      )
     })
   )
 
@@ -225,9 +230,12 @@ describe.skipIf(!Node.isPossible)("Publisher", () => {
       yield* until(
         "the bus says that it is blocked",
         Effect.gen(function* () {
-          for (const { publish } of [events, patient]) yield* outcome(publish(yield* Ping.event({}))).pipe(Effect.timeoutOption(100))
+          for (const { publish } of [events, patient])
+            yield* outcome(publish(yield* Ping.event({}))).pipe(Effect.timeoutOption(100))
           const both = yield* Effect.all([events.health, patient.health])
-          return both.every(({ details, status }) => status === "degraded" && /^blocked: .*memory/.test(String(details["publishing"])))
+          return both.every(
+            ({ details, status }) => status === "degraded" && /^blocked: .*memory/.test(String(details["publishing"]))
+          )
         })
       )
       const waiting = yield* Effect.forkChild(outcome(Effect.flatMap(Ping.event({}), patient.publish)))
@@ -237,7 +245,12 @@ describe.skipIf(!Node.isPossible)("Publisher", () => {
 
       yield* Deferred.succeed(open, undefined)
       // An acknowledgement that the broker does not read would leave events in the queue.
-      yield* until("every event is acknowledged", Effect.map(node.ctl("list_queues", "name", "messages"), (list) => list.split("\n").some((line) => line.split("\t").join() === `${work},0`)))
+      yield* until(
+        "every event is acknowledged",
+        Effect.map(node.ctl("list_queues", "name", "messages"), (list) =>
+          list.split("\n").some((line) => line.split("\t").join() === `${work},0`)
+        )
+      )
 
       yield* clear
       assert.strictEqual(yield* Fiber.join(waiting), "published")
@@ -246,5 +259,3 @@ describe.skipIf(!Node.isPossible)("Publisher", () => {
     })
   )
 })
-
-export type Unused = Scope.Scope

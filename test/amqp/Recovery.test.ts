@@ -168,7 +168,8 @@ describe.skipIf(!Node.isPossible)("Recovery", () => {
         Handler.make(Subscription.make(work, { patterns: ["ping.*"] }), (_, { attempt }) =>
           Effect.gen(function* () {
             yield* Queue.offer(attempts, attempt)
-            if (attempt === 2) yield* run((channel) => channel.deleteQueue(`wait.${work}.50.quorum.${work.split(".")[0]}_dlx`))
+            if (attempt === 2)
+              yield* run((channel) => channel.deleteQueue(`wait.${work}.50.quorum.${work.split(".")[0]}_dlx`))
             if (attempt < 4) return yield* Effect.fail("not yet")
           })
         ).pipe(Handler.onFailure(FailurePolicy.retry(Schedule.spaced("50 millis"))))

@@ -37,11 +37,12 @@ const ranks: Record<Package, ReadonlyArray<string>> = {
     "AmqpError",
     "internal/driver",
     "AmqpMessage",
-    "AmqpTopology",
     "AmqpConnection",
     "AmqpChannel",
+    "AmqpTopology",
     "PublishWindow",
     "AmqpPublisher",
+    "AmqpDelivery",
     "AmqpConsumer",
     "AmqpBroker"
   ],

@@ -43,10 +43,10 @@ describe.skipIf(inject("rabbitUrl") === null).concurrent("On RabbitMQ", () => {
     const key = Leftovers.unique("seen")
     const tails = await Promise.all([listening([key, "--json", "--count", "2"]), listening([key, "--count", "2"])])
     const payload = { task_id: "t-1", title: "\u001b[31mred\n漢字" }
-    const published = await publish(
-      ...["task.submitted", "--payload", JSON.stringify(payload), "--routing-key", key, "--count", "2"],
-      ...["--agent", "agent-1", "--priority", "high", "--trace-id", "1f0b5c1e-0000-4000-8000-00000000000b", "--json"]
-    )
+    const traceId = "1f0b5c1e-0000-4000-8000-00000000000b"
+    const flags = ["--agent", "agent-1", "--priority", "high", "--trace-id", traceId, "--count", "2", "--json"]
+    const what = ["task.submitted", "--payload", JSON.stringify(payload), "--routing-key", key]
+    const published = await publish(...what, ...flags)
     const [json, text] = await Promise.all(tails.map(({ ended }) => ended))
 
     assert.strictEqual(published.code, 0)
@@ -60,7 +60,7 @@ describe.skipIf(inject("rabbitUrl") === null).concurrent("On RabbitMQ", () => {
         routing_key: key,
         event_type: "task.submitted",
         source_agent_id: "agent-1",
-        trace_id: "1f0b5c1e-0000-4000-8000-00000000000b",
+        trace_id: traceId,
         priority: "high",
         payload
       })

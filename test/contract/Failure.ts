@@ -425,7 +425,7 @@ export const failing = suite("failing", (test) => {
       const letters = yield* deadLetters(queue)
       yield* bus.subscribe(
         Handler.make(Subscription.make(queue, { events: [TaskDone] }), () =>
-          Effect.fail(new RangeError(`cannot reach amqp://bus:s3cret@host/ ${"é".repeat(100_000)}`))
+          Effect.die(new RangeError(`cannot reach amqp://bus:s3cret@host/ ${"é".repeat(100_000)}`))
         ).pipe(Handler.onFailure(FailurePolicy.deadLetter))
       )
       yield* bus.publish(yield* TaskDone.event({ n: 1 }))

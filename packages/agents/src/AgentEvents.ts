@@ -1,5 +1,3 @@
-import type * as Event from "effect-eventbus/Event"
-import * as EventType from "effect-eventbus/EventType"
 /**
  * The event types of the agent platform, and the functions that make events of
  * them.
@@ -48,6 +46,9 @@ import * as EventType from "effect-eventbus/EventType"
  *
  * @since 0.1.0
  */
+
+import type * as Event from "effect-eventbus/Event"
+import * as EventType from "effect-eventbus/EventType"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 

@@ -3,4 +3,5 @@
  *
  * @since 0.1.0
  */
+
 export * as AgentEvents from "./AgentEvents.ts"

@@ -1,9 +1,3 @@
-import * as Broker from "effect-eventbus/Broker"
-import { BrokerError, SubscribeError } from "effect-eventbus/BrokerError"
-import type { Reason } from "effect-eventbus/BrokerError"
-import type { Envelope } from "effect-eventbus/Envelope"
-import type * as PublishError from "effect-eventbus/PublishError"
-import type * as Subscription from "effect-eventbus/Subscription"
 /**
  * RabbitMQ as the broker of the bus.
  *
@@ -12,6 +6,13 @@ import type * as Subscription from "effect-eventbus/Subscription"
  *
  * @since 0.1.0
  */
+
+import * as Broker from "effect-eventbus/Broker"
+import { BrokerError, SubscribeError } from "effect-eventbus/BrokerError"
+import type { Reason } from "effect-eventbus/BrokerError"
+import type { Envelope } from "effect-eventbus/Envelope"
+import type * as PublishError from "effect-eventbus/PublishError"
+import type * as Subscription from "effect-eventbus/Subscription"
 import type * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -91,16 +92,22 @@ export const make = Effect.fnUntraced(function* (
     const consume = consuming.current()
     const detached = [...consumers].filter((consumer) => !consumer.isAttached()).length
     const connected = publish !== undefined && consume !== undefined && answers
-    const blocked = publish?.blocked
+    const publishes =
+      publish === undefined
+        ? "disconnected"
+        : publish.blocked !== undefined
+          ? `blocked: ${publish.blocked}`
+          : publisher.isAttached()
+            ? "connected"
+            : "reopening its channel"
     return {
-      status: !connected ? "unhealthy" : blocked !== undefined || detached > 0 ? "degraded" : "healthy",
+      status: !connected ? "unhealthy" : publishes !== "connected" || detached > 0 ? "degraded" : "healthy",
       connected,
       details: {
         broker: "rabbitmq",
         address: consume?.address ?? consuming.address,
         ...(consume === undefined ? {} : { version: consume.version }),
-        publishing:
-          publish === undefined ? "disconnected" : blocked === undefined ? "connected" : `blocked: ${blocked}`,
+        publishing: publishes,
         consuming: consume === undefined ? "disconnected" : answers ? "connected" : "not answering",
         consumers: consumers.size,
         consumersDetached: detached,

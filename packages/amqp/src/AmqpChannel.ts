@@ -7,6 +7,7 @@
  *
  * @since 0.1.0
  */
+
 import type { Channel, ConfirmChannel } from "amqplib"
 import { TimedOut } from "effect-eventbus/BrokerError"
 import type { Reason } from "effect-eventbus/BrokerError"
@@ -87,10 +88,7 @@ const make = Effect.fnUntraced(function* <C extends Channel>(
     (channel) =>
       Effect.suspend(() =>
         isOpen()
-          ? bounded("close a channel", () => channel.close()).pipe(
-              Effect.timeoutOption(closeTimeout),
-              Effect.ignore,
-            )
+          ? bounded("close a channel", () => channel.close()).pipe(Effect.timeoutOption(closeTimeout), Effect.ignore)
           : Effect.void
       ),
     { interruptible: true }

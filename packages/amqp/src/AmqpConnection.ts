@@ -8,6 +8,7 @@
  *
  * @since 0.1.0
  */
+
 import type { ChannelModel } from "amqplib"
 import { ConnectionFailed } from "effect-eventbus/BrokerError"
 import type { Reason } from "effect-eventbus/BrokerError"
@@ -47,6 +48,8 @@ export interface Live {
 export interface AmqpConnection {
   /** The addresses it tries, without secrets. */
   readonly address: string
+  /** The connection, as soon as it is up. */
+  readonly up: Effect.Effect<Live>
   /** The connection, as soon as it is up. Fails when that takes longer than the connection timeout. */
   readonly live: Effect.Effect<Live, Reason>
   /** The connection if it is up now. */
@@ -96,7 +99,7 @@ export const make = Effect.fnUntraced(function* (
 ): Effect.fn.Return<AmqpConnection, Reason, Scope.Scope> {
   const address = settings.endpoints.map(AmqpOptions.address).join(", ")
   let live: Live | undefined
-  const up = Latch.makeUnsafe(false)
+  const latch = Latch.makeUnsafe(false)
 
   const established = (model: ChannelModel, endpoint: AmqpOptions.Endpoint): Live => {
     const next: Live = {
@@ -115,11 +118,11 @@ export const make = Effect.fnUntraced(function* (
     // An `error` is not always followed by a `close`, nor always before it: `close` is what ends a connection.
     model.on("close", (error) => {
       live = undefined
-      up.closeUnsafe()
+      latch.closeUnsafe()
       Deferred.doneUnsafe(next.lost, Effect.succeed(error === undefined ? "closed" : AmqpError.detailOf(error)))
     })
     live = next
-    up.openUnsafe()
+    latch.openUnsafe()
     return next
   }
 
@@ -139,15 +142,16 @@ export const make = Effect.fnUntraced(function* (
     ).pipe(Effect.mapError((last) => reasons.find((reason) => !reason.isRetryable) ?? last))
   })
 
-  const awaitLive: Effect.Effect<Live> = Effect.suspend(() =>
-    live === undefined ? Effect.andThen(up.await, awaitLive) : Effect.succeed(live)
+  const up: Effect.Effect<Live> = Effect.suspend(() =>
+    live === undefined ? Effect.andThen(latch.await, up) : Effect.succeed(live)
   )
 
   const self: AmqpConnection = {
     address,
     current: () => live,
     onBlocked: () => {},
-    live: Effect.timeoutOrElse(awaitLive, {
+    up,
+    live: Effect.timeoutOrElse(up, {
       duration: settings.connectionTimeout,
       orElse: () =>
         Effect.fail(new ConnectionFailed({ address, detail: `not connected for ${settings.connectionTimeout} ms` }))

@@ -8,6 +8,7 @@
  *
  * @since 0.1.0
  */
+
 import type { ConsumeMessage } from "amqplib"
 import type { Consumer } from "effect-eventbus/Broker"
 import type { Reason } from "effect-eventbus/BrokerError"
@@ -108,7 +109,7 @@ export const make = Effect.fnUntraced(function* (
   yield* Effect.addFinalizer(() => close)
 
   yield* Effect.gen(function* () {
-    for (let current = first; !cancelled;) {
+    for (let current = first; ;) {
       const reason = yield* Deferred.await(current.ended)
       yield* close
       // Nobody can settle these any more: the broker delivers them again.
@@ -116,7 +117,7 @@ export const make = Effect.fnUntraced(function* (
       if (cancelled) return
       yield* Effect.logWarning(`Consuming "${queue.queue}" was interrupted: ${reason}`)
       yield* Effect.sleep("150 millis")
-      current = yield* start.pipe(
+      current = yield* Effect.andThen(connection.up, start).pipe(
         Effect.tapError((error) => Effect.logWarning(`Cannot consume "${queue.queue}" again yet: ${error.message}`)),
         Effect.retry(AmqpConnection.backoff)
       )

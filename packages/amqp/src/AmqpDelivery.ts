@@ -9,6 +9,7 @@
  *
  * @since 0.1.0
  */
+
 import type { Channel, ConsumeMessage } from "amqplib"
 import * as Delivery from "effect-eventbus/Delivery"
 import type { Envelope } from "effect-eventbus/Envelope"

@@ -7,6 +7,7 @@
  *
  * @since 0.1.0
  */
+
 import type { ConsumeMessage, Options } from "amqplib"
 import type { Envelope } from "effect-eventbus/Envelope"
 import * as Fault from "effect-eventbus/Fault"
@@ -166,8 +167,10 @@ export const toEnvelope = ({ content, fields, properties }: ConsumeMessage, queu
   const death = Subscription.isDeadLetterQueue(queue) ? deathOf(headers) : undefined
   const attempt = count(own(headers, "eb-attempt"), maxAttempt)
   const traceparent = text(own(headers, "traceparent"))
+  const id = text(properties.messageId)
   return {
-    id: text(properties.messageId),
+    // What is not UTF-8 grows when it is read, and it has to go out again.
+    id: id === undefined ? undefined : short(id),
     type: text(properties.type),
     version: count(own(headers, "eb-version"), 2 ** 31),
     routingKey: text(own(headers, "eb-routing-key")) ?? death?.routingKey ?? fields.routingKey,

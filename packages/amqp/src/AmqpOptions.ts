@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+
 import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Duration from "effect/Duration"
@@ -222,9 +223,10 @@ const whole = (what: string, value: number, least: number, most: number): number
   return value
 }
 
+/** Leaves room in 255 bytes for the names of the wait queues, which it is a part of. */
 const exchangeName = (name: string): string => {
-  if (!/^[A-Za-z0-9._-]{1,60}$/.test(name)) {
-    throw new RangeError(`An exchange is named by 1 to 60 letters, digits, ".", "_" and "-", not "${name}"`)
+  if (!/^[A-Za-z0-9._-]{1,50}$/.test(name)) {
+    throw new RangeError(`An exchange is named by 1 to 50 letters, digits, ".", "_" and "-", not "${name}"`)
   }
   return name
 }

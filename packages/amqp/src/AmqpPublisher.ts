@@ -8,6 +8,7 @@
  *
  * @since 0.1.0
  */
+
 import { randomUUID } from "node:crypto"
 import type { ConfirmChannel } from "amqplib"
 import type { Reason as BrokerReason } from "effect-eventbus/BrokerError"
@@ -51,6 +52,8 @@ export interface AmqpPublisher {
     origin?: AmqpMessage.Origin | undefined
   ) => Effect.Effect<void, Reason>
   readonly unconfirmed: () => number
+  /** Whether there is a channel to publish on right now. */
+  readonly isAttached: () => boolean
 }
 
 /**
@@ -86,6 +89,7 @@ export const make = Effect.fnUntraced(function* (
   let channel: ConfirmChannel | undefined
   /** Why there is no channel, in words. */
   let trouble = "not connected"
+  const ready = Latch.makeUnsafe(false)
   const idleLatch = Latch.makeUnsafe(false)
   const idle = Effect.suspend(() => {
     idleLatch.closeUnsafe()
@@ -149,8 +153,11 @@ export const make = Effect.fnUntraced(function* (
     })
   }
 
-  const declared = Effect.tap(connection.live, (live) => AmqpTopology.exchanges(live, settings))
-  const open = Effect.flatMap(declared, (live) => AmqpChannel.openConfirm(live, settings.connectionTimeout))
+  const open = Effect.gen(function* () {
+    const live = yield* connection.up
+    yield* AmqpTopology.exchanges(live, settings)
+    return yield* AmqpChannel.openConfirm(live, settings.connectionTimeout)
+  })
 
   /** Publishes on a channel for as long as it is open. */
   const session = Effect.scoped(
@@ -164,6 +171,7 @@ export const make = Effect.fnUntraced(function* (
         if (outgoing !== undefined) outgoing.wasReturned = true
       })
       channel = opened.channel
+      ready.openUnsafe()
       pump()
       const error = yield* Deferred.await(opened.closed)
       channel = undefined
@@ -187,14 +195,16 @@ export const make = Effect.fnUntraced(function* (
   )
 
   connection.onBlocked = pump
-  yield* declared
+  yield* AmqpTopology.exchanges(yield* connection.live, settings)
   // A new channel must not overtake the goodbye of the old one, whose number it gets.
   yield* Effect.forkScoped(Effect.forever(Effect.andThen(session, Effect.sleep(reopenDelay))))
   yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(sweepInterval), sweep)))
   yield* Effect.addFinalizer(() => Effect.timeoutOption(idle, flushTimeout))
+  yield* Effect.timeoutOption(ready.await, settings.connectionTimeout)
 
   return {
     unconfirmed: () => window.unconfirmed,
+    isAttached: () => channel !== undefined,
     publish: (exchange, routingKey, envelope, origin) =>
       Effect.callback<void, Reason>((resume) => {
         const messageId = envelope.id ?? randomUUID()

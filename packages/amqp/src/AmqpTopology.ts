@@ -1,5 +1,3 @@
-import type { Reason } from "effect-eventbus/BrokerError"
-import * as Subscription from "effect-eventbus/Subscription"
 /**
  * The exchanges, queues and bindings that subscriptions need, as data, and what
  * declares them.
@@ -16,6 +14,9 @@ import * as Subscription from "effect-eventbus/Subscription"
  *
  * @since 0.1.0
  */
+
+import type { Reason } from "effect-eventbus/BrokerError"
+import * as Subscription from "effect-eventbus/Subscription"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as AmqpChannel from "./AmqpChannel.ts"
@@ -92,7 +93,14 @@ const hour = 60 * minute
 
 /** Delays that people write, each at most twice the one before it, and half as much again from a second up. */
 const tiers = [
-  ...[10, 20, 50, 100, 200, 300, 500, 700],
+  10,
+  20,
+  50,
+  100,
+  200,
+  300,
+  500,
+  700,
   ...[1, 1.5, 2, 3, 4, 5, 7, 8, 10, 15, 20, 30, 45].map((n) => n * second),
   ...[1, 1.5, 2, 3, 4, 5, 7, 10, 15, 20, 30, 45].map((n) => n * minute),
   ...[1, 1.5, 2, 3, 4, 6, 8, 12, 18, 24].map((n) => n * hour)

@@ -7,6 +7,7 @@
  *
  * @since 0.1.0
  */
+
 import type { Options } from "amqplib"
 import type { Reason } from "effect-eventbus/PublishError"
 import * as MutableList from "effect/MutableList"

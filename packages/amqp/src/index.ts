@@ -8,6 +8,7 @@
  *
  * @since 0.1.0
  */
+
 export * as AmqpBroker from "./AmqpBroker.ts"
 export * as AmqpOptions from "./AmqpOptions.ts"
 export * as AmqpTopology from "./AmqpTopology.ts"

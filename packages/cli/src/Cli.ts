@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+
 import { readFileSync } from "node:fs"
 import * as CliConfig from "effect/cli/CliConfig"
 import * as CliOutput from "effect/cli/CliOutput"

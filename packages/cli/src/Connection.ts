@@ -1,11 +1,12 @@
-import type { Broker } from "effect-eventbus/Broker"
-import type { BrokerError } from "effect-eventbus/BrokerError"
-import type { EventBus } from "effect-eventbus/EventBus"
 /**
  * The bus that a command works on.
  *
  * @since 0.1.0
  */
+
+import type { Broker } from "effect-eventbus/Broker"
+import type { BrokerError } from "effect-eventbus/BrokerError"
+import type { EventBus } from "effect-eventbus/EventBus"
 import type * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"

@@ -1,11 +1,12 @@
-import type { Envelope } from "effect-eventbus/Envelope"
-import type { Event } from "effect-eventbus/Event"
-import type { DecodeFailed } from "effect-eventbus/EventCodec"
 /**
  * An event as a line: for a person, or for a program.
  *
  * @since 0.1.0
  */
+
+import type { Envelope } from "effect-eventbus/Envelope"
+import type { Event } from "effect-eventbus/Event"
+import type { DecodeFailed } from "effect-eventbus/EventCodec"
 import * as DateTime from "effect/DateTime"
 import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"

@@ -8,6 +8,7 @@
  *
  * @since 0.1.0
  */
+
 import { displayWidth } from "effect/cli/CliOutput"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
@@ -23,6 +24,22 @@ import * as References from "effect/References"
  * @since 0.1.0
  */
 export class OutputClosed extends Data.TaggedError("OutputClosed") {}
+
+/**
+ * The result could not be written: the disk is full, say.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class WriteFailed extends Data.TaggedError("WriteFailed")<{ readonly message: string }> {}
+
+/**
+ * Why a result was not written.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export type OutputError = OutputClosed | WriteFailed
 
 const codes = {
   bold: [1, 22],
@@ -72,10 +89,10 @@ export class Output extends Context.Service<
     readonly paint: Paint
     /** How wide the terminal is; `undefined` where stdout is none. */
     readonly columns: number | undefined
-    readonly write: (text: string) => Effect.Effect<void, OutputClosed>
-    readonly line: (text: string) => Effect.Effect<void, OutputClosed>
+    readonly write: (text: string) => Effect.Effect<void, OutputError>
+    readonly line: (text: string) => Effect.Effect<void, OutputError>
     /** Writes a value as one line of JSON. */
-    readonly json: (value: unknown) => Effect.Effect<void, OutputClosed>
+    readonly json: (value: unknown) => Effect.Effect<void, OutputError>
     /** Writes a line to stderr. */
     readonly note: (text: string) => Effect.Effect<void>
     /** Writes what went wrong to stderr, as one line. */
@@ -122,10 +139,17 @@ export const cut = (text: string, width: number): string => {
  */
 export const pad = (text: string, width: number): string => text + " ".repeat(Math.max(0, width - displayWidth(text)))
 
-const write = (text: string): Effect.Effect<void, OutputClosed> =>
+const goneCodes: ReadonlySet<unknown> = new Set(["EPIPE", "ERR_STREAM_DESTROYED", "ECONNRESET"])
+
+const toOutputError = (error: Error): OutputError =>
+  "code" in error && goneCodes.has(error.code)
+    ? new OutputClosed()
+    : new WriteFailed({ message: `The output cannot be written: ${error.message}` })
+
+const write = (text: string): Effect.Effect<void, OutputError> =>
   Effect.callback((resume) => {
     process.stdout.write(text, (error) => {
-      resume(error ? Effect.fail(new OutputClosed()) : Effect.void)
+      resume(error ? Effect.fail(toOutputError(error)) : Effect.void)
     })
   })
 
@@ -144,7 +168,9 @@ const make = Effect.sync(() => {
   return Output.of({
     hasColor: hasColor(process.stdout),
     paint: painter(hasColor(process.stdout)),
-    columns: process.stdout.isTTY ? (process.stdout.columns ?? 80) : undefined,
+    get columns() {
+      return process.stdout.isTTY ? process.stdout.columns : undefined
+    },
     write,
     line: (text) => write(`${text}\n`),
     json: (value) => write(`${JSON.stringify(value)}\n`),

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+
 import * as Cause from "effect/Cause"
 import type * as CliError from "effect/cli/CliError"
 import * as Data from "effect/Data"
@@ -69,11 +70,14 @@ export const usage = (commandPath: ReadonlyArray<string>, errors: ReadonlyArray<
 /** A message may quote a URL, and a URL holds a password. */
 const withoutCredentials = (text: string): string => text.replace(/:\/\/\S*@/g, "://***@")
 
-/** A value that the configuration cannot take, with its name first. */
+/** A value that the configuration cannot take: its name is to come first. */
 const schemaError = /^SchemaError\((.*?)\s+at \["(\w+)"\]\)$/s
+const sourceError = /^SourceError: /
 
 const messageOf = (error: unknown): string => {
-  const message = String(Predicate.hasProperty(error, "message") ? error.message : error).replace(schemaError, "$2: $1")
+  const message = String(Predicate.hasProperty(error, "message") ? error.message : error)
+    .replace(schemaError, "$2: $1")
+    .replace(sourceError, "")
   return withoutCredentials(message.trim() === "" ? "something went wrong, and did not say what" : message)
 }
 

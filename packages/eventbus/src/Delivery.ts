@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+
 import type * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import type { Envelope } from "./Envelope.ts"

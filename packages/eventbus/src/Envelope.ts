@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+
 import type { Fault } from "./Fault.ts"
 import { setNumber } from "./internal/jsonMember.ts"
 import type { Priority } from "./Priority.ts"

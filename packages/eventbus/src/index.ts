@@ -9,6 +9,7 @@
  *
  * @since 0.1.0
  */
+
 export * as Broker from "./Broker.ts"
 export * as BrokerError from "./BrokerError.ts"
 export * as Correlation from "./Correlation.ts"

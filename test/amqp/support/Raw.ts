@@ -1,5 +1,6 @@
+import { Socket } from "node:net"
 import { connect } from "amqplib"
-import type { ConfirmChannel, GetMessage } from "amqplib"
+import type { ChannelModel, ConfirmChannel, GetMessage } from "amqplib"
 import { Effect } from "effect"
 import type { Scope } from "effect"
 import { until } from "./Wait.ts"
@@ -20,6 +21,33 @@ export interface Raw {
   readonly take: (queue: string) => Effect.Effect<GetMessage>
 }
 
+/**
+ * A header of tables in tables, as deep as no encoder of JavaScript would go: what `asTable` does not make a table of
+ * on its way is a byte array.
+ */
+export const deepTable = (levels: number): Record<string, unknown> => {
+  const bytes = Buffer.alloc(7 * levels)
+  for (let i = 0; i < levels; i++) {
+    bytes.write("\u0001aF", 7 * i)
+    bytes.writeUInt32BE(7 * (levels - i - 1), 7 * i + 3)
+  }
+  return { [deepKey]: bytes }
+}
+
+const deepKey = "deep-table"
+
+/** The two are told apart by one letter: `x` is a byte array, `F` a table. */
+const asTable = (model: ChannelModel): void => {
+  const stream: unknown = Reflect.get(model.connection, "stream")
+  if (!(stream instanceof Socket)) return
+  const write = stream.write.bind(stream)
+  stream.write = (chunk: Uint8Array | string) => {
+    const at = Buffer.isBuffer(chunk) ? chunk.indexOf(`${deepKey}x`) : -1
+    if (Buffer.isBuffer(chunk) && at >= 0) chunk.write("F", at + deepKey.length)
+    return write(chunk)
+  }
+}
+
 export const open = (url: string): Effect.Effect<Raw, never, Scope.Scope> =>
   Effect.gen(function* () {
     const model = yield* Effect.acquireRelease(
@@ -29,6 +57,7 @@ export const open = (url: string): Effect.Effect<Raw, never, Scope.Scope> =>
         Effect.promise(() => model.close().catch(() => {})).pipe(Effect.timeoutOption("2 seconds"))
     )
     model.on("error", () => {})
+    asTable(model)
     const channel = yield* Effect.promise(() => model.createConfirmChannel())
     channel.on("error", () => {})
     const run: Raw["run"] = (f) => Effect.promise(async () => f(channel))

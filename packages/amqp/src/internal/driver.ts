@@ -3,6 +3,7 @@
  *
  * @internal
  */
+
 import { Duplex } from "node:stream"
 import { type ChannelModel, connect as amqpConnect } from "amqplib"
 import * as Effect from "effect/Effect"

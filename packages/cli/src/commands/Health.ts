@@ -1,9 +1,10 @@
-import type { Health } from "effect-eventbus/Broker"
 /**
  * `eventbus health`: says how the broker is.
  *
  * @since 0.1.0
  */
+
+import type { Health } from "effect-eventbus/Broker"
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
 import * as Connection from "../Connection.ts"

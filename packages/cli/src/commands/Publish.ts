@@ -1,15 +1,17 @@
-import type * as EventTypeModule from "effect-eventbus/EventType"
-import * as Priority from "effect-eventbus/Priority"
-import * as RoutingKey from "effect-eventbus/RoutingKey"
 /**
  * `eventbus publish`: publishes an event, or many of a kind.
  *
  * @since 0.1.0
  */
+
+import type * as EventTypeModule from "effect-eventbus/EventType"
+import * as Priority from "effect-eventbus/Priority"
+import type { PublishError } from "effect-eventbus/PublishError"
+import * as RoutingKey from "effect-eventbus/RoutingKey"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
-import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
@@ -18,7 +20,7 @@ import * as Connection from "../Connection.ts"
 import * as Modules from "../Modules.ts"
 import { Output } from "../Output.ts"
 import * as Parameters from "../Parameters.ts"
-import { UsageError } from "../Problem.ts"
+import { CommandFailed, UsageError } from "../Problem.ts"
 
 const parsePayload = (text: string): Schema.JsonObject => {
   let json: Schema.Json
@@ -68,7 +70,7 @@ const flags = {
     Flag.optional
   ),
   routingKey: Flag.String("routing-key").pipe(
-    Flag.withDescription("Where to [<type>.<priority>]"),
+    Flag.withDescription("The routing key [<type>.<priority>]"),
     Flag.withMetavar("KEY"),
     Flag.mapTryCatch(RoutingKey.check, Parameters.reason),
     Flag.optional
@@ -105,6 +107,9 @@ const run = Effect.fnUntraced(function* (input: Input) {
   const payload = yield* checked(type, input.payload)
   const { Event, EventBus } = yield* Modules.eventbus
   const routingKey = Option.getOrElse(input.routingKey, () => RoutingKey.make(type.name, input.priority))
+  let published = 0
+  let unheard = 0
+  let lastId = ""
 
   const publishOne = Effect.gen(function* () {
     const bus = yield* EventBus.EventBus
@@ -114,35 +119,40 @@ const run = Effect.fnUntraced(function* (input: Input) {
       traceId: Option.getOrUndefined(input.traceId),
       priority: input.priority
     })
-    const wasRouted = yield* bus.publish(event, { routingKey, unroutable: "fail" }).pipe(
+    const isHeard = yield* bus.publish(event, { routingKey, unroutable: "fail" }).pipe(
       Effect.as(true),
       Effect.catchIf(
         (error) => error.reason._tag === "Unroutable",
         () => Effect.succeed(false)
       )
     )
-    if (input.json) {
-      yield* output.json({
-        event_id: event.eventId,
-        event_type: event.eventType,
-        routing_key: routingKey,
-        routed: wasRouted
-      })
-    }
-    return { event, wasRouted }
+    if (isHeard) published++
+    else unheard++
+    lastId = event.eventId
+    if (!input.json) return
+    const { eventId, eventType } = event
+    yield* output.json({ event_id: eventId, event_type: eventType, routing_key: routingKey, routed: isHeard })
   })
 
+  /** With many, it matters how far it came. */
+  const toFailure = (error: PublishError) =>
+    input.count === 1
+      ? error
+      : new CommandFailed({ message: `${published} of ${input.count} were published. ${error.message}` })
+
   const publishAll = Effect.gen(function* () {
-    const start = yield* Clock.currentTimeMillis
-    const published = yield* Effect.forEach(Array.from({ length: input.count }), () => publishOne, { concurrency })
+    const [took] = yield* Effect.forEach(Array.from({ length: input.count }), () => publishOne, {
+      concurrency,
+      discard: true
+    }).pipe(
+      Effect.catchTag("PublishError", (error) => Effect.fail(toFailure(error))),
+      Effect.timed
+    )
     if (input.json) return
-    const seconds = (((yield* Clock.currentTimeMillis) - start) / 1000).toFixed(2)
-    const routed = published.filter(({ wasRouted }) => wasRouted)
-    const what = input.count === 1 ? (published[0]?.event.eventId ?? "") : `${routed.length} events in ${seconds} s`
-    if (routed.length > 0) {
+    if (published > 0) {
+      const what = input.count === 1 ? lastId : `${published} events in ${Duration.toSeconds(took).toFixed(2)} s`
       yield* output.line(`${paint("green", "published")}  ${routingKey}  ${paint("dim", what)}`)
     }
-    const unheard = published.length - routed.length
     if (unheard > 0) {
       const events = unheard === 1 ? "nobody got it" : `nobody got these ${unheard} events`
       yield* output.line(`${paint("yellow", "unheard")}    ${routingKey}  no queue is bound for it: ${events}`)

@@ -1,9 +1,10 @@
-import type { QueueInfo } from "effect-eventbus/Broker"
 /**
  * `eventbus queue`: looks at a queue, or empties it.
  *
  * @since 0.1.0
  */
+
+import type { QueueInfo } from "effect-eventbus/Broker"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"

@@ -1,4 +1,3 @@
-import * as RoutingKey from "effect-eventbus/RoutingKey"
 /**
  * `eventbus tail`: shows events as they are published.
  *
@@ -7,6 +6,8 @@ import * as RoutingKey from "effect-eventbus/RoutingKey"
  *
  * @since 0.1.0
  */
+
+import * as RoutingKey from "effect-eventbus/RoutingKey"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -42,7 +43,6 @@ const listen = Effect.fnUntraced(function* (input: Input, patterns: ReadonlyArra
   const subscription = Subscription.make(`tail.${crypto.randomUUID()}`, {
     patterns,
     temporary: true,
-    deadLetter: false,
     concurrency: window
   })
   const { deliveries } = yield* broker.consume(subscription)

@@ -1,10 +1,11 @@
-import { EventBus } from "effect-eventbus"
 /**
  * The demo: agents work on a plan, and everything that can happen to an event
  * happens to some task of it. In the end the books must balance.
  *
  * @since 0.1.0
  */
+
+import { EventBus } from "effect-eventbus"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"

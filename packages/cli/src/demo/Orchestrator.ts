@@ -1,11 +1,12 @@
-import { AgentEvents } from "@effect-eventbus/agents"
-import { Event, EventType } from "effect-eventbus"
 /**
  * The orchestrator of the demo: it follows the plan, step by step, and goes on
  * when every task of a step has ended, one way or the other.
  *
  * @since 0.1.0
  */
+
+import { AgentEvents } from "@effect-eventbus/agents"
+import { type Event, EventType } from "effect-eventbus"
 import * as Effect from "effect/Effect"
 import * as Script from "./Script.ts"
 import type { Stage } from "./Stage.ts"

@@ -4,10 +4,11 @@
  *
  * @since 0.1.0
  */
+
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import { cut, type Output, type OutputClosed, pad, plain, type Style } from "../Output.ts"
+import { cut, type Output, type OutputError, pad, plain, type Style } from "../Output.ts"
 import type { Check, Ledger } from "./Ledger.ts"
 import * as Script from "./Script.ts"
 
@@ -36,8 +37,8 @@ export interface Screen {
   readonly print: (text: string) => Effect.Effect<void>
   /** Draws how far it has come, or takes that away. */
   readonly progress: (isShown: boolean) => Effect.Effect<void>
-  /** Fails as soon as nobody looks any more. */
-  readonly closed: Effect.Effect<never, OutputClosed>
+  /** Fails as soon as nothing can be shown any more. */
+  readonly closed: Effect.Effect<never, OutputError>
   /** Seconds since the beginning. */
   readonly elapsed: Effect.Effect<number>
 }
@@ -63,7 +64,7 @@ const plural = (count: number, one: string, many: string) => `${count} ${count =
 export const make = Effect.fnUntraced(function* (output: Output["Service"], ledger: Ledger) {
   const { columns, paint, write } = output
   const start = yield* Clock.currentTimeMillis
-  const closed = yield* Deferred.make<never, OutputClosed>()
+  const closed = yield* Deferred.make<never, OutputError>()
   const total = Script.tasks.length
   let isProgressShown = false
 

@@ -1,5 +1,3 @@
-import type { Event } from "effect-eventbus/Event"
-import type { PublishError } from "effect-eventbus/PublishError"
 /**
  * What the players of the demo share.
  *
@@ -10,6 +8,9 @@ import type { PublishError } from "effect-eventbus/PublishError"
  *
  * @since 0.1.0
  */
+
+import type { Event } from "effect-eventbus/Event"
+import type { PublishError } from "effect-eventbus/PublishError"
 import type * as Effect from "effect/Effect"
 import type { Ledger } from "./Ledger.ts"
 import type { Screen } from "./Screen.ts"

@@ -1,11 +1,12 @@
-import { AgentEvents } from "@effect-eventbus/agents"
-import { Handler, Subscription } from "effect-eventbus"
 /**
  * Those who look on: the monitor of the dead letters, the clerk who takes in
  * results, and the audit, which sees every event.
  *
  * @since 0.1.0
  */
+
+import { AgentEvents } from "@effect-eventbus/agents"
+import { Handler, Subscription } from "effect-eventbus"
 import * as Effect from "effect/Effect"
 import * as Script from "./Script.ts"
 import * as Stage from "./Stage.ts"

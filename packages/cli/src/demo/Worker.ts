@@ -1,10 +1,11 @@
-import { AgentEvents } from "@effect-eventbus/agents"
-import { FailurePolicy, Handler, Subscription } from "effect-eventbus"
 /**
  * The workers of the demo: they take tasks from one queue, whoever is free.
  *
  * @since 0.1.0
  */
+
+import { AgentEvents } from "@effect-eventbus/agents"
+import { FailurePolicy, Handler, Subscription } from "effect-eventbus"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
@@ -33,10 +34,6 @@ const attemptTask = (taskId: string, attempt: number): Effect.Effect<void, RateL
   if (typeof fate === "object" && attempt <= fate.fails) return Effect.fail(new RateLimited())
   return Effect.void
 }
-
-const retryWithBackoff = FailurePolicy.retry(
-  Schedule.exponential("200 millis").pipe(Schedule.upTo({ times: Script.maxRetries }))
-)
 
 /** Different for each task, the same in each run. */
 const workTime = (taskId: string) => 250 + ((Number(taskId.slice(2)) * 137) % 300)
@@ -82,7 +79,9 @@ export const make = (stage: Stage.Stage, agentId: string) =>
     Handler.timeout("10 seconds"),
     Handler.onFailure(
       FailurePolicy.tags({
-        RateLimited: retryWithBackoff,
+        RateLimited: FailurePolicy.retry(
+          Schedule.exponential("200 millis").pipe(Schedule.upTo({ times: Script.maxRetries }))
+        ),
         UnknownTool: FailurePolicy.deadLetter,
         PublishError: FailurePolicy.retryUpToMax,
         TimeoutError: FailurePolicy.retryUpToMax

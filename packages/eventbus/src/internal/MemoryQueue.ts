@@ -6,6 +6,7 @@
  *
  * @internal
  */
+
 import * as Latch from "effect/Latch"
 import * as MutableList from "effect/MutableList"
 import type { Envelope } from "../Envelope.ts"

@@ -1,0 +1,254 @@
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
+import * as AmqpMessage from "@effect-eventbus/amqp/AmqpMessage"
+import { assert, describe, it } from "@effect/vitest"
+import type { ConsumeMessage } from "amqplib"
+import { Priority } from "effect-eventbus"
+import type { Envelope } from "effect-eventbus"
+
+const now = Date.parse("2026-01-15T10:00:00.000Z")
+
+const envelope: Envelope.Envelope = {
+  id: "1f0b5c1e-0000-4000-8000-000000000001",
+  type: "agent.started",
+  version: 3,
+  routingKey: "agent.started.high",
+  body: readFileSync(join(import.meta.dirname, "../fixtures/wire/agent-started.json")),
+  timestamp: now,
+  source: "orchestrator",
+  traceId: "1f0b5c1e-0000-4000-8000-00000000000b",
+  priority: "high",
+  ttl: undefined,
+  persistent: true,
+  traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+  attempt: undefined,
+  fault: undefined
+}
+
+const fault = {
+  reason: "RateLimited",
+  message: "come back later ✓",
+  stack: "Error: come back later\n    at f",
+  attempts: 2,
+  firstFailedAt: now - 60_000,
+  lastFailedAt: now
+}
+
+const message = (properties: object, content: Uint8Array = envelope.body, routingKey = "key"): ConsumeMessage => ({
+  content: Buffer.from(content),
+  fields: { consumerTag: "tag", deliveryTag: 1, redelivered: false, exchange: "events", routingKey },
+  properties: {
+    contentType: undefined,
+    contentEncoding: undefined,
+    headers: undefined,
+    deliveryMode: undefined,
+    priority: undefined,
+    correlationId: undefined,
+    replyTo: undefined,
+    expiration: undefined,
+    messageId: undefined,
+    timestamp: undefined,
+    type: undefined,
+    userId: undefined,
+    appId: undefined,
+    clusterId: undefined,
+    ...properties
+  }
+})
+
+/** What comes out of the broker when this goes in. */
+const travel = (sent: Envelope.Envelope, origin?: AmqpMessage.Origin, queue = "work"): Envelope.Envelope => {
+  const { mandatory: _, persistent, ...properties } = AmqpMessage.toOptions(sent, sent.id ?? "none", origin)
+  const options = { ...properties, deliveryMode: persistent === true ? 2 : 1 }
+  return AmqpMessage.toEnvelope(message(options, sent.body, origin === undefined ? sent.routingKey : queue), queue, now)
+}
+
+const received = (properties: object, queue = "work"): Envelope.Envelope =>
+  AmqpMessage.toEnvelope(message(properties), queue, now)
+
+describe("AmqpMessage", () => {
+  const origin = { queue: "work", exchange: "agent_events" }
+
+  it("brings an envelope back as it was", () => {
+    assert.deepStrictEqual(travel(envelope), envelope)
+    const least = { ...envelope, version: undefined, source: undefined, traceId: undefined, traceparent: undefined }
+    assert.deepStrictEqual(travel({ ...least, type: undefined, timestamp: undefined, persistent: false }), {
+      ...least,
+      type: undefined,
+      timestamp: undefined,
+      persistent: false
+    })
+  })
+
+  for (const priority of Priority.all) {
+    it(`tells the priority ${priority} from the others`, () =>
+      assert.strictEqual(travel({ ...envelope, priority }).priority, priority))
+  }
+
+  it("brings a retried event and a dead letter back with attempt, fault and the key of their first publish", () => {
+    for (const sent of [
+      { ...envelope, attempt: 3 },
+      { ...envelope, attempt: 3, fault },
+      { ...envelope, attempt: 1, fault: { ...fault, stack: undefined } }
+    ]) {
+      assert.deepStrictEqual(travel(sent, origin), sent)
+    }
+  })
+
+  it("says in headers of strings and whole numbers, and in no others, what became of an event", () => {
+    const { headers } = AmqpMessage.toOptions({ ...envelope, attempt: 3, fault }, "id", origin)
+    assert.deepStrictEqual(headers, {
+      traceparent: envelope.traceparent,
+      "eb-version": 3,
+      "eb-attempt": 3,
+      "eb-routing-key": "agent.started.high",
+      "eb-exchange": "agent_events",
+      "eb-queue": "work",
+      "eb-reason": "RateLimited",
+      "eb-message": "come back later ✓",
+      "eb-stack": "Error: come back later\n    at f",
+      "eb-attempts": 2,
+      "eb-first-failed-at": "2026-01-15T09:59:00.000Z",
+      "eb-last-failed-at": "2026-01-15T10:00:00.000Z"
+    })
+    assert.deepStrictEqual(AmqpMessage.toOptions({ ...envelope, traceparent: undefined }, "id", undefined).headers, {
+      "eb-version": 3
+    })
+  })
+
+  it("asks for a confirm that means a queue has it, and never for a copy elsewhere", () => {
+    const options = AmqpMessage.toOptions(envelope, "id", origin)
+    assert.deepInclude(options, { mandatory: true, persistent: true, messageId: "id", contentType: "application/json" })
+    assert.notProperty(options, "CC")
+    assert.notProperty(options, "replyTo")
+  })
+
+  it("counts a time to live in milliseconds, as far as AMQP does", () => {
+    assert.strictEqual(AmqpMessage.toOptions({ ...envelope, ttl: 1500 }, "id", undefined).expiration, 1500)
+    assert.strictEqual(AmqpMessage.toOptions({ ...envelope, ttl: 2 ** 40 }, "id", undefined).expiration, 2 ** 32 - 1)
+  })
+
+  it("never sends again what it received in other headers", () => {
+    const headers = {
+      CC: ["elsewhere"],
+      BCC: ["elsewhere"],
+      "x-death": [{ queue: "work", reason: "expired", count: 9 }],
+      "x-delivery-count": 99,
+      "x-first-death-queue": "work",
+      other: { "!": "bogus" },
+      "eb-version": 2,
+      "eb-unknown": 1
+    }
+    for (const queue of ["work", "dlq.work"]) {
+      const again = AmqpMessage.toOptions(received({ headers }, queue), "id", origin)
+      for (const [name, value] of Object.entries(again.headers)) {
+        assert.match(name, /^(traceparent|eb-.+)$/)
+        assert.include(["string", "number"], typeof value)
+        assert.notEqual(name, "eb-unknown")
+      }
+    }
+  })
+
+  it("cuts what AMQP keeps in 255 bytes, whatever the alphabet", () => {
+    for (const character of ["a", "é", "漢", "😀", "\uFFFD"]) {
+      const long = character.repeat(300)
+      const sent = AmqpMessage.toOptions({ ...envelope, type: long, source: long, traceId: long }, "id", undefined)
+      const { id } = received({ messageId: long })
+      for (const text of [sent.type, sent.appId, sent.correlationId, id]) {
+        assert.isAtLeast(Buffer.byteLength(text ?? ""), 85)
+        assert.isAtMost(Buffer.byteLength(text ?? ""), 255)
+      }
+    }
+  })
+
+  describe("hostile headers", () => {
+    const plain = received({})
+
+    it("are nothing, where there are none or no table", () => {
+      for (const headers of [undefined, null, "text", 7, [], () => {}]) {
+        assert.deepStrictEqual(received({ headers }), plain)
+      }
+    })
+
+    it("are ignored, where a value is not what it must be", () => {
+      const tables = ["eb-attempt", "eb-version", "eb-routing-key", "eb-reason", "traceparent", "x-death"].flatMap(
+        (key) =>
+          [
+            null,
+            true,
+            {},
+            [],
+            [null],
+            [7],
+            [[]],
+            { "!": "timestamp", value: 1 },
+            Buffer.from("x"),
+            "",
+            NaN,
+            -1,
+            1.5,
+            2 ** 60
+          ].map((value) => ({ [key]: value }))
+      )
+      for (const headers of tables) {
+        const { fault: _, ...rest } = received({ headers }, "dlq.work")
+        const { fault: __, ...expected } = received({}, "dlq.work")
+        assert.deepStrictEqual(rest, expected, JSON.stringify(headers))
+      }
+    })
+
+    it("are ignored, where they are inherited", () => {
+      const headers: unknown = JSON.parse('{"__proto__":{"eb-attempt":7}}')
+      assert.deepStrictEqual(received({ headers }), plain)
+      assert.deepStrictEqual(received({ headers: Object.create({ "eb-attempt": 7, "eb-reason": "x" }) }), plain)
+    })
+
+    it("cannot count beyond what anybody counts", () => {
+      for (const attempt of [0, 1_000_001, Number.MAX_SAFE_INTEGER]) {
+        assert.isUndefined(received({ headers: { "eb-attempt": attempt } }).attempt)
+      }
+      assert.strictEqual(received({ headers: { "eb-attempt": 1_000_000 } }).attempt, 1_000_000)
+      const forged = received({ headers: { "eb-reason": "x", "eb-attempts": 2 ** 40 } }).fault
+      assert.strictEqual(forged?.attempts, 0)
+    })
+
+    it("cannot be of any length", () => {
+      const long = "x".repeat(50_000)
+      const headers = { "eb-reason": long, "eb-message": long, "eb-stack": long, "eb-routing-key": long }
+      const { fault, routingKey } = received({ headers })
+      assert.isAtMost(routingKey.length, 255)
+      assert.isAtMost(JSON.stringify(fault).length, 12_000)
+    })
+
+    it("cannot be a date that there is not", () => {
+      const headers = { "eb-reason": "x", "eb-first-failed-at": "soon", "eb-last-failed-at": "9".repeat(300) }
+      const { firstFailedAt, lastFailedAt } = received({ headers }).fault ?? fault
+      assert.deepStrictEqual([firstFailedAt, lastFailedAt], [now, now])
+    })
+  })
+
+  describe("the broker's own dead letters", () => {
+    const death = (reason: string, queue = "work") => ({ queue, reason, count: 1, "routing-keys": ["ping.normal"] })
+
+    it("say why, and under which key the event was published", () => {
+      const { fault, routingKey } = received({ headers: { "x-death": [death("delivery_limit")] } }, "dlq.work")
+      assert.strictEqual(routingKey, "ping.normal")
+      assert.strictEqual(fault?.reason, "delivery_limit")
+      assert.deepStrictEqual([fault?.firstFailedAt, fault?.lastFailedAt, fault?.attempts], [now, now, 0])
+    })
+
+    it("have had the attempts before this one, and remember when the first of them failed", () => {
+      const retried = AmqpMessage.toOptions({ ...envelope, attempt: 3, fault }, "id", origin)
+      const headers = { ...retried.headers, "x-death": [death("expired"), death("expired", "wait.work.100")] }
+      const dead = received({ headers }, "dlq.work")
+      assert.isUndefined(dead.attempt)
+      assert.deepInclude(dead.fault, { reason: "expired", attempts: 2, firstFailedAt: fault.firstFailedAt })
+    })
+
+    it("are told from the end of a wait, and from what a live queue receives", () => {
+      const waited = { headers: { "x-death": [death("expired", "wait.work.100")] } }
+      assert.isUndefined(received(waited, "dlq.work").fault)
+      assert.isUndefined(received({ headers: { "x-death": [death("expired")] } }).fault)
+    })
+  })
+})

@@ -69,12 +69,18 @@ export const make = (message: ConsumeMessage, envelope: Envelope, source: Source
 
   /** Moves the envelope on, however long that takes, unless the broker takes the delivery back. */
   const move = (publish: Effect.Effect<void, Reason>): Effect.Effect<void> =>
-    publish.pipe(
-      Effect.tapError((reason) =>
-        isLive() ? Effect.logWarning(`Cannot settle an event of "${exits.queue}" yet: ${reason.message}`) : Effect.void
-      ),
-      Effect.retry({ schedule: AmqpConnection.backoff, while: isLive }),
-      Effect.matchEffect({ onSuccess: () => ack, onFailure: () => Delivery.countStale })
+    Effect.suspend(() =>
+      isLive()
+        ? publish.pipe(
+            Effect.tapError((reason) =>
+              isLive()
+                ? Effect.logWarning(`Cannot settle an event of "${exits.queue}" yet: ${reason.message}`)
+                : Effect.void
+            ),
+            Effect.retry({ schedule: AmqpConnection.backoff, while: isLive }),
+            Effect.matchEffect({ onSuccess: () => ack, onFailure: () => Delivery.countStale })
+          )
+        : Delivery.countStale
     )
 
   return {

@@ -52,7 +52,7 @@ export const replyCode = (error: unknown): number | undefined => {
  *
  * **Details**
  *
- * RabbitMQ refuses a login with a 403 in the handshake, and an unknown or
+ * RabbitMQ refuses a login with `ACCESS-REFUSED` in the handshake, and an unknown or
  * forbidden virtual host by closing where amqplib expects `open-ok`. Neither has
  * a code.
  *
@@ -63,7 +63,7 @@ export const fromConnect = (error: unknown, endpoint: AmqpOptions.Endpoint): Rea
   const address = AmqpOptions.address(endpoint)
   const text = textOf(error)
   const code = propertyOf(error, "code")
-  if (/ACCESS.REFUSED|\b403\b/.test(text)) return new AuthenticationFailed({ address, username: endpoint.username })
+  if (/ACCESS.REFUSED/.test(text)) return new AuthenticationFailed({ address, username: endpoint.username })
   if (text.includes("Expected ConnectionOpenOk")) return new VhostNotFound({ address, vhost: endpoint.vhost })
   if (typeof code === "string" && /CERT|SIGNATURE|TLS|SSL|ISSUER/.test(code)) {
     return new CertificateRejected({ address, detail: detailOf(error) })

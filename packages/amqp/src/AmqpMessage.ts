@@ -68,20 +68,23 @@ const headersOf = (envelope: Envelope, origin: Origin | undefined): Record<strin
  * @category encoding
  * @since 0.1.0
  */
-export const toOptions = (envelope: Envelope, messageId: string, origin: Origin | undefined): Options.Publish => ({
-  mandatory: true,
-  persistent: envelope.persistent,
-  messageId,
-  contentType: "application/json",
-  priority: priorities[envelope.priority],
-  headers: headersOf(envelope, origin),
-  ...(envelope.type === undefined ? {} : { type: short(envelope.type) }),
-  ...(envelope.source === undefined ? {} : { appId: short(envelope.source) }),
-  ...(envelope.traceId === undefined ? {} : { correlationId: short(envelope.traceId) }),
+export const toOptions = (envelope: Envelope, messageId: string, origin: Origin | undefined): Options.Publish => {
+  const options: Options.Publish = {
+    mandatory: true,
+    persistent: envelope.persistent,
+    messageId,
+    contentType: "application/json",
+    priority: priorities[envelope.priority],
+    headers: headersOf(envelope, origin)
+  }
+  if (envelope.type !== undefined) options.type = short(envelope.type)
+  if (envelope.source !== undefined) options.appId = short(envelope.source)
+  if (envelope.traceId !== undefined) options.correlationId = short(envelope.traceId)
   // AMQP counts timestamps in seconds.
-  ...(envelope.timestamp === undefined ? {} : { timestamp: Math.floor(envelope.timestamp / 1000) }),
-  ...(envelope.ttl === undefined ? {} : { expiration: Math.min(envelope.ttl, 2 ** 32 - 1) })
-})
+  if (envelope.timestamp !== undefined) options.timestamp = Math.floor(envelope.timestamp / 1000)
+  if (envelope.ttl !== undefined) options.expiration = Math.min(envelope.ttl, 2 ** 32 - 1)
+  return options
+}
 
 /** AMQP's short strings have at most 255 bytes; no character takes more than three a code unit. */
 const short = (value: string): string => (Buffer.byteLength(value) <= 255 ? value : value.slice(0, 85))

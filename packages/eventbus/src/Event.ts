@@ -114,23 +114,26 @@ export const make = <const Type extends string, Payload>(
   encoder: Encoder,
   options: Options = {}
 ): Effect.Effect<Event<Type, Payload>> =>
-  Effect.map(Effect.zip(Clock.currentTimeMillis, Correlation.Current), ([now, correlation]) => ({
-    [TypeId]: encoder,
-    eventId: options.eventId ?? crypto.randomUUID(),
-    eventType,
-    timestamp: options.timestamp ?? DateTime.makeUnsafe(now),
-    sourceAgentId: options.sourceAgentId,
-    sourceService: options.sourceService,
-    traceId: options.traceId ?? correlation.traceId,
-    executionId: options.executionId ?? correlation.executionId,
-    parentEventId: options.parentEventId ?? correlation.parentEventId,
-    payload,
-    priority: options.priority ?? "normal",
-    ttlSeconds: options.ttlSeconds,
-    retryCount: 0,
-    maxRetries: options.maxRetries ?? defaultMaxRetries,
-    extensions: {}
-  }))
+  Effect.withFiberSucceed((fiber) => {
+    const correlation = fiber.getRef(Correlation.Current)
+    return {
+      [TypeId]: encoder,
+      eventId: options.eventId ?? crypto.randomUUID(),
+      eventType,
+      timestamp: options.timestamp ?? DateTime.makeUnsafe(fiber.getRef(Clock.Clock).currentTimeMillisUnsafe()),
+      sourceAgentId: options.sourceAgentId,
+      sourceService: options.sourceService,
+      traceId: options.traceId ?? correlation.traceId,
+      executionId: options.executionId ?? correlation.executionId,
+      parentEventId: options.parentEventId ?? correlation.parentEventId,
+      payload,
+      priority: options.priority ?? "normal",
+      ttlSeconds: options.ttlSeconds,
+      retryCount: 0,
+      maxRetries: options.maxRetries ?? defaultMaxRetries,
+      extensions: {}
+    }
+  })
 
 /**
  * The correlation that the events caused by this one inherit.

@@ -12,6 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
+import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
@@ -124,22 +125,25 @@ export const make: Effect.Effect<EventBus["Service"], never, Broker.Broker> = Ef
       })
     )
 
-  const send = Effect.fnUntraced(function* (event: Event.Event, routingKey: string, options: PublishOptions) {
-    const correlated = Event.correlate(event, yield* Correlation.Current)
-    const span = yield* Effect.serviceOption(Tracer.ParentSpan)
-    const envelope = yield* Effect.fromResult(
-      EventCodec.toEnvelope(correlated, {
+  const send = (
+    event: Event.Event,
+    routingKey: string,
+    options: PublishOptions
+  ): Effect.Effect<void, PublishError.Reason> =>
+    Effect.withFiber((fiber) => {
+      const correlated = Event.correlate(event, fiber.getRef(Correlation.Current))
+      const span = Context.getOption(fiber.context, Tracer.ParentSpan)
+      const encoded = EventCodec.toEnvelope(correlated, {
         routingKey,
         persistent: options.persistent ?? true,
         traceparent: Option.isSome(span) ? toTraceparent(span.value) : undefined
       })
-    )
-    const bytes = envelope.body.length
-    if (bytes > broker.maxBodyBytes) {
-      return yield* new PublishError.TooLarge({ bytes, limit: broker.maxBodyBytes })
-    }
-    return yield* broker.publish(envelope)
-  })
+      if (Result.isFailure(encoded)) return Effect.fail(encoded.failure)
+      const bytes = encoded.success.body.length
+      return bytes > broker.maxBodyBytes
+        ? Effect.fail(new PublishError.TooLarge({ bytes, limit: broker.maxBodyBytes }))
+        : broker.publish(encoded.success)
+    })
 
   const publish = (
     event: Event.Event,

@@ -61,8 +61,6 @@ const parseTimestamp = (u: unknown): DateTime.Utc | undefined => {
   return Number.isNaN(millis) ? undefined : DateTime.makeUnsafe(millis)
 }
 
-const isCount = (u: unknown): u is number => Number.isSafeInteger(u) && Number(u) >= 0
-
 /** A schema with transformations runs its author's code, which may throw: that is a refusal, too. */
 const refusable = <A, E>(run: () => Result.Result<A, E>): Result.Result<A, E | undefined> => {
   try {
@@ -75,26 +73,27 @@ const refusable = <A, E>(run: () => Result.Result<A, E>): Result.Result<A, E | u
 const isRecord = (u: unknown): u is Readonly<Record<string, Schema.Json>> =>
   typeof u === "object" && u !== null && !Array.isArray(u)
 
+const isAbsent = (u: unknown): u is null | undefined => u === undefined || u === null
+const isOptionalString = (u: unknown) => isAbsent(u) || typeof u === "string"
+const isUuid = (u: unknown) => typeof u === "string" && uuid.test(u)
+const isOptionalUuid = (u: unknown) => isAbsent(u) || isUuid(u)
+const isOptionalCount = (u: unknown) => isAbsent(u) || (Number.isSafeInteger(u) && Number(u) >= 0)
+
 /** The first field of the envelope that is not what it must be. */
 const wrongField = (wire: Readonly<Record<string, unknown>>): string | undefined => {
-  const optional = (field: string, is: (u: unknown) => boolean) => {
-    const value = wire[field]
-    return value === undefined || value === null || is(value)
-  }
-  const isString = (u: unknown) => typeof u === "string"
-  const isUuid = (u: unknown) => typeof u === "string" && uuid.test(u)
   if (!isUuid(wire.event_id)) return "event_id"
   if (typeof wire.event_type !== "string" || wire.event_type === "") return "event_type"
-  if (!optional("source_agent_id", isString)) return "source_agent_id"
-  if (!optional("source_service", isString)) return "source_service"
-  if (!optional("trace_id", isUuid)) return "trace_id"
-  if (!optional("execution_id", isUuid)) return "execution_id"
-  if (!optional("parent_event_id", isUuid)) return "parent_event_id"
+  if (!isOptionalString(wire.source_agent_id)) return "source_agent_id"
+  if (!isOptionalString(wire.source_service)) return "source_service"
+  if (!isOptionalUuid(wire.trace_id)) return "trace_id"
+  if (!isOptionalUuid(wire.execution_id)) return "execution_id"
+  if (!isOptionalUuid(wire.parent_event_id)) return "parent_event_id"
   if (!isRecord(wire.payload)) return "payload"
-  if (!optional("priority", Priority.isPriority)) return "priority"
-  if (!optional("ttl_seconds", (u) => Number.isFinite(u) && Number(u) >= 0)) return "ttl_seconds"
-  if (!optional("retry_count", isCount)) return "retry_count"
-  if (!optional("max_retries", isCount)) return "max_retries"
+  if (!isAbsent(wire.priority) && !Priority.isPriority(wire.priority)) return "priority"
+  if (!isAbsent(wire.ttl_seconds) && !(Number.isFinite(wire.ttl_seconds) && Number(wire.ttl_seconds) >= 0))
+    return "ttl_seconds"
+  if (!isOptionalCount(wire.retry_count)) return "retry_count"
+  if (!isOptionalCount(wire.max_retries)) return "max_retries"
 }
 
 const known = new Set([
@@ -260,7 +259,8 @@ export const encode = (event: Event.Event): Result.Result<Uint8Array, EncodeFail
   }
   const problem = JsonShape.problem(wire)
   if (problem !== undefined) return Result.fail(new EncodeFailed({ detail: problems[problem] }))
-  const wrong = wrongField(wire) ?? (parseTimestamp(wire.timestamp) === undefined ? "timestamp" : undefined)
+  // A year that is not of four digits makes another length, and no decoder takes it.
+  const wrong = wire.timestamp.length === 29 ? wrongField(wire) : "timestamp"
   if (wrong !== undefined)
     return Result.fail(new EncodeFailed({ detail: `the field "${wrong}" is not what it must be` }))
   return Result.succeed(encoder.encode(JSON.stringify(wire)))

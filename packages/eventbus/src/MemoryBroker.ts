@@ -223,10 +223,10 @@ const make = (options: Options) =>
 
     const consume = Effect.fnUntraced(
       function* (wanted: Subscription.Queue) {
-        const forDeadLetters = Subscription.isDeadLetterQueue(wanted.queue)
+        const forDeadLetters = Subscription.isDeadLetterQueue(wanted.queue) && !wanted.temporary
         const deadLetterQueue =
           wanted.deadLetterQueue === undefined ? undefined : yield* declare(deadLetters(wanted.deadLetterQueue))
-        const queue = yield* declare(forDeadLetters ? { ...wanted, deadLetterQueue: undefined } : wanted)
+        const queue = yield* declare(forDeadLetters ? deadLetters(wanted.queue) : wanted)
         for (const pattern of wanted.patterns) bindings.add(pattern, queue)
         const limit = wanted.concurrency ?? prefetch
         const deliveries = yield* Queue.bounded<Delivery.Delivery, Cause.Done>(limit)

@@ -7,27 +7,24 @@
 /** Deeper than any event has a reason to be, and far from the end of the stack. */
 const maxDepth = 100
 
-const isObject = (u: unknown): u is object => typeof u === "object" && u !== null
-
 /**
  * Says what is wrong with the shape of a value, if anything: nested too deep, or
  * with keys that pollute prototypes when someone merges them.
  */
-export const problem = (root: unknown): "TooDeep" | "ForbiddenKey" | undefined => {
-  let level: Array<object> = isObject(root) ? [root] : []
-  for (let depth = 1; level.length > 0; depth++) {
-    if (depth > maxDepth) return "TooDeep"
-    const next: Array<object> = []
-    for (const node of level) {
-      if (Array.isArray(node)) {
-        for (const item of node) if (isObject(item)) next.push(item)
-        continue
-      }
-      for (const [key, value] of Object.entries(node)) {
-        if (key === "__proto__" || (key === "constructor" && isObject(value))) return "ForbiddenKey"
-        if (isObject(value)) next.push(value)
-      }
+export const problem = (node: unknown, depth = 1): "TooDeep" | "ForbiddenKey" | undefined => {
+  if (typeof node !== "object" || node === null) return undefined
+  if (depth > maxDepth) return "TooDeep"
+  if (Array.isArray(node)) {
+    for (const item of node) {
+      const found = problem(item, depth + 1)
+      if (found !== undefined) return found
     }
-    level = next
+    return undefined
+  }
+  for (const key of Object.keys(node)) {
+    const value: unknown = Reflect.get(node, key)
+    if (key === "__proto__" || (key === "constructor" && typeof value === "object")) return "ForbiddenKey"
+    const found = problem(value, depth + 1)
+    if (found !== undefined) return found
   }
 }

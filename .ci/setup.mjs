@@ -49,6 +49,15 @@ const install = () => {
   return status ?? 1
 }
 
+// A Node that runs TypeScript comes along for Linux alone (optionalDependencies of package.json).
+const [major, minor] = process.versions.node.split(".").map(Number)
+if (process.platform !== "linux" && (major < 22 || (major === 22 && minor < 19))) {
+  console.error(
+    `This needs Node 22.19 or later, and Node 24 is what it is tested with: this is ${process.versions.node}`
+  )
+  process.exit(1)
+}
+
 let mine = false
 while (!installed() && !mine) mine = takeTurn()
 if (mine) {

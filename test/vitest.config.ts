@@ -7,6 +7,8 @@ export default defineConfig({
   test: {
     include: ["**/*.test.ts"],
     globalSetup: existsSync(new URL(globalSetup, import.meta.url)) ? [globalSetup] : [],
+    // Most of the time is waiting for a broker.
+    maxWorkers: 2,
     testTimeout: 30_000,
     hookTimeout: 60_000,
     silent: "passed-only"

@@ -163,6 +163,18 @@ describe.skipIf(!Node.isPossible)("Publisher", () => {
     })
   )
 
+  it.live("binds its queues again when the exchange was deleted under them", () =>
+    Effect.gen(function* () {
+      const { bus, exchange, queue, raw } = yield* rig()
+      const events = yield* bus()
+      const handled = yield* Rig.collect(events, queue("work"))
+      yield* (yield* raw).run((channel) => channel.deleteExchange(exchange))
+      const publishing = yield* Ping.event({})
+      yield* events.publish(publishing, { unroutable: "fail" })
+      assert.strictEqual(yield* Queue.take(handled), publishing.eventId)
+    })
+  )
+
   /** A bus of a user who may do everything, until a test says otherwise. */
   const limited = Effect.fnUntraced(function* ({ bus, exchange }: Rig.Rig) {
     yield* node.ctl("add_user", exchange, "limited")

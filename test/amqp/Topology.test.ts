@@ -57,12 +57,19 @@ describe("AmqpTopology", () => {
     })
   })
 
-  it("declares dead letters that no reader can wear out", () => {
+  it("declares dead letters that a reader does not wear out, and that go on when one kills its readers", () => {
     for (const declaration of [
       AmqpTopology.deadLetterQueue("dlq.work", settings),
       AmqpTopology.workQueue(queue("dlq.work"), settings)
     ]) {
-      assert.deepStrictEqual(declaration.arguments, { "x-queue-type": "quorum", "x-delivery-limit": 1_000_000_000 })
+      assert.deepStrictEqual(declaration.arguments, {
+        "x-queue-type": "quorum",
+        "x-delivery-limit": 500,
+        "x-dead-letter-exchange": settings.deadLetterExchange,
+        "x-dead-letter-routing-key": "dlq.dlq.work",
+        "x-dead-letter-strategy": "at-least-once",
+        "x-overflow": "reject-publish"
+      })
     }
     assert.deepStrictEqual(AmqpTopology.deadLetterQueue("dlq.work", classic).arguments, { "x-queue-type": "classic" })
   })

@@ -1,8 +1,8 @@
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, vi } from "@effect/vitest"
 import { extract, typeErrors } from "./Example.ts"
 
 /** Pinned, so that an example cannot be lost in silence: change it with the documentation. */
-const count = 27
+const count = 28
 
 const examples = extract()
 
@@ -13,6 +13,14 @@ describe("Examples", () => {
 
   it("all type-check", () => {
     assert.deepStrictEqual(typeErrors(examples), [])
+  })
+
+  it("the first one of the README prints what its handler was given", async () => {
+    const first = examples.find(({ name }) => name.startsWith("README.md"))
+    assert.isDefined(first)
+    const log = vi.spyOn(console, "log").mockReturnValue()
+    await import(`${first.module}?once more`)
+    assert.deepStrictEqual(log.mock.calls, [["i-1: 1200"]])
   })
 
   for (const { module, name } of examples.filter(({ runs }) => runs)) {

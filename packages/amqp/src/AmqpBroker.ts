@@ -43,8 +43,17 @@ export const make = Effect.fnUntraced(function* (
   const settings = AmqpOptions.settings(options)
   const publishing = yield* AmqpConnection.make(settings, "publish")
   const consuming = yield* AmqpConnection.make(settings, "consume")
-  const publisher = yield* AmqpPublisher.make(publishing, settings)
-  const consumers = new Set<AmqpConsumer.AmqpConsumer>()
+  const consumers = new Map<AmqpConsumer.AmqpConsumer, Subscription.Queue>()
+
+  /** Declares what a subscription needs once more, when something of it has turned out to be missing. */
+  const redeclare = (queue: Subscription.Queue): Effect.Effect<void> =>
+    Effect.ignore(Effect.flatMap(consuming.live, (live) => AmqpTopology.declare(live, settings, queue)))
+
+  const publisher = yield* AmqpPublisher.make(
+    publishing,
+    settings,
+    Effect.suspend(() => Effect.forEach(consumers.values(), redeclare, { discard: true }))
+  )
 
   /** Asks something on a channel of its own, because an answer may be that the channel is closed. */
   const ask = <A>(f: (ask: AmqpChannel.AmqpChannel["ask"]) => Effect.Effect<A, Reason>) =>
@@ -78,9 +87,7 @@ export const make = Effect.fnUntraced(function* (
       }),
       deadLetter: (letter) =>
         Effect.tapError(move(queue.deadLetterQueue ?? "", letter), (reason) =>
-          reason._tag === "Unroutable"
-            ? Effect.ignore(Effect.flatMap(consuming.live, (live) => AmqpTopology.declare(live, settings, queue)))
-            : Effect.void
+          reason._tag === "Unroutable" ? redeclare(queue) : Effect.void
         )
     }
   }
@@ -90,7 +97,7 @@ export const make = Effect.fnUntraced(function* (
     const answers = Option.isSome(Option.flatten(answered))
     const publish = publishing.current()
     const consume = consuming.current()
-    const detached = [...consumers].filter((consumer) => !consumer.isAttached()).length
+    const detached = [...consumers.keys()].filter((consumer) => !consumer.isAttached()).length
     const connected = publish !== undefined && consume !== undefined && answers
     const publishes =
       publish === undefined
@@ -124,7 +131,7 @@ export const make = Effect.fnUntraced(function* (
       function* (queue) {
         const consumer = yield* AmqpConsumer.make(consuming, settings, queue, exitsOf(queue))
         yield* Effect.acquireRelease(
-          Effect.sync(() => consumers.add(consumer)),
+          Effect.sync(() => consumers.set(consumer, queue)),
           () => Effect.sync(() => consumers.delete(consumer))
         )
         return consumer

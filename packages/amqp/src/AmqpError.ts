@@ -15,6 +15,7 @@ import {
   VhostNotFound
 } from "effect-eventbus/BrokerError"
 import type { Reason } from "effect-eventbus/BrokerError"
+import * as Fault from "effect-eventbus/Fault"
 import * as AmqpOptions from "./AmqpOptions.ts"
 
 const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
@@ -32,7 +33,7 @@ export const detailOf = (error: unknown): string => {
   // Node tries IPv4 and IPv6, and says of both only in a list without a message.
   const several = propertyOf(error, "errors")
   const text = textOf(error) === "" && Array.isArray(several) ? several.map(textOf).join("; ") : textOf(error)
-  return text.slice(0, 500).replace(/:\/\/[^\s/@]*@/g, "://***@")
+  return Fault.withoutCredentials(text).slice(0, 500)
 }
 
 /**
@@ -71,6 +72,13 @@ export const fromConnect = (error: unknown, endpoint: AmqpOptions.Endpoint): Rea
   return new ConnectionFailed({ address, detail: detailOf(error) })
 }
 
+/** What differs, out of RabbitMQ's `received the value 'x' of type 't' but current is …`. */
+const difference = (detail: string): string => {
+  const value = (text: string | undefined) => text?.replace(/^the value | of type .*$|['"]/g, "") ?? "?"
+  const [, wanted, current] = /received (.*?) but current is (.*)$/.exec(detail) ?? []
+  return `it has ${value(current)}, this subscription wants ${value(wanted)}`
+}
+
 /**
  * Why an operation on a channel failed.
  *
@@ -93,7 +101,7 @@ export const fromChannel = (
       const argument = /inequivalent arg '([^']*)'/.exec(detail)?.[1]
       return argument === undefined
         ? new Refused({ operation, detail })
-        : new TopologyMismatch({ name, argument, detail: detail.replace(/^.*?PRECONDITION_FAILED - /, "") })
+        : new TopologyMismatch({ name, argument, detail: difference(detail) })
     }
     case undefined:
       return new ConnectionFailed({ address, detail: `${operation}: ${detail}` })

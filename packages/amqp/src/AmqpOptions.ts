@@ -277,7 +277,7 @@ const optional = <A>(config: Config.Config<A>): Config.Config<A | undefined> =>
 /**
  * The options that the environment gives: `RABBITMQ_URL` (several, separated by
  * commas), or `RABBITMQ_HOST`, `_PORT`, `_USER`, `_PASSWORD` and `_VHOST`; and
- * `RABBITMQ_PREFETCH_COUNT`, `RABBITMQ_CONNECTION_TIMEOUT` and
+ * `RABBITMQ_EXCHANGE`, `RABBITMQ_PREFETCH_COUNT`, `RABBITMQ_CONNECTION_TIMEOUT` and
  * `RABBITMQ_HEARTBEAT`, both in seconds. The defaults are those of `Options`.
  * What cannot be meant is a `ConfigError`.
  *
@@ -297,6 +297,7 @@ export const config: Config.Config<Options> = Config.all({
   username: optional(Config.String("RABBITMQ_USER")),
   password: optional(Config.Redacted("RABBITMQ_PASSWORD")),
   vhost: optional(Config.String("RABBITMQ_VHOST")),
+  exchange: optional(Config.String("RABBITMQ_EXCHANGE")),
   prefetch: optional(Config.Int("RABBITMQ_PREFETCH_COUNT")),
   connectionTimeout: seconds("RABBITMQ_CONNECTION_TIMEOUT"),
   heartbeat: seconds("RABBITMQ_HEARTBEAT")

@@ -82,13 +82,16 @@ const flushTimeout = 5000
  */
 export const make = Effect.fnUntraced(function* (
   connection: AmqpConnection.AmqpConnection,
-  settings: Settings
+  settings: Settings,
+  /** Run after an exchange that had gone is there again: the bindings to it are gone, too. */
+  onExchangeRestored: Effect.Effect<void>
 ): Effect.fn.Return<AmqpPublisher, BrokerReason, Scope.Scope> {
   const clock = yield* Clock.Clock
   const window = new PublishWindow(settings.maxInFlight, settings.maxInFlightBytes)
   let channel: ConfirmChannel | undefined
   /** Why there is no channel, in words. */
   let trouble = "not connected"
+  let exchangeWasGone = false
   const ready = Latch.makeUnsafe(false)
   const idleLatch = Latch.makeUnsafe(false)
   const idle = Effect.suspend(() => {
@@ -144,6 +147,7 @@ export const make = Effect.fnUntraced(function* (
     const size = code === 406 ? Number(/message size (\d+)/.exec(detail)?.[1]) : undefined
     const limit = Number(/max size (\d+)/.exec(detail)?.[1] ?? 0)
     trouble = detail
+    exchangeWasGone = code === 404
     window.reclaim((outgoing) => {
       if (outgoing.content.length === size) settle(outgoing, new TooLarge({ bytes: size, limit }))
       if (outgoing.exchange !== exchange || outgoing.routingKey !== (topic ?? outgoing.routingKey)) return
@@ -156,6 +160,8 @@ export const make = Effect.fnUntraced(function* (
   const open = Effect.gen(function* () {
     const live = yield* connection.up
     yield* AmqpTopology.exchanges(live, settings)
+    if (exchangeWasGone) yield* onExchangeRestored
+    exchangeWasGone = false
     return yield* AmqpChannel.openConfirm(live, settings.connectionTimeout)
   })
 

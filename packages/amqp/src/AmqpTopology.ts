@@ -45,8 +45,13 @@ const deadLetterTo = (queueType: QueueType, exchange: string, routingKey: string
   ...(queueType === "quorum" ? { "x-dead-letter-strategy": "at-least-once", "x-overflow": "reject-publish" } : {})
 })
 
-/** The least that a queue of dead letters must not lose to its readers: RabbitMQ 4 drops after 20 otherwise. */
-const noDeliveryLimit = 1_000_000_000
+/**
+ * How often a dead letter may be given back: far more often than people look at
+ * it with a tool that takes it and puts it back. RabbitMQ 4 would say 20, and drop
+ * it then. There is a limit all the same, because a message whose headers kill
+ * every reader's connection must not stay at the head for ever.
+ */
+const deadLetterDeliveryLimit = 500
 
 const durable = (name: string, queueType: QueueType, args: Declaration["arguments"]): Declaration => ({
   name,
@@ -56,14 +61,19 @@ const durable = (name: string, queueType: QueueType, args: Declaration["argument
 })
 
 /**
- * The queue that keeps dead letters.
+ * The queue that keeps dead letters. What is given back too often goes on to the
+ * dead letters of the dead letters, and waits in the broker until they are there.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const deadLetterQueue = (name: string, settings: Settings): Declaration => {
   const { queueType } = settings.forQueue(name)
-  return durable(name, queueType, queueType === "quorum" ? { "x-delivery-limit": noDeliveryLimit } : {})
+  if (queueType === "classic") return durable(name, queueType, {})
+  return durable(name, queueType, {
+    "x-delivery-limit": deadLetterDeliveryLimit,
+    ...deadLetterTo(queueType, settings.deadLetterExchange, Subscription.deadLetterQueueOf(name))
+  })
 }
 
 /**

@@ -58,6 +58,7 @@ export const variables: ReadonlyArray<readonly [name: string, meaning: string]> 
   ["RABBITMQ_USER", "The user name [guest]"],
   ["RABBITMQ_PASSWORD", "The password [guest]"],
   ["RABBITMQ_VHOST", "The virtual host [/]"],
+  ["RABBITMQ_EXCHANGE", "The exchange of the events [agent_events]"],
   ["RABBITMQ_URL", "Instead: amqp(s):// URLs, with commas between"],
   ["RABBITMQ_CONNECTION_TIMEOUT", "How many seconds it may take to connect [3]"]
 ]

@@ -133,7 +133,7 @@ export class TopologyMismatch extends Schema.TaggedError<TopologyMismatch>(id("T
   detail: Schema.String
 }) {
   override get message(): string {
-    return `"${this.name}" exists with another "${this.argument}": ${this.detail}`
+    return `"${this.name}" exists with another ${this.argument}: ${this.detail}. Delete it, or take another name`
   }
   get isRetryable(): boolean {
     return false

@@ -18,7 +18,7 @@ import * as RoutingKey from "./RoutingKey.ts"
  * @category models
  * @since 0.1.0
  */
-export type PayloadSchema = Schema.ConstraintCodec<unknown, unknown>
+export type PayloadSchema = Schema.ConstraintCodec<unknown, object>
 
 /**
  * The type of an event.

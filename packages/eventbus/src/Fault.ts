@@ -42,8 +42,11 @@ const decoder = new TextDecoder()
 /**
  * Takes the credentials out of the URLs in a text. Some are no legal URLs, which
  * is why they are in an error: a password may have a `/` or an `@` in it.
+ *
+ * @category combinators
+ * @since 0.1.0
  */
-const withoutCredentials = (text: string): string =>
+export const withoutCredentials = (text: string): string =>
   text.replace(/[^\s"'<>]+/g, (word) => {
     const from = word.indexOf("://") + 3
     const to = word.lastIndexOf("@")
@@ -84,13 +87,19 @@ export const make = (options: {
   lastFailedAt: options.now
 })
 
+/** What an error without a message says by its fields, as tagged errors do. */
+const fieldsOf = (error: Error): string => {
+  const { _tag, ...fields } = { _tag: undefined, ...error }
+  return Object.keys(fields).length === 0 ? "" : JSON.stringify(fields)
+}
+
 /** What a handler throws may be anything, even what throws when it is looked at. */
 const describe = (error: unknown) => {
   try {
     const tag = Predicate.hasProperty(error, "_tag") && typeof error._tag === "string" ? error._tag : undefined
     if (!(error instanceof Error)) return { reason: tag ?? typeof error, message: String(error) }
     const stack = error.stack === undefined ? undefined : String(error.stack)
-    return { reason: tag ?? String(error.name), message: String(error.message), stack }
+    return { reason: tag ?? String(error.name), message: String(error.message) || fieldsOf(error), stack }
   } catch {
     return { reason: typeof error, message: "it cannot be shown" }
   }

@@ -70,19 +70,22 @@ const around = <Ev extends Event, E, R, E2, R2>(
  * **Example** (Handling an event)
  *
  * ```ts
- * import { Console, Effect, Schema } from "effect"
+ * import { Console, Deferred, Effect, Schema } from "effect"
  * import { EventBus, EventType, Handler, Subscription } from "effect-eventbus"
  *
  * const UserCreated = EventType.make("user.created", { payload: Schema.Struct({ name: Schema.String }) })
- * const welcome = Handler.make(
- *   Subscription.make("welcome", { events: [UserCreated] }),
- *   (event) => Console.log(`Welcome, ${event.payload.name}`)
- * )
+ * const users = Subscription.make("welcome", { events: [UserCreated] })
  *
- * const program = Effect.gen(function*() {
+ * const program = Effect.gen(function* () {
  *   const bus = yield* EventBus.EventBus
- *   yield* bus.subscribe(welcome)
+ *   const welcomed = yield* Deferred.make<void>()
+ *   yield* bus.subscribe(
+ *     Handler.make(users, ({ payload }) =>
+ *       Effect.andThen(Console.log(`Welcome, ${payload.name}`), Deferred.succeed(welcomed, undefined))
+ *     )
+ *   )
  *   yield* bus.publish(yield* UserCreated.event({ name: "Ada" }))
+ *   yield* Deferred.await(welcomed)
  * })
  *
  * await Effect.runPromise(program.pipe(Effect.scoped, Effect.provide(EventBus.layerMemory)))
@@ -91,18 +94,18 @@ const around = <Ev extends Event, E, R, E2, R2>(
  * @category constructors
  * @since 0.1.0
  */
-export const make = <Ev extends Event, A, E, R>(
+export const make = <Ev extends Event, Eff extends Effect.Effect<unknown, unknown, unknown>>(
   subscription: Subscription<Ev>,
-  f: (event: Ev, delivery: Delivered<Ev>) => Effect.Effect<A, E, R>
-): Handler<Ev, E, R> =>
-  fromPrepare(subscription, () =>
-    Effect.succeed((delivery) =>
-      Effect.as(
-        Effect.suspend(() => f(delivery.event, delivery)),
-        Settlement.ack
-      )
-    )
+  f: (event: Ev, delivery: Delivered<Ev>) => Eff
+): Handler<Ev, Effect.Error<Eff>, Effect.Services<Eff>> => {
+  // Inferred as a whole, because `a ? Effect.fail(x) : Effect.fail(y)` is a union of effects. That an effect is
+  // one of its own error and services is what the compiler does not see through a type parameter.
+  const handle = (event: Ev, delivery: Delivered<Ev>) =>
+    Effect.suspend(() => f(event, delivery)) as Effect.Effect<unknown, Effect.Error<Eff>, Effect.Services<Eff>>
+  return fromPrepare(subscription, () =>
+    Effect.succeed((delivery) => Effect.as(handle(delivery.event, delivery), Settlement.ack))
   )
+}
 
 /**
  * Fails an attempt with a `TimeoutError` when it takes longer.
@@ -150,6 +153,15 @@ export const tap: {
 )
 
 /**
+ * What the compiler asks of a handler with errors that its policy does not
+ * answer: something that no handler has, under a name that says which they are.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Unanswered<E> = [E] extends [never] ? unknown : { readonly "no policy answers": E }
+
+/**
  * Answers the failures of the steps before it. What abstains is dead-lettered.
  *
  * **Details**
@@ -179,7 +191,9 @@ export const tap: {
  * @since 0.1.0
  */
 export const onFailure: {
-  <E>(policy: FailurePolicy<E>): <Ev extends Event, R>(self: Handler<Ev, E, R>) => Handler<Ev, never, R>
+  <E>(
+    policy: FailurePolicy<E>
+  ): <Ev extends Event, E2, R>(self: Handler<Ev, E2, R> & Unanswered<Exclude<E2, E>>) => Handler<Ev, never, R>
   <Ev extends Event, E, R>(self: Handler<Ev, E, R>, policy: FailurePolicy<E>): Handler<Ev, never, R>
 } = dual(2, <Ev extends Event, E, R>(self: Handler<Ev, E, R>, policy: FailurePolicy<E>): Handler<Ev, never, R> => {
   const { atMostOnce, deadLetterQueue, queue } = self.subscription

@@ -175,7 +175,7 @@ const make = (options: Options) =>
         (argument) => existing.declared[argument] !== wanted[argument]
       )
       if (differs === undefined) return Effect.succeed(existing)
-      const detail = `it has ${existing.declared[differs]}, this subscription wants ${wanted[differs]}`
+      const detail = `it has ${existing.declared[differs] ?? "none"}, this subscription wants ${wanted[differs] ?? "none"}`
       return Effect.fail(new TopologyMismatch({ name: wanted.queue, argument: differs, detail }))
     }
 

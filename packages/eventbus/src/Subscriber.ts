@@ -32,7 +32,7 @@ import * as FailurePolicy from "./FailurePolicy.ts"
 import * as Fault from "./Fault.ts"
 import * as Handler from "./Handler.ts"
 import type * as Settlement from "./Settlement.ts"
-import type { Queue as QueueOf, Subscription } from "./Subscription.ts"
+import { isDeadLetterQueue, type Queue as QueueOf, type Subscription } from "./Subscription.ts"
 
 const counter = (name: string, description: string) => {
   const metric = Metric.counter(name, { description, incremental: true })
@@ -45,13 +45,16 @@ const countDiscarded = counter("eventbus_discarded", "Events dropped by a policy
 /** What happens where a handler says nothing. */
 const defaultPolicy = FailurePolicy.retryUpToMax
 
+const because = (delivery: Delivery, fault: Pick<Fault.Fault, "reason" | "message"> | undefined) =>
+  Effect.annotateLogs({ eventId: delivery.envelope.id, reason: fault?.reason, message: fault?.message })
+
 const discard = (
   queue: string,
   delivery: Delivery,
   fault: Pick<Fault.Fault, "reason" | "message"> | undefined
 ): Effect.Effect<void> =>
   Effect.logWarning(`Discarded an event of "${queue}"`).pipe(
-    Effect.annotateLogs({ eventId: delivery.envelope.id, reason: fault?.reason, message: fault?.message }),
+    because(delivery, fault),
     Effect.andThen(countDiscarded(queue)),
     Effect.andThen(delivery.ack)
   )
@@ -63,7 +66,11 @@ const deadLetter = (
 ): Effect.Effect<void> =>
   deadLetterQueue === undefined
     ? discard(queue, delivery, fault)
-    : Effect.andThen(delivery.deadLetter(Envelope.deadLettered(delivery.envelope, fault)), countDeadLettered(queue))
+    : Effect.logWarning(`Dead-lettered an event of "${queue}"`).pipe(
+        because(delivery, fault),
+        Effect.andThen(delivery.deadLetter(Envelope.deadLettered(delivery.envelope, fault))),
+        Effect.andThen(countDeadLettered(queue))
+      )
 
 const settle =
   <Ev extends Event.Event>(subscription: Subscription<Ev>, delivery: Delivery, event: Ev, attempt: number) =>
@@ -79,10 +86,16 @@ const settle =
         return deadLetter(subscription, delivery, settlement.fault)
       case "Retry": {
         if (subscription.atMostOnce) return discard(subscription.queue, delivery, settlement.fault)
-        const { delay, fault } = settlement
+        const { delay } = settlement
+        // A dead letter goes on saying why it is one, however often its handler fails.
+        const fault = (isDeadLetterQueue(subscription.queue) ? delivery.envelope.fault : undefined) ?? settlement.fault
         const retryCount = Math.max(event.retryCount, attempt)
         const envelope = Envelope.retried(delivery.envelope, { number: attempt + 1, retryCount, fault })
-        return delivery.retry(envelope, Math.max(0, Math.round(Duration.toMillis(delay))))
+        const millis = Math.max(0, Math.round(Duration.toMillis(delay)))
+        return Effect.logDebug(`Retrying an event of "${subscription.queue}" in ${millis} ms`).pipe(
+          because(delivery, settlement.fault),
+          Effect.andThen(delivery.retry(envelope, millis))
+        )
       }
     }
   }

@@ -143,9 +143,13 @@ const maxTtl = 2 ** 32 - 1
  * each of them, unless `patterns` say otherwise. With `patterns` alone, the
  * handler receives any event, its payload as plain JSON.
  *
- * The name `dlq.{queue}` consumes the dead letters of that queue. Such a
- * subscription is bound to nothing: it gives live events to nobody, whatever its
- * patterns.
+ * The name is that of a queue. Subscriptions of one name share its events; each
+ * name gets its own copy.
+ *
+ * The name `dlq.{queue}` consumes the dead letters of that queue, and needs
+ * neither events nor patterns: it is bound to nothing and gets no live events. A
+ * dead letter that its handler gives up on, or that is none of its `events`, goes
+ * on to `dlq.dlq.{queue}`.
  *
  * A bad name, a bad pattern, a subscription that could never receive anything, a
  * `concurrency` that is not a whole number from 1 to 65535, and dead letters for
@@ -167,13 +171,7 @@ const maxTtl = 2 ** 32 - 1
  * @since 0.1.0
  */
 export const make: {
-  <const Types extends readonly [EventType.Any, ...ReadonlyArray<EventType.Any>]>(
-    queue: string,
-    options: Options & {
-      readonly events: Types
-      readonly patterns?: ReadonlyArray<string> | undefined
-    }
-  ): Subscription<EventType.EventOf<Types[number]>>
+  (queue: `dlq.${string}`, options?: Options): Subscription<Event.Event<string, Schema.JsonObject>>
   (
     queue: string,
     options: Options & {
@@ -181,12 +179,19 @@ export const make: {
       readonly events?: undefined
     }
   ): Subscription<Event.Event<string, Schema.JsonObject>>
+  <const Types extends readonly [EventType.Any, ...ReadonlyArray<EventType.Any>]>(
+    queue: string,
+    options: Options & {
+      readonly events: Types
+      readonly patterns?: ReadonlyArray<string> | undefined
+    }
+  ): Subscription<EventType.EventOf<Types[number]>>
 } = (
   queue: string,
   options: Options & {
     readonly events?: ReadonlyArray<EventType.Any> | undefined
     readonly patterns?: ReadonlyArray<string> | undefined
-  }
+  } = {}
 ): Subscription<never> => {
   checkQueue(queue)
   const types = options.events ?? []

@@ -49,7 +49,8 @@ describe("AmqpOptions", () => {
       maxInFlightBytes: 16 * 1024 * 1024,
       maxBodyBytes: 4 * 1024 * 1024,
       deliveryLimit: 20,
-      connectionName: "effect-eventbus"
+      connectionName: "effect-eventbus",
+      topology: "assert"
     })
   })
 

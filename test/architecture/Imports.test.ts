@@ -35,6 +35,7 @@ const ranks: Record<Package, ReadonlyArray<string>> = {
   amqp: [
     "AmqpOptions",
     "AmqpError",
+    "internal/supervise",
     "internal/driver",
     "AmqpMessage",
     "AmqpConnection",

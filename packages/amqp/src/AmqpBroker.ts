@@ -2,7 +2,8 @@
  * RabbitMQ as the broker of the bus.
  *
  * Publishing and consuming have a connection each: an alarm stops the first, and
- * must not stop acknowledgements. Both come back when they are lost.
+ * must not stop acknowledgements. Readers of dead letters share a third. All come
+ * back when they are lost.
  *
  * @since 0.1.0
  */
@@ -12,16 +13,18 @@ import { BrokerError, SubscribeError } from "effect-eventbus/BrokerError"
 import type { Reason } from "effect-eventbus/BrokerError"
 import type { Envelope } from "effect-eventbus/Envelope"
 import type * as PublishError from "effect-eventbus/PublishError"
-import type * as Subscription from "effect-eventbus/Subscription"
+import * as Subscription from "effect-eventbus/Subscription"
 import type * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as RcRef from "effect/RcRef"
 import type * as Scope from "effect/Scope"
 import * as AmqpChannel from "./AmqpChannel.ts"
 import * as AmqpConnection from "./AmqpConnection.ts"
 import * as AmqpConsumer from "./AmqpConsumer.ts"
 import type * as AmqpDelivery from "./AmqpDelivery.ts"
+import * as AmqpMessage from "./AmqpMessage.ts"
 import * as AmqpOptions from "./AmqpOptions.ts"
 import * as AmqpPublisher from "./AmqpPublisher.ts"
 import * as AmqpTopology from "./AmqpTopology.ts"
@@ -43,16 +46,24 @@ export const make = Effect.fnUntraced(function* (
   const settings = AmqpOptions.settings(options)
   const publishing = yield* AmqpConnection.make(settings, "publish")
   const consuming = yield* AmqpConnection.make(settings, "consume")
+  /** A dead letter may be one that kills its reader's connection, so those who read them have one of their own. */
+  const reading = yield* RcRef.make({ acquire: AmqpConnection.make(settings, "consume") })
   const consumers = new Map<AmqpConsumer.AmqpConsumer, Subscription.Queue>()
 
-  /** Declares what a subscription needs once more, when something of it has turned out to be missing. */
+  /**
+   * Declares what a subscription needs once more, when something of it has turned out to be missing. Without a
+   * connection there is nothing to do: a consumer that comes back declares it anyway.
+   */
   const redeclare = (queue: Subscription.Queue): Effect.Effect<void> =>
-    Effect.ignore(Effect.flatMap(consuming.live, (live) => AmqpTopology.declare(live, settings, queue)))
+    Effect.suspend(() => {
+      const live = consuming.current()
+      return live === undefined ? Effect.void : Effect.ignore(AmqpTopology.declare(live, settings, queue))
+    })
 
   const publisher = yield* AmqpPublisher.make(
     publishing,
     settings,
-    Effect.suspend(() => Effect.forEach(consumers.values(), redeclare, { discard: true }))
+    Effect.suspend(() => Effect.forEach([...consumers.values()], redeclare, { concurrency: 10, discard: true }))
   )
 
   /** Asks something on a channel of its own, because an answer may be that the channel is closed. */
@@ -69,8 +80,11 @@ export const make = Effect.fnUntraced(function* (
   const exitsOf = (queue: Subscription.Queue): AmqpDelivery.Exits => {
     const declared = new Set<number>()
     const exchange = settings.deadLetterExchange
+    const origin = { queue: queue.queue, exchange: settings.exchange }
     const move = (to: string, envelope: Envelope): Effect.Effect<void, PublishError.Reason> =>
-      publisher.publish(exchange, to, envelope, { queue: queue.queue, exchange: settings.exchange })
+      Effect.catchTag(publisher.publish(exchange, to, envelope, origin), "EncodeFailed", () =>
+        publisher.publish(exchange, to, AmqpMessage.bare(envelope), origin)
+      )
     return {
       queue: queue.queue,
       retry: Effect.fnUntraced(function* (envelope, delay) {
@@ -129,7 +143,8 @@ export const make = Effect.fnUntraced(function* (
     publish: (envelope) => publisher.publish(settings.exchange, envelope.routingKey, envelope),
     consume: Effect.fnUntraced(
       function* (queue) {
-        const consumer = yield* AmqpConsumer.make(consuming, settings, queue, exitsOf(queue))
+        const connection = Subscription.isDeadLetterQueue(queue.queue) ? yield* RcRef.get(reading) : consuming
+        const consumer = yield* AmqpConsumer.make(connection, settings, queue, exitsOf(queue))
         yield* Effect.acquireRelease(
           Effect.sync(() => consumers.set(consumer, queue)),
           () => Effect.sync(() => consumers.delete(consumer))

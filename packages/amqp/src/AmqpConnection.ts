@@ -12,15 +12,14 @@
 import type { ChannelModel } from "amqplib"
 import { ConnectionFailed } from "effect-eventbus/BrokerError"
 import type { Reason } from "effect-eventbus/BrokerError"
-import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
-import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as AmqpError from "./AmqpError.ts"
 import * as AmqpOptions from "./AmqpOptions.ts"
 import * as driver from "./internal/driver.ts"
+import { backoff, supervise } from "./internal/supervise.ts"
 
 /**
  * A connection that is up, until `lost`.
@@ -54,25 +53,16 @@ export interface AmqpConnection {
   readonly live: Effect.Effect<Live, Reason>
   /** The connection if it is up now. */
   readonly current: () => Live | undefined
+  /** Why there was no connection when one was last missed, in words. */
+  readonly trouble: () => string
   /** Called when the broker blocks or unblocks publishes. */
   onBlocked: () => void
 }
 
 /**
- * The delays between two attempts of anything that is to come back.
- *
- * @category schedules
- * @since 0.1.0
- */
-export const backoff: Schedule.Schedule<unknown> = Schedule.min([
-  Schedule.exponential("100 millis"),
-  Schedule.spaced("5 seconds")
-]).pipe(Schedule.jittered)
-
-/**
  * How long a goodbye may take, in milliseconds: a peer that is silently gone says none.
  *
- * @category schedules
+ * @category constructors
  * @since 0.1.0
  */
 export const closeTimeout = 2000
@@ -99,6 +89,7 @@ export const make = Effect.fnUntraced(function* (
 ): Effect.fn.Return<AmqpConnection, Reason, Scope.Scope> {
   const address = settings.endpoints.map(AmqpOptions.address).join(", ")
   let live: Live | undefined
+  let trouble = "not connected"
   const latch = Latch.makeUnsafe(false)
 
   const established = (model: ChannelModel, endpoint: AmqpOptions.Endpoint): Live => {
@@ -149,6 +140,7 @@ export const make = Effect.fnUntraced(function* (
   const self: AmqpConnection = {
     address,
     current: () => live,
+    trouble: () => trouble,
     onBlocked: () => {},
     up,
     live: Effect.timeoutOrElse(up, {
@@ -157,18 +149,6 @@ export const make = Effect.fnUntraced(function* (
         Effect.fail(new ConnectionFailed({ address, detail: `not connected for ${settings.connectionTimeout} ms` }))
     })
   }
-
-  const reconnect = Effect.gen(function* () {
-    const since = yield* Clock.currentTimeMillis
-    const next = yield* connect.pipe(
-      Effect.tapError((reason) => Effect.logDebug(`Not connected to RabbitMQ yet (${role}): ${reason.message}`)),
-      Effect.retry(backoff)
-    )
-    yield* Effect.logInfo(`Connected to RabbitMQ again (${role}) at ${next.address}`).pipe(
-      Effect.annotateLogs({ afterMillis: (yield* Clock.currentTimeMillis) - since })
-    )
-    return next
-  })
 
   let last: Reason | undefined
   const first = yield* connect.pipe(
@@ -183,12 +163,26 @@ export const make = Effect.fnUntraced(function* (
     })
   )
 
+  /** Connects again. A new trouble is worth a warning, the same one again is not. */
+  const reconnect = connect.pipe(
+    Effect.tap((next) => Effect.logInfo(`Connected to RabbitMQ again (${role}) at ${next.address}`)),
+    Effect.tapError(({ message }) => {
+      const isNews = message !== trouble
+      trouble = message
+      return isNews ? Effect.logWarning(`Not connected to RabbitMQ (${role}): ${message}`) : Effect.void
+    })
+  )
+
   yield* Effect.addFinalizer(() => Effect.suspend(() => (live === undefined ? Effect.void : close(live))))
+  let next: Effect.Effect<Live, Reason> = Effect.succeed(first)
   yield* Effect.gen(function* () {
-    for (let current = first; ; current = yield* reconnect) {
-      const reason = yield* Deferred.await(current.lost)
-      yield* Effect.logWarning(`Lost the connection to RabbitMQ (${role}) at ${current.address}: ${reason}`)
-    }
-  }).pipe(Effect.forkScoped)
+    const current = next
+    next = reconnect
+    const { address, lost, model } = yield* current
+    trouble = yield* Deferred.await(lost)
+    // amqplib ends the socket of a peer that is silently gone, and leaves it open.
+    driver.destroy(model)
+    yield* Effect.logWarning(`Lost the connection to RabbitMQ (${role}) at ${address}: ${trouble}`)
+  }).pipe(supervise, Effect.forkScoped)
   return self
 })

@@ -19,6 +19,7 @@ import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
 import * as AmqpChannel from "./AmqpChannel.ts"
@@ -27,6 +28,7 @@ import * as AmqpDelivery from "./AmqpDelivery.ts"
 import * as AmqpMessage from "./AmqpMessage.ts"
 import type { Settings } from "./AmqpOptions.ts"
 import * as AmqpTopology from "./AmqpTopology.ts"
+import { backoff, supervise } from "./internal/supervise.ts"
 
 /**
  * A consumer, and whether its queue is being consumed right now.
@@ -63,7 +65,6 @@ export const make = Effect.fnUntraced(function* (
   const prefetch = queue.concurrency ?? settings.prefetch
   const deliveries = yield* Queue.bounded<Delivery, Cause.Done>(prefetch)
   let session: Session | undefined
-  let cancelled = false
 
   const receive = (source: AmqpChannel.AmqpChannel, ended: Session["ended"]) => (message: ConsumeMessage | null) => {
     if (message === null) {
@@ -71,7 +72,7 @@ export const make = Effect.fnUntraced(function* (
       return
     }
     const envelope = AmqpMessage.toEnvelope(message, queue.queue, clock.currentTimeMillisUnsafe())
-    // The prefetch leaves room for every delivery, so this one is never refused.
+    // The prefetch leaves room for every delivery; only one that comes after the cancellation is refused.
     Queue.offerUnsafe(deliveries, AmqpDelivery.make(message, envelope, source, exits))
   }
 
@@ -102,42 +103,38 @@ export const make = Effect.fnUntraced(function* (
     return current === undefined ? Effect.void : Scope.close(current.scope, Exit.void)
   })
 
-  /** The first start: what time may cure is tried for as long as a connection may take. */
+  /** What a short trouble of the connection may spoil is tried twice more. */
   const first = yield* start.pipe(
-    Effect.retry({ schedule: AmqpConnection.backoff, times: 2, while: (reason) => reason._tag === "ConnectionFailed" })
+    Effect.retry({ schedule: backoff, times: 2, while: (reason) => reason._tag === "ConnectionFailed" })
   )
   yield* Effect.addFinalizer(() => close)
 
-  yield* Effect.gen(function* () {
-    for (let current = first; ;) {
-      const reason = yield* Deferred.await(current.ended)
-      yield* close
-      // Nobody can settle these any more: the broker delivers them again.
-      yield* Effect.ignore(Queue.clear(deliveries))
-      if (cancelled) return
-      yield* Effect.logWarning(`Consuming "${queue.queue}" was interrupted: ${reason}`)
-      yield* Effect.sleep("150 millis")
-      current = yield* Effect.andThen(connection.up, start).pipe(
-        Effect.tapError((error) => Effect.logWarning(`Cannot consume "${queue.queue}" again yet: ${error.message}`)),
-        Effect.retry(AmqpConnection.backoff)
-      )
-      yield* Effect.logInfo(`Consuming "${queue.queue}" again`)
-    }
-  }).pipe(Effect.forkScoped)
+  let next: Effect.Effect<Session, Reason> = Effect.succeed(first)
+  const again = Effect.andThen(connection.up, start).pipe(
+    Effect.tap(Effect.logInfo(`Consuming "${queue.queue}" again`)),
+    Effect.tapError((error) => Effect.logWarning(`Cannot consume "${queue.queue}" again yet: ${error.message}`))
+  )
+  const supervisor = yield* Effect.gen(function* () {
+    const current = next
+    next = again
+    const reason = yield* Deferred.await((yield* current).ended)
+    yield* close
+    // Nobody can settle these any more: the broker delivers them again.
+    yield* Effect.ignore(Queue.clear(deliveries))
+    yield* Effect.logWarning(`Consuming "${queue.queue}" was interrupted: ${reason}`)
+  }).pipe(supervise, Effect.forkScoped)
 
   return {
     deliveries,
     isAttached: () => session?.channel.isOpen() === true && !Deferred.isDoneUnsafe(session.ended),
     cancel: Effect.gen(function* () {
-      cancelled = true
+      yield* Fiber.interrupt(supervisor)
       const current = session
       if (current !== undefined && current.channel.isOpen()) {
         yield* current.channel
           .ask(`cancel "${queue.queue}"`, (channel) => channel.cancel(current.tag))
           .pipe(Effect.timeoutOption(AmqpConnection.closeTimeout), Effect.ignore)
       }
-      const waiting = yield* Effect.orElseSucceed(Queue.clear(deliveries), () => [])
-      yield* Effect.forEach(waiting, (delivery) => delivery.requeue)
       yield* Queue.end(deliveries)
     })
   }

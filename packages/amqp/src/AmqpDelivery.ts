@@ -15,7 +15,7 @@ import * as Delivery from "effect-eventbus/Delivery"
 import type { Envelope } from "effect-eventbus/Envelope"
 import type { Reason } from "effect-eventbus/PublishError"
 import * as Effect from "effect/Effect"
-import * as AmqpConnection from "./AmqpConnection.ts"
+import { backoff } from "./internal/supervise.ts"
 
 /**
  * Where deliveries of one consumer go when they are not simply acknowledged.
@@ -49,15 +49,26 @@ export interface Source {
  * @since 0.1.0
  */
 export const make = (message: ConsumeMessage, envelope: Envelope, source: Source, exits: Exits): Delivery.Delivery => {
-  let settled = false
-  const isLive = () => !settled && source.isOpen()
+  let claimed = false
+  const isLive = () => !claimed && source.isOpen()
 
-  const settle = (say: (channel: Channel) => void): Effect.Effect<void> =>
+  /** Settles the delivery by one of its effects, and by no other after that. */
+  const once = (settle: Effect.Effect<void>): Effect.Effect<void> =>
     Effect.suspend(() => {
       if (!isLive()) return Delivery.countStale
-      settled = true
+      claimed = true
+      return Effect.onInterrupt(settle, () =>
+        Effect.sync(() => {
+          claimed = false
+        })
+      )
+    })
+
+  const say = (f: (channel: Channel) => void): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      if (!source.isOpen()) return Delivery.countStale
       try {
-        say(source.channel)
+        f(source.channel)
         return Effect.void
       } catch {
         // amqplib throws on a channel that died a moment ago.
@@ -65,31 +76,27 @@ export const make = (message: ConsumeMessage, envelope: Envelope, source: Source
       }
     })
 
-  const ack = settle((channel) => channel.ack(message))
+  const ack = say((channel) => channel.ack(message))
 
   /** Moves the envelope on, however long that takes, unless the broker takes the delivery back. */
   const move = (publish: Effect.Effect<void, Reason>): Effect.Effect<void> =>
-    Effect.suspend(() =>
-      isLive()
-        ? publish.pipe(
-            Effect.tapError((reason) =>
-              isLive()
-                ? Effect.logWarning(`Cannot settle an event of "${exits.queue}" yet: ${reason.message}`)
-                : Effect.void
-            ),
-            Effect.retry({ schedule: AmqpConnection.backoff, while: isLive }),
-            Effect.matchEffect({ onSuccess: () => ack, onFailure: () => Delivery.countStale })
-          )
-        : Delivery.countStale
+    publish.pipe(
+      Effect.tapError((reason) =>
+        source.isOpen()
+          ? Effect.logWarning(`Cannot settle an event of "${exits.queue}" yet: ${reason.message}`)
+          : Effect.void
+      ),
+      Effect.retry({ schedule: backoff, while: source.isOpen }),
+      Effect.matchEffect({ onSuccess: () => ack, onFailure: () => Delivery.countStale })
     )
 
   return {
     envelope,
     redelivered: message.fields.redelivered,
     isLive,
-    ack,
-    requeue: settle((channel) => channel.nack(message, false, true)),
-    retry: (next, delay) => move(exits.retry(next, delay)),
-    deadLetter: (letter) => move(exits.deadLetter(letter))
+    ack: once(ack),
+    requeue: once(say((channel) => channel.nack(message, false, true))),
+    retry: (next, delay) => once(move(exits.retry(next, delay))),
+    deadLetter: (letter) => once(move(exits.deadLetter(letter)))
   }
 }

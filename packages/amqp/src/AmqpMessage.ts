@@ -81,7 +81,8 @@ export const toOptions = (envelope: Envelope, messageId: string, origin: Origin 
   if (envelope.source !== undefined) options.appId = short(envelope.source)
   if (envelope.traceId !== undefined) options.correlationId = short(envelope.traceId)
   // AMQP counts timestamps in seconds.
-  if (envelope.timestamp !== undefined) options.timestamp = Math.floor(envelope.timestamp / 1000)
+  if (envelope.timestamp !== undefined && envelope.timestamp >= 0)
+    options.timestamp = Math.floor(envelope.timestamp / 1000)
   if (envelope.ttl !== undefined) options.expiration = Math.min(envelope.ttl, 2 ** 32 - 1)
   return options
 }
@@ -97,6 +98,12 @@ const text = (value: unknown, maxLength = 255): string | undefined =>
 
 const count = (value: unknown, most: number): number | undefined =>
   typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= most ? value : undefined
+
+/** A timestamp is any 64 bits, of which a date has some. */
+const millisFrom = (seconds: unknown): number | undefined => {
+  const whole = count(seconds, 8.64e12)
+  return whole === undefined ? undefined : whole * 1000
+}
 
 /** The latest reason for which the broker itself moved a message out of a queue. */
 const deathOf = (
@@ -178,7 +185,7 @@ export const toEnvelope = ({ content, fields, properties }: ConsumeMessage, queu
     version: count(own(headers, "eb-version"), 2 ** 31),
     routingKey: text(own(headers, "eb-routing-key")) ?? death?.routingKey ?? fields.routingKey,
     body: content,
-    timestamp: typeof properties.timestamp === "number" ? properties.timestamp * 1000 : undefined,
+    timestamp: millisFrom(properties.timestamp),
     source: text(properties.appId),
     traceId: text(properties.correlationId),
     priority: priorityFrom(properties.priority),
@@ -189,3 +196,21 @@ export const toEnvelope = ({ content, fields, properties }: ConsumeMessage, queu
     fault: faultOf(headers, death?.reason, now)
   }
 }
+
+/**
+ * The envelope without all that another service has put into its properties, for
+ * when they cannot be said again.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const bare = (envelope: Envelope): Envelope => ({
+  ...envelope,
+  id: undefined,
+  type: undefined,
+  version: undefined,
+  timestamp: undefined,
+  source: undefined,
+  traceId: undefined,
+  traceparent: undefined
+})

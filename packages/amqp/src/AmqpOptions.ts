@@ -141,6 +141,7 @@ export interface Settings {
   readonly maxBodyBytes: number
   readonly deliveryLimit: number
   readonly connectionName: string
+  readonly topology: Topology
   readonly forQueue: (queue: string) => { readonly queueType: QueueType; readonly topology: Topology }
 }
 
@@ -257,6 +258,7 @@ export const settings = (options: Options): Settings => {
     // A handful of lost connections must not make a dead letter of a good event.
     deliveryLimit: whole("deliveryLimit", options.deliveryLimit ?? 20, 10, 1_000_000),
     connectionName: options.connectionName ?? "effect-eventbus",
+    topology: options.topology ?? "assert",
     forQueue: (queue) => {
       const own =
         options.queues !== undefined && Object.hasOwn(options.queues, queue) ? options.queues[queue] : undefined

@@ -30,11 +30,12 @@ import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import type * as Scope from "effect/Scope"
 import * as AmqpChannel from "./AmqpChannel.ts"
-import * as AmqpConnection from "./AmqpConnection.ts"
+import type * as AmqpConnection from "./AmqpConnection.ts"
 import * as AmqpError from "./AmqpError.ts"
 import * as AmqpMessage from "./AmqpMessage.ts"
 import type { Settings } from "./AmqpOptions.ts"
 import * as AmqpTopology from "./AmqpTopology.ts"
+import { supervise } from "./internal/supervise.ts"
 import { type Outgoing, PublishWindow } from "./PublishWindow.ts"
 
 /**
@@ -69,8 +70,6 @@ export const fromBroker = (reason: BrokerReason): Reason =>
 
 /** How often deadlines are looked at. */
 const sweepInterval = 100
-/** How long a closed channel is left alone: AMQP's channel numbers are reused, and 100 ms keep them apart. */
-const reopenDelay = "150 millis"
 /** How long the goodbye waits for confirms. */
 const flushTimeout = 5000
 
@@ -92,12 +91,17 @@ export const make = Effect.fnUntraced(function* (
   /** Why there is no channel, in words. */
   let trouble = "not connected"
   let exchangeWasGone = false
+  let closed = false
   const ready = Latch.makeUnsafe(false)
+  /** Open when the channel confirms nothing any more. */
+  const stuck = Latch.makeUnsafe(false)
   const idleLatch = Latch.makeUnsafe(false)
   const idle = Effect.suspend(() => {
     idleLatch.closeUnsafe()
     return window.isIdle ? Effect.void : idleLatch.await
   })
+
+  const now = () => Number(clock.monotonicTimeNanosUnsafe() / 1_000_000n)
 
   const settle = (outgoing: Outgoing, reason: Reason | undefined): void => {
     if (outgoing.isDone) return
@@ -105,15 +109,21 @@ export const make = Effect.fnUntraced(function* (
     outgoing.settle(reason)
   }
 
+  const shrunk = (): void => {
+    pump()
+    if (window.isIdle) idleLatch.openUnsafe()
+  }
+
   const confirmed = (outgoing: Outgoing, error: unknown): void => {
     // A channel that closes answers for all of its publishes: `lost` decides on those.
     if (error !== null && !(error instanceof Error && error.message === "message nacked")) return
     window.landed(outgoing)
-    const { routingKey } = outgoing
-    if (error !== null) settle(outgoing, new Nacked({ routingKey }))
-    else settle(outgoing, outgoing.wasReturned ? new Unroutable({ routingKey }) : undefined)
-    pump()
-    if (window.isIdle) idleLatch.openUnsafe()
+    const { mayHaveLanded, routingKey, wasReturned } = outgoing
+    if (error === null && !wasReturned) settle(outgoing, undefined)
+    // What came of this sending says nothing of the one before it.
+    else if (mayHaveLanded) settle(outgoing, new Timeout({ millis: settings.publishTimeout }))
+    else settle(outgoing, wasReturned ? new Unroutable({ routingKey }) : new Nacked({ routingKey }))
+    shrunk()
   }
 
   /** Sends as much as the window has room for. */
@@ -126,13 +136,13 @@ export const make = Effect.fnUntraced(function* (
         channel.publish(outgoing.exchange, outgoing.routingKey, outgoing.content, outgoing.options, (error: unknown) =>
           confirmed(outgoing, error)
         )
-        outgoing.wasSent = true
       } catch (error) {
         // Either the channel has died under us, and its `close` puts this one back too, or it cannot be said in AMQP.
         if (error instanceof Error && error.name === "IllegalOperationError") channel = undefined
         else {
           window.landed(outgoing)
           settle(outgoing, new EncodeFailed({ detail: AmqpError.detailOf(error) }))
+          if (window.isIdle) idleLatch.openUnsafe()
         }
       }
     }
@@ -149,12 +159,15 @@ export const make = Effect.fnUntraced(function* (
     trouble = detail
     exchangeWasGone = code === 404
     window.reclaim((outgoing) => {
-      if (outgoing.content.length === size) settle(outgoing, new TooLarge({ bytes: size, limit }))
-      if (outgoing.exchange !== exchange || outgoing.routingKey !== (topic ?? outgoing.routingKey)) return
-      // What was sent to an exchange that is forbidden or missing has not landed.
-      outgoing.wasSent = false
-      if (code === 403) settle(outgoing, new NotPermitted({ detail }))
+      const isRefused = outgoing.exchange === exchange && outgoing.routingKey === (topic ?? outgoing.routingKey)
+      const isTooLarge = outgoing.content.length === size
+      // What the broker refused to take has not landed, unless an earlier sending of it has.
+      if (!isRefused && !isTooLarge) outgoing.mayHaveLanded = true
+      if (outgoing.mayHaveLanded) return
+      if (isTooLarge) settle(outgoing, new TooLarge({ bytes: size, limit }))
+      else if (code === 403) settle(outgoing, new NotPermitted({ detail }))
     })
+    if (window.isIdle) idleLatch.openUnsafe()
   }
 
   const open = Effect.gen(function* () {
@@ -168,18 +181,16 @@ export const make = Effect.fnUntraced(function* (
   /** Publishes on a channel for as long as it is open. */
   const session = Effect.scoped(
     Effect.gen(function* () {
-      const opened = yield* open.pipe(
-        Effect.tapError((reason) => Effect.sync(() => (trouble = reason.message))),
-        Effect.retry(AmqpConnection.backoff)
-      )
+      const opened = yield* Effect.tapError(open, (reason) => Effect.sync(() => (trouble = reason.message)))
       opened.channel.on("return", (message) => {
         const outgoing = window.returned(message.properties.messageId)
         if (outgoing !== undefined) outgoing.wasReturned = true
       })
       channel = opened.channel
+      stuck.closeUnsafe()
       ready.openUnsafe()
       pump()
-      const error = yield* Deferred.await(opened.closed)
+      const error = yield* Effect.raceFirst(Deferred.await(opened.closed), stuck.await)
       channel = undefined
       lost(error)
       if (error !== undefined) yield* Effect.logWarning(`RabbitMQ closed the publishing channel: ${trouble}`)
@@ -187,25 +198,40 @@ export const make = Effect.fnUntraced(function* (
   )
 
   /** Why a publish has waited for so long. */
-  const overdue = (outgoing: Outgoing): Reason => {
+  const overdue = (outgoing: Outgoing, isInFlight: boolean): Reason => {
     const millis = settings.publishTimeout
-    const blocked = connection.current()?.blocked
-    if (outgoing.wasSent) return new Timeout({ millis })
-    if (blocked !== undefined) return new Blocked({ detail: blocked, millis })
+    const live = connection.current()
+    if (isInFlight || outgoing.mayHaveLanded) return new Timeout({ millis })
+    if (live === undefined) return new Disconnected({ detail: connection.trouble(), millis })
+    if (live.blocked !== undefined) return new Blocked({ detail: live.blocked, millis })
     if (channel === undefined) return new Disconnected({ detail: trouble, millis })
     return new Blocked({ detail: `${window.unconfirmed} publishes are not confirmed yet`, millis })
   }
 
-  const sweep = Effect.sync(() =>
-    window.expire(clock.currentTimeMillisUnsafe(), (outgoing) => settle(outgoing, overdue(outgoing)))
-  )
+  const expire = (at: number): void => {
+    window.expire(at, (outgoing, isInFlight) => settle(outgoing, overdue(outgoing, isInFlight)))
+    if (window.isIdle) idleLatch.openUnsafe()
+  }
+
+  const sweep = Effect.sync(() => {
+    expire(now())
+    // Confirms that never come must not fill the window for ever: a new channel starts with an empty one.
+    if (channel !== undefined && window.oldest + settings.publishTimeout <= now()) stuck.openUnsafe()
+  })
 
   connection.onBlocked = pump
   yield* AmqpTopology.exchanges(yield* connection.live, settings)
-  // A new channel must not overtake the goodbye of the old one, whose number it gets.
-  yield* Effect.forkScoped(Effect.forever(Effect.andThen(session, Effect.sleep(reopenDelay))))
-  yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(sweepInterval), sweep)))
-  yield* Effect.addFinalizer(() => Effect.timeoutOption(idle, flushTimeout))
+  yield* Effect.forkScoped(supervise(session))
+  yield* Effect.forkScoped(supervise(Effect.forever(Effect.andThen(Effect.sleep(sweepInterval), sweep))))
+  yield* Effect.addFinalizer(() =>
+    Effect.andThen(
+      Effect.timeoutOption(idle, flushTimeout),
+      Effect.sync(() => {
+        closed = true
+        expire(Infinity)
+      })
+    )
+  )
   yield* Effect.timeoutOption(ready.await, settings.connectionTimeout)
 
   return {
@@ -213,6 +239,7 @@ export const make = Effect.fnUntraced(function* (
     isAttached: () => channel !== undefined,
     publish: (exchange, routingKey, envelope, origin) =>
       Effect.callback<void, Reason>((resume) => {
+        if (closed) return resume(Effect.fail(new Disconnected({ detail: "the broker's scope is closed", millis: 0 })))
         const messageId = envelope.id ?? randomUUID()
         const outgoing: Outgoing = {
           exchange,
@@ -220,10 +247,10 @@ export const make = Effect.fnUntraced(function* (
           content: Buffer.from(envelope.body.buffer, envelope.body.byteOffset, envelope.body.length),
           messageId,
           options: AmqpMessage.toOptions(envelope, messageId, origin),
-          deadline: clock.currentTimeMillisUnsafe() + settings.publishTimeout,
+          deadline: now() + settings.publishTimeout,
           settle: (reason) => resume(reason === undefined ? Effect.void : Effect.fail(reason)),
           isDone: false,
-          wasSent: false,
+          mayHaveLanded: false,
           wasReturned: false
         }
         window.add(outgoing)

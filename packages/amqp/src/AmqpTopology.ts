@@ -173,7 +173,7 @@ const exchangesOf = (settings: Settings) => [
  * @since 0.1.0
  */
 export const exchanges = (live: Live, settings: Settings): Effect.Effect<void, Reason> => {
-  const { topology } = settings.forQueue("")
+  const { topology } = settings
   if (topology === "none") return Effect.void
   return onThrowawayChannel(live, settings, (ask) =>
     Effect.forEach(

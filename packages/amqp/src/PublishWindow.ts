@@ -24,14 +24,14 @@ export interface Outgoing {
   readonly content: Buffer
   readonly messageId: string
   readonly options: Options.Publish
-  /** When it is no longer waited for, in milliseconds of the clock. */
+  /** When it is no longer waited for, in milliseconds of a clock that nobody sets. */
   readonly deadline: number
   /** Tells whoever waits; the second time it does nothing. */
   readonly settle: (reason: Reason | undefined) => void
   /** Whether nobody waits any more. */
   isDone: boolean
-  /** Whether it was ever sent, so that it may have landed. */
-  wasSent: boolean
+  /** Whether a channel died with it in flight, so that the broker may have it. */
+  mayHaveLanded: boolean
   /** Whether the broker has handed it back because no queue wanted it. */
   wasReturned: boolean
 }
@@ -120,20 +120,25 @@ export class PublishWindow {
     )
   }
 
-  /** Settles what has waited beyond its deadline. All wait equally long, so the first ones are the oldest. */
-  expire(now: number, settle: (outgoing: Outgoing) => void): void {
+  /** The deadline of the publish that has been in flight for the longest time. */
+  get oldest(): number {
+    return this.inFlight.values().next().value?.deadline ?? Infinity
+  }
+
+  /** Names what has waited beyond its deadline. All wait equally long, so the first ones are the oldest. */
+  expire(now: number, f: (outgoing: Outgoing, isInFlight: boolean) => void): void {
     for (const outgoing of this.inFlight.values()) {
       if (outgoing.deadline > now) break
-      settle(outgoing)
+      f(outgoing, true)
     }
     for (const others of this.behind.values()) {
-      others.filter((outgoing) => outgoing.deadline <= now).forEach(settle)
+      others.filter((outgoing) => outgoing.deadline <= now).forEach((outgoing) => f(outgoing, false))
     }
     for (;;) {
       const head = MutableList.toArrayN(this.waiting, 1)[0]
       if (head === undefined || (!head.isDone && head.deadline > now)) return
       MutableList.take(this.waiting)
-      settle(head)
+      f(head, false)
     }
   }
 

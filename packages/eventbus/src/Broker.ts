@@ -55,7 +55,7 @@ export interface Health {
  */
 export interface Consumer {
   readonly deliveries: Queue.Dequeue<Delivery, Cause.Done>
-  /** Takes no more deliveries, and gives back those that nobody has taken. Ends `deliveries`. */
+  /** Takes no more deliveries from the broker. Ends `deliveries` after those that are there. */
   readonly cancel: Effect.Effect<void>
 }
 

@@ -15,6 +15,7 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
+import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
@@ -115,6 +116,8 @@ const make = (options: Options) =>
     const now = () => clock.currentTimeMillisUnsafe()
     const queues = new Map<string, MemoryQueue>()
     const bindings = new TopicTrie<MemoryQueue>()
+    /** Lets those through who wait for a queue to be declared. */
+    const added = Latch.makeUnsafe(false)
     /** Those whose expired events wait for room among the dead letters. */
     const heldUp = new Set<MemoryQueue>()
 
@@ -161,6 +164,8 @@ const make = (options: Options) =>
         )
       }
       queues.set(declared.queue, queue)
+      added.openUnsafe()
+      added.closeUnsafe()
       return queue
     }
 
@@ -257,10 +262,9 @@ const make = (options: Options) =>
         )
         return {
           deliveries,
-          cancel: Effect.gen(function* () {
+          cancel: Effect.suspend(() => {
             leave()
-            yield* Effect.forEach((yield* Queue.clear(deliveries)).toReversed(), (delivery) => delivery.requeue)
-            yield* Queue.end(deliveries)
+            return Queue.end(deliveries)
           })
         }
       },
@@ -328,7 +332,7 @@ const make = (options: Options) =>
         for (;;) {
           const envelopes = yield* waiting(queue)
           if (envelopes.length >= count) return envelopes
-          yield* queues.get(queue)?.arrival.await ?? Effect.yieldNow
+          yield* (queues.get(queue)?.arrival ?? added).await
         }
       })
     })

@@ -26,7 +26,8 @@ export class Unroutable extends Schema.TaggedError<Unroutable>(id("Unroutable"))
 }
 
 /**
- * The broker refused it: a queue is full, or is electing a leader. Not stored.
+ * The broker refused it: a queue is full, or is electing a leader. Of several
+ * queues, those that did not refuse may have stored it.
  *
  * @category errors
  * @since 0.1.0
@@ -78,15 +79,16 @@ export class Disconnected extends Schema.TaggedError<Disconnected>(id("Disconnec
 }
 
 /**
- * It was sent, and not confirmed within the publish timeout: it may have landed.
- * Publishing the same event again may make a duplicate with the same event id.
+ * It was sent, and no confirm came within the publish timeout, or its confirm was
+ * lost with the connection: it may have landed. Publishing the same event again
+ * may make a duplicate with the same event id.
  *
  * @category errors
  * @since 0.1.0
  */
 export class Timeout extends Schema.TaggedError<Timeout>(id("Timeout"))("Timeout", { millis: Schema.Finite }) {
   override get message(): string {
-    return `not confirmed within ${this.millis} ms, so it may or may not have landed`
+    return `it was sent and its confirm never came (in ${this.millis} ms), so it may or may not have landed`
   }
   get isRetryable(): boolean {
     return true

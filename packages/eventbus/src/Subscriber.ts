@@ -42,6 +42,9 @@ const counter = (name: string, description: string) => {
 const countDeadLettered = counter("eventbus_dead_lettered", "Events put into the dead letters")
 const countDiscarded = counter("eventbus_discarded", "Events dropped by a policy, or for want of dead letters")
 
+/** How long handlers that were interrupted may take to clean up. */
+const interruptTimeout = "1 second"
+
 /** What happens where a handler says nothing. */
 const defaultPolicy = FailurePolicy.retryUpToMax
 
@@ -188,8 +191,9 @@ export const start = Effect.fnUntraced(function* <Ev extends Event.Event, E, R>(
   handler: Handler.Handler<Ev, E, R>
 ): Effect.fn.Return<void, SubscribeError, R | Scope.Scope> {
   const { subscription } = handler
-  const handle = yield* handler.prepare(yield* Effect.scope)
+  // First, because a start that fails must leave nothing behind.
   const consumer = yield* broker.consume(subscription)
+  const handle = yield* handler.prepare(yield* Effect.scope)
   let stopping = false
 
   const process = (delivered: Delivered<Ev> | undefined): Effect.Effect<void, never, R> =>
@@ -214,7 +218,15 @@ export const start = Effect.fnUntraced(function* <Ev extends Event.Event, E, R>(
   const receiveDelivery = receive(subscription, broker.maxBodyBytes)
   const worker = Queue.take(consumer.deliveries).pipe(
     Effect.flatMap((delivery) =>
-      receiveDelivery(delivery).pipe(Effect.flatMap(process), Effect.catchCause(giveUp(delivery)))
+      receiveDelivery(delivery).pipe(
+        Effect.flatMap(process),
+        Effect.catchCause(giveUp(delivery)),
+        Effect.catchCause((cause) =>
+          stopping
+            ? Effect.failCause(cause)
+            : Effect.logError(`Cannot settle an event of "${subscription.queue}"`, cause)
+        )
+      )
     ),
     Effect.forever,
     Pull.catchDone(() => Effect.void)
@@ -226,7 +238,8 @@ export const start = Effect.fnUntraced(function* <Ev extends Event.Event, E, R>(
       yield* consumer.cancel
       yield* Effect.timeoutOption(Fiber.awaitAll(workers), subscription.drainTimeout)
       stopping = true
-      yield* Fiber.interruptAll(workers)
+      // A handler that cannot be interrupted must not hold up the others: what it has not settled goes back.
+      yield* Effect.timeoutOption(Fiber.interruptAll(workers), interruptTimeout)
     })
   )
 })

@@ -18,11 +18,18 @@ const tlsOptions = ({ ca, cert, key, passphrase, servername }: Settings["tls"]) 
   ...(servername === undefined ? {} : { servername })
 })
 
+const socketOf = (model: ChannelModel): Duplex | undefined => {
+  const socket: unknown = Reflect.get(model.connection, "stream")
+  return socket instanceof Duplex ? socket : undefined
+}
+
 /** Ends a connection at once. A socket that is only ended may keep unsent bytes, and the process, alive. */
 export const destroy = (model: ChannelModel): void => {
-  const socket: unknown = Reflect.get(model.connection, "stream")
-  if (socket instanceof Duplex) socket.destroy()
+  socketOf(model)?.destroy()
 }
+
+/** Whether a connection was closed before anyone could listen: its close may come in the same packet as its opening. */
+const isOver = (model: ChannelModel): boolean => socketOf(model)?.writableEnded !== false
 
 /**
  * Connects, and fails with whatever amqplib fails with. A connection that comes
@@ -52,8 +59,9 @@ export const connect = (endpoint: Endpoint, settings: Settings, role: string): E
       (model) => {
         // Without a listener an error would end the process; what follows it is a `close`.
         model.on("error", () => {})
-        if (wanted) return resume(Effect.succeed(model))
+        if (wanted && !isOver(model)) return resume(Effect.succeed(model))
         destroy(model)
+        resume(Effect.fail("the connection was closed as soon as it was opened"))
       },
       (error: unknown) => resume(Effect.fail(error))
     )

@@ -1,6 +1,6 @@
 import { assert } from "@effect/vitest"
-import { Deferred, Effect, Exit, Fiber, Layer, Ref, Scope, Stream } from "effect"
-import { Correlation, EventBus, Handler, Settlement, Subscription } from "effect-eventbus"
+import { Deferred, Effect, Exit, Layer, Ref, Scope } from "effect"
+import { Correlation, EventBus, Handler, Subscription } from "effect-eventbus"
 import {
   bounded,
   eventually,
@@ -14,7 +14,7 @@ import {
   UserJoined
 } from "./Harness.ts"
 
-export const subscribing = suite("subscribing", (test, { bus: busOf, features }) => {
+export const subscribing = suite("subscribing", (test, { bus: busOf }) => {
   test("basic subscription: events of the type arrive, others don't", () =>
     Effect.gen(function* () {
       const bus = yield* EventBus.EventBus
@@ -139,139 +139,6 @@ export const subscribing = suite("subscribing", (test, { bus: busOf, features })
       yield* started.takeN(2)
     }).pipe(Effect.scoped, Effect.provide(busOf({ prefetch: 3 }), { local: true })))
 
-  test("background consumption, and stop: it ends with its scope, and the queue keeps what comes then", () =>
-    Effect.gen(function* () {
-      const bus = yield* EventBus.EventBus
-      const queue = yield* unique("tasks")
-      const subscription = Subscription.make(queue, { events: [TaskDone] })
-      const scope = yield* Scope.make()
-      const first = yield* Scope.provide(record(subscription), scope)
-      yield* bus.publish(yield* TaskDone.event({ n: 1 }))
-      yield* first.take
-      yield* Scope.close(scope, Exit.void)
-      yield* bus.publish(yield* TaskDone.event({ n: 2 }))
-      yield* eventually(messages(queue), (n) => n === 1)
-      assert.strictEqual(yield* first.size, 0)
-      const second = yield* record(subscription)
-      assert.strictEqual((yield* second.take).event.payload.n, 2)
-    }))
-
-  test("blocking consumption, and stop: run goes on until it is interrupted", () =>
-    Effect.gen(function* () {
-      const bus = yield* EventBus.EventBus
-      const queue = yield* unique("tasks")
-      const seen = yield* recorder<number>()
-      const handler = Handler.make(Subscription.make(queue, { events: [TaskDone] }), (event) =>
-        seen.push(event.payload.n)
-      )
-      const fiber = yield* Effect.forkChild(bus.run(handler))
-      yield* eventually(bus.queueInfo(queue), (info) => info._tag === "Some" && info.value.consumers === 1)
-      yield* bus.publish(yield* TaskDone.event({ n: 1 }))
-      assert.strictEqual(yield* seen.take, 1)
-      yield* Fiber.interrupt(fiber)
-      yield* eventually(bus.queueInfo(queue), (info) => info._tag === "Some" && info.value.consumers === 0)
-    }))
-
-  test("scope instead of a context manager: closing it waits for the handler that is running", () =>
-    Effect.gen(function* () {
-      const bus = yield* EventBus.EventBus
-      const queue = yield* unique("tasks")
-      const started = yield* Deferred.make<void>()
-      const gate = yield* Deferred.make<void>()
-      const scope = yield* Scope.make()
-      const seen = yield* Scope.provide(
-        record(Subscription.make(queue, { events: [TaskDone] }), () =>
-          Effect.andThen(Deferred.succeed(started, undefined), Deferred.await(gate))
-        ),
-        scope
-      )
-      yield* bus.publish(yield* TaskDone.event({ n: 1 }))
-      yield* bounded(Deferred.await(started))
-      const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void), { startImmediately: true })
-      yield* bus.publish(yield* TaskDone.event({ n: 2 }))
-      yield* Deferred.succeed(gate, undefined)
-      yield* bounded(Fiber.join(closing))
-      assert.strictEqual(yield* seen.size, 1)
-      yield* eventually(messages(queue), (n) => n === 1)
-    }))
-
-  test("interruption is not failure: what a stopped subscription has not done goes back, with no attempt used up", () =>
-    Effect.gen(function* () {
-      const bus = yield* EventBus.EventBus
-      const queue = yield* unique("tasks")
-      const options = { events: [TaskDone], concurrency: 2, drainTimeout: 0 } as const
-      const started = yield* recorder<number>()
-      const scope = yield* Scope.make()
-      yield* Scope.provide(
-        record(Subscription.make(queue, options), (event) =>
-          Effect.andThen(started.push(event.payload.n), Effect.never)
-        ),
-        scope
-      )
-      yield* bus.publishAll(yield* Effect.forEach([1, 2], (n) => TaskDone.event({ n })))
-      yield* started.takeN(2)
-      yield* Scope.close(scope, Exit.void)
-      const again = yield* record(Subscription.make(queue, options))
-      const deliveries = yield* again.takeN(2)
-      assert.deepStrictEqual(deliveries.map(({ event }) => event.payload.n).toSorted(), [1, 2])
-      assert.deepStrictEqual(
-        deliveries.map(({ attempt, event }) => [attempt, event.retryCount]),
-        [
-          [1, 0],
-          [1, 0]
-        ]
-      )
-      assert.isTrue(deliveries.every((delivery) => delivery.redelivered))
-    }))
-
-  test("nothing is lost when consumers come and go under load", () =>
-    Effect.gen(function* () {
-      const bus = yield* EventBus.EventBus
-      const queue = yield* unique("tasks")
-      const subscription = Subscription.make(queue, { events: [TaskDone], concurrency: 10 })
-      const handled = new Map<number, number>()
-      const consumer = Handler.make(subscription, (event) =>
-        Effect.andThen(
-          Effect.yieldNow,
-          Effect.sync(() => handled.set(event.payload.n, (handled.get(event.payload.n) ?? 0) + 1))
-        )
-      )
-      yield* Effect.scoped(bus.subscribe(consumer))
-      yield* bus.publishAll(
-        yield* Effect.forEach(
-          Array.from({ length: 300 }, (_, n) => n),
-          (n) => TaskDone.event({ n })
-        )
-      )
-      // Each consumer goes as soon as it has handled a few; the next one goes on.
-      while (handled.size < 300) {
-        const before = handled.size
-        yield* Effect.scoped(
-          Effect.andThen(
-            bus.subscribe(consumer),
-            eventually(
-              Effect.sync(() => handled.size),
-              (size) => size >= Math.min(before + 50, 300)
-            )
-          )
-        )
-      }
-      assert.strictEqual(Math.max(...handled.values()), 1)
-      yield* eventually(messages(queue), (n) => n === 0)
-    }))
-
-  test("subscriptions that close at the same time all close", () =>
-    Effect.gen(function* () {
-      const queue = yield* unique("tasks")
-      const scope = yield* Scope.make("parallel")
-      for (let i = 0; i < 10; i++) {
-        yield* Scope.provide(record(Subscription.make(queue, { events: [TaskDone] })), yield* Scope.fork(scope))
-      }
-      yield* bounded(Scope.close(scope, Exit.void))
-      const bus = yield* EventBus.EventBus
-      yield* eventually(bus.queueInfo(queue), (info) => info._tag === "Some" && info.value.consumers === 0)
-    }))
-
   test("a handler as a layer handles events for as long as the application runs", () =>
     Effect.gen(function* () {
       const bus = yield* EventBus.EventBus
@@ -284,30 +151,6 @@ export const subscribing = suite("subscribing", (test, { bus: busOf, features })
       yield* Layer.build(app)
       yield* bus.publish(yield* TaskDone.event({ n: 9 }))
       assert.strictEqual(yield* seen.take, 9)
-    }))
-
-  test("a stream of deliveries is settled by hand", () =>
-    Effect.gen(function* () {
-      const bus = yield* EventBus.EventBus
-      const queue = yield* unique("tasks")
-      const subscription = Subscription.make(queue, { events: [TaskDone], concurrency: 1 })
-      const seen = yield* recorder<readonly [number, number]>()
-      yield* bus.stream(subscription).pipe(
-        Stream.runForEach((delivery) =>
-          Effect.andThen(
-            seen.push([delivery.event.payload.n, delivery.attempt]),
-            delivery.settle(delivery.attempt === 1 ? Settlement.retry("20 millis") : Settlement.ack)
-          )
-        ),
-        Effect.forkScoped
-      )
-      yield* eventually(bus.queueInfo(queue), (info) => info._tag === "Some" && info.value.consumers === 1)
-      yield* bus.publish(yield* TaskDone.event({ n: 1 }))
-      assert.deepStrictEqual(yield* seen.takeN(2), [
-        [1, 1],
-        [1, 2]
-      ])
-      yield* eventually(messages(queue), (n) => n === 0)
     }))
 
   test("request–reply: the answer carries the trace and names the request as its parent", () =>
@@ -407,16 +250,4 @@ export const subscribing = suite("subscribing", (test, { bus: busOf, features })
         ["first", "critical", "high", "normal", "low"]
       )
     }))
-
-  if (features.durable) {
-    test("a queue outlives the bus that declared it", () =>
-      Effect.gen(function* () {
-        const subscription = Subscription.make(yield* unique("durable"), { events: [TaskDone] })
-        const bus = yield* EventBus.EventBus
-        yield* Effect.scoped(record(subscription)).pipe(Effect.provide(busOf(), { local: true }))
-        yield* bus.publish(yield* TaskDone.event({ n: 5 }))
-        const seen = yield* record(subscription)
-        assert.strictEqual((yield* seen.take).event.payload.n, 5)
-      }))
-  }
 })

@@ -192,7 +192,8 @@ export const toEnvelope = ({ content, fields, properties }: ConsumeMessage, queu
     ttl: undefined,
     persistent: properties.deliveryMode === 2,
     traceparent: traceparent !== undefined && /^[0-9a-f-]{55}$/.test(traceparent) ? traceparent : undefined,
-    attempt: attempt === undefined || attempt < 1 || death !== undefined ? undefined : attempt,
+    // What the broker itself dead-lettered carries the attempt of the queue that it died in.
+    attempt: death !== undefined ? 1 : attempt === 0 ? undefined : attempt,
     fault: faultOf(headers, death?.reason, now)
   }
 }

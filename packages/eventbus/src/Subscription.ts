@@ -69,8 +69,8 @@ export interface Options {
   readonly messageTtl?: Duration.Input | undefined
   /**
    * `at-most-once` takes an event off the queue before it is handled, so that it
-   * is never handled twice, and a failure or a crash loses it. There are no
-   * retries and no dead letters. Default: `at-least-once`.
+   * is never handled twice, and a failure, a crash or a stop may lose it. There
+   * are no retries and no dead letters. Default: `at-least-once`.
    */
   readonly guarantee?: "at-least-once" | "at-most-once" | undefined
   /**

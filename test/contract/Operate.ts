@@ -3,6 +3,7 @@ import { Effect, Option } from "effect"
 import { BrokerError, EventBus, Handler, Subscription } from "effect-eventbus"
 import {
   assertFault,
+  bounded,
   deadLetters,
   eventually,
   messages,
@@ -15,7 +16,7 @@ import {
   UserJoined
 } from "./Harness.ts"
 
-export const operating = suite("operating", (test) => {
+export const operating = suite("operating", (test, { bus: busOf }) => {
   test("queue information: messages and consumers, and nothing of a queue that is not there", () =>
     Effect.gen(function* () {
       const bus = yield* EventBus.EventBus
@@ -61,6 +62,23 @@ export const operating = suite("operating", (test) => {
       assert.strictEqual(health.status, "healthy")
       assert.isTrue(health.connected)
       assert.notMatch(JSON.stringify(health), /password|guest/)
+    }))
+
+  test("health when down: unhealthy, not connected, and it still answers", () =>
+    Effect.gen(function* () {
+      const bus = yield* EventBus.EventBus.pipe(Effect.provide(busOf(), { local: true }))
+      const health = yield* bounded(bus.health)
+      assert.strictEqual(health.status, "unhealthy")
+      assert.isFalse(health.connected)
+      assert.notMatch(JSON.stringify(health), /password|guest/)
+    }))
+
+  test("publishing on a bus that is closed fails at once", () =>
+    Effect.gen(function* () {
+      const bus = yield* EventBus.EventBus.pipe(Effect.provide(busOf(), { local: true }))
+      const error = yield* bounded(Effect.flip(bus.publish(yield* TaskDone.event({ n: 1 }))))
+      assert.strictEqual(error._tag, "PublishError")
+      if (error._tag === "PublishError") assert.strictEqual(error.reason._tag, "Disconnected")
     }))
 
   test("argument drift: a subscription that differs from the queue that is there fails at once, and names what differs", () =>

@@ -239,7 +239,7 @@ export const make = Effect.fnUntraced(function* (
     isAttached: () => channel !== undefined,
     publish: (exchange, routingKey, envelope, origin) =>
       Effect.callback<void, Reason>((resume) => {
-        if (closed) return resume(Effect.fail(new Disconnected({ detail: "the broker's scope is closed", millis: 0 })))
+        if (closed) return resume(Effect.fail(new Disconnected({ detail: "the bus is closed", millis: 0 })))
         const messageId = envelope.id ?? randomUUID()
         const outgoing: Outgoing = {
           exchange,

@@ -118,6 +118,12 @@ const make = (options: Options) =>
     const bindings = new TopicTrie<MemoryQueue>()
     /** Lets those through who wait for a queue to be declared. */
     const added = Latch.makeUnsafe(false)
+    let closed = false
+    yield* Effect.addFinalizer(() =>
+      Effect.sync(() => {
+        closed = true
+      })
+    )
     /** Those whose expired events wait for room among the dead letters. */
     const heldUp = new Set<MemoryQueue>()
 
@@ -273,6 +279,7 @@ const make = (options: Options) =>
 
     const publish = (envelope: Envelope.Envelope): Effect.Effect<void, PublishError.Reason> =>
       Effect.suspend((): Effect.Effect<void, PublishError.Reason> => {
+        if (closed) return Effect.fail(new PublishError.Disconnected({ detail: "the bus is closed", millis: 0 }))
         const targets = [...bindings.match(envelope.routingKey)]
         if (targets.length === 0) return Effect.fail(new PublishError.Unroutable({ routingKey: envelope.routingKey }))
         const push = () => targets.forEach((queue) => queue.push(envelope))
@@ -315,8 +322,8 @@ const make = (options: Options) =>
             : Effect.succeed(queue.purge())
         }),
       health: Effect.sync(() => ({
-        status: "healthy",
-        connected: true,
+        status: closed ? "unhealthy" : "healthy",
+        connected: !closed,
         details: {
           broker: "memory",
           queues: queues.size,

@@ -241,7 +241,7 @@ describe("AmqpMessage", () => {
       const retried = AmqpMessage.toOptions({ ...envelope, attempt: 3, fault }, "id", origin)
       const headers = { ...retried.headers, "x-death": [death("expired"), death("expired", "wait.work.100")] }
       const dead = received({ headers }, "dlq.work")
-      assert.isUndefined(dead.attempt)
+      assert.strictEqual(dead.attempt, 1)
       assert.deepInclude(dead.fault, { reason: "expired", attempts: 2, firstFailedAt: fault.firstFailedAt })
     })
 

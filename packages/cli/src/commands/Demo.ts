@@ -7,6 +7,7 @@
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
+import * as References from "effect/References"
 import * as Connection from "../Connection.ts"
 import { CommandFailed } from "../Problem.ts"
 
@@ -38,7 +39,10 @@ const run = Effect.fnUntraced(function* ({ broker }: Input) {
  * @category commands
  * @since 0.1.0
  */
-export const demo = Command.make("demo", flags, run).pipe(
+export const demo = Command.make("demo", flags, (input) =>
+  // Its dead letters are on the screen already.
+  Effect.provideService(run(input), References.MinimumLogLevel, "Error")
+).pipe(
   Command.withShortDescription("Watch the bus at work"),
   Command.withDescription(
     "Watch agents work on a plan: tasks are submitted, retried, completed, and some\n" +

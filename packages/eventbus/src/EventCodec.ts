@@ -177,7 +177,7 @@ export interface Decoder<out E extends Event.Event> {
  */
 export const decoder = <const Types extends ReadonlyArray<EventType.Any>>(types: Types): Decoder<Decoded<Types>> => {
   const byName = new Map(types.map((type) => [type.name, type]))
-  const any = EventType.untyped("any")
+  const untyped = EventType.untyped("any")
   const decode = (body: Uint8Array): Result.Result<Event.Event, DecodeFailed> => {
     const parsed = parse(body)
     if (Result.isFailure(parsed)) return Result.fail(parsed.failure)
@@ -187,10 +187,10 @@ export const decoder = <const Types extends ReadonlyArray<EventType.Any>>(types:
     const timestamp = parseTimestamp(wire.timestamp)
     if (timestamp === undefined) return fail("InvalidEnvelope", 'the field "timestamp" is not an ISO 8601 time')
     const eventType = String(wire.event_type)
-    const type = byName.size === 0 ? any : byName.get(eventType)
+    const type = byName.size === 0 ? untyped : byName.get(eventType)
     if (type === undefined) return fail("UnknownEventType", "this subscription does not know the event's type")
     // What is JSON already needs no schema to say so.
-    const payload = type === any ? Result.succeed(wire.payload) : refusable(() => type.decodePayload(wire.payload))
+    const payload = type === untyped ? Result.succeed(wire.payload) : refusable(() => type.decodePayload(wire.payload))
     if (Result.isFailure(payload)) {
       return fail("InvalidPayload", `the schema of ${type.name} refuses ${describe(payload.failure)}`)
     }

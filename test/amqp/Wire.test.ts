@@ -156,27 +156,6 @@ describe.skipIf(url === "")("The wire", () => {
       )
     }
 
-    // amqplib's decoder runs out of stack, from a depth on that is a matter of Node's version.
-    it.live("end in the dead letters by the broker's limit, where they kill every connection that gets them", () =>
-      Effect.gen(function* () {
-        const { bus, exchange, queue, raw } = yield* rig()
-        const events = yield* bus({ deliveryLimit: 10 })
-        const name = queue("work")
-        const handled = yield* Rig.collect(events, name)
-        const { publish } = yield* raw
-        yield* publish(exchange, "ping.normal", good, { deliveryMode: 2, headers: Raw.deepTable(5000) })
-        yield* until(
-          "it is a dead letter",
-          Effect.map(events.queueInfo(`dlq.${name}`), (info) => info._tag === "Some" && info.value.messages === 1).pipe(
-            Effect.orElseSucceed(() => false)
-          ),
-          "25 seconds"
-        )
-        yield* publish(exchange, "ping.normal", good)
-        yield* Queue.take(handled)
-      })
-    )
-
     it.live("copy themselves nowhere a second time by CC and BCC", () =>
       Effect.gen(function* () {
         const { bus, exchange, queue, raw } = yield* rig()

@@ -339,6 +339,28 @@ export const failing = suite("failing", (test) => {
       yield* Deferred.succeed(gate, undefined)
     }))
 
+  test("message TTL: an event that may not wait at all is handled where a consumer is idle, and expires elsewhere", () =>
+    Effect.gen(function* () {
+      const bus = yield* EventBus.EventBus
+      const queue = yield* unique("quick")
+      const letters = yield* deadLetters(queue)
+      const handled = yield* recorder<number>()
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          yield* bus.subscribe(
+            Handler.make(Subscription.make(queue, { events: [TaskDone] }), (event) => handled.push(event.payload.n))
+          )
+          yield* bus.publish(yield* TaskDone.event({ n: 1 }, { ttlSeconds: 0 }))
+          assert.strictEqual(yield* handled.take, 1)
+        })
+      )
+      yield* bus.publish(yield* TaskDone.event({ n: 2 }, { ttlSeconds: 0 }))
+      const letter = yield* letters.take
+      assert.deepStrictEqual(letter.event.payload, { n: 2 })
+      assertFault(letter, { reason: "expired", attempts: 0 })
+      assert.strictEqual(yield* handled.size, 0)
+    }))
+
   test("message TTL: without a DLQ an expired event is gone", () =>
     Effect.gen(function* () {
       const bus = yield* EventBus.EventBus

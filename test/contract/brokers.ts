@@ -15,7 +15,7 @@ export const memory: Harness = {
 
 const url = inject("rabbitUrl")
 /** The delays that the tests retry after, in milliseconds. */
-const delays = [10, 20, 50, 1000, 1500]
+const delays = [10, 20, 50, 300, 1000, 1500]
 
 export const rabbitmq: Harness = {
   name: "RabbitMQ",

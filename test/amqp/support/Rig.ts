@@ -55,7 +55,7 @@ export const make = (url: string, name: string): Effect.Effect<Rig, never, Scope
       settings,
       queue: (name, delays = []) => {
         const queue = `${exchange}.${name}`
-        queues.add(queue).add(`dlq.${queue}`)
+        queues.add(queue).add(`dlq.${queue}`).add(`dlq.dlq.${queue}`)
         for (const delay of delays) queues.add(Topology.waitQueue(queue, Topology.delayTier(delay), settings()).name)
         return queue
       },

@@ -31,6 +31,40 @@ export const destroy = (model: ChannelModel): void => {
 /** Whether a connection was closed before anyone could listen: its close may come in the same packet as its opening. */
 const isOver = (model: ChannelModel): boolean => socketOf(model)?.writableEnded !== false
 
+/** The frame that holds a message's properties, and the class it says it is of (AMQP 0-9-1, sections 4.2.3 and 4.2.6.1). */
+const headerFrame = 2
+const basicClass = 60
+
+/** What amqplib makes of a message's properties, without any. */
+const withoutProperties = (bytes: unknown): object | undefined =>
+  Buffer.isBuffer(bytes) && bytes[0] === headerFrame && bytes.length >= 8 + bytes.readUInt32BE(3)
+    ? { id: basicClass, channel: bytes.readUInt16BE(1), size: Number(bytes.readBigUInt64BE(11)), fields: {} }
+    : undefined
+
+/**
+ * Lets a message through without its properties where amqplib cannot read them. It
+ * reads tables by recursion, and gives up the connection when they are thousands
+ * deep or hold a type it does not know: then one message would end the connection
+ * of every consumer, again and again, until its queue has handed it out too often.
+ */
+const surviveProperties = ({ connection }: ChannelModel): void => {
+  const receive: unknown = Reflect.get(connection, "recvFrame")
+  if (typeof receive !== "function") return
+  const rest = (): unknown => Reflect.get(connection, "rest")
+  const receiveAll = (): unknown => {
+    const bytes = rest()
+    try {
+      return receive.call(connection)
+    } catch (error) {
+      // Where it has not got past the frame, it is the frame that is wrong.
+      const message = bytes === rest() ? undefined : withoutProperties(bytes)
+      if (message === undefined) throw error
+      return message
+    }
+  }
+  Reflect.set(connection, "recvFrame", receiveAll)
+}
+
 /**
  * Connects, and fails with whatever amqplib fails with. A connection that comes
  * after the interruption is ended.
@@ -59,6 +93,7 @@ export const connect = (endpoint: Endpoint, settings: Settings, role: string): E
       (model) => {
         // Without a listener an error would end the process; what follows it is a `close`.
         model.on("error", () => {})
+        surviveProperties(model)
         if (wanted && !isOver(model)) return resume(Effect.succeed(model))
         destroy(model)
         resume(Effect.fail("the connection was closed as soon as it was opened"))

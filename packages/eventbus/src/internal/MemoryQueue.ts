@@ -27,6 +27,11 @@ export interface Taker {
   readonly offer: (item: Item) => void
 }
 
+const handOut = (item: Item, taker: Taker): void => {
+  taker.held.add(item)
+  taker.offer(item)
+}
+
 export class MemoryQueue {
   readonly declared: Subscription.Queue
   readonly takers: Array<Taker> = []
@@ -75,8 +80,15 @@ export class MemoryQueue {
   /** Puts an envelope in that has been counted all along. */
   enter(envelope: Envelope): void {
     const ttl = Math.min(envelope.ttl ?? Infinity, this.declared.messageTtl ?? Infinity)
-    MutableList.append(this.lane(envelope), { envelope, expiresAt: this.now() + ttl, redelivered: false })
-    this.dispatch()
+    const item = { envelope, expiresAt: this.now() + ttl, redelivered: false }
+    // What need not wait cannot expire, however short its time to live.
+    const taker = this.messages === 0 ? this.nextTaker() : undefined
+    if (taker === undefined) {
+      MutableList.append(this.lane(envelope), item)
+      this.dispatch()
+    } else {
+      handOut(item, taker)
+    }
     this.arrival.openUnsafe()
     this.arrival.closeUnsafe()
   }
@@ -112,8 +124,7 @@ export class MemoryQueue {
         return
       }
       this.drop(head)
-      taker.held.add(head)
-      taker.offer(head)
+      handOut(head, taker)
     }
   }
 

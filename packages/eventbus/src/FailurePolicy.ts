@@ -76,7 +76,7 @@ export const discard: FailurePolicy<unknown> = make(() => Effect.succeed(Settlem
   deadLetters: false
 })
 
-/** A forged attempt must not cost more than this many steps of a schedule. */
+/** A forged attempt or number of retries must not cost more than this many steps. */
 const maxSteps = 1000
 
 /**
@@ -141,7 +141,7 @@ export const retry: {
  */
 export const retryUpToMax: FailurePolicy<unknown> = make(
   ({ attempt, event }) =>
-    attempt > event.maxRetries
+    attempt > Math.min(event.maxRetries, maxSteps)
       ? Effect.undefined
       : Effect.map(Random.next, (random) =>
           Settlement.retry(Math.min(1000 * 2 ** (attempt - 1), 60_000) * (0.8 + 0.4 * random))

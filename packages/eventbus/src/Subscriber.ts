@@ -159,7 +159,10 @@ const decode =
       redelivered: delivery.redelivered,
       settle: settle(subscription, delivery, event, attempt)
     }
-    if (attempt === 1 || event.ttlSeconds === undefined) return Effect.succeed(delivered)
+    // A dead letter is there to be looked at, however old it is.
+    if (attempt === 1 || event.ttlSeconds === undefined || isDeadLetterQueue(subscription.queue)) {
+      return Effect.succeed(delivered)
+    }
     return Effect.flatMap(Clock.currentTimeMillis, (now) =>
       expired(event, attempt, now)
         ? refuse("expired", "the event outlived its time to live between two attempts", attempt - 1)

@@ -1,0 +1,241 @@
+/**
+ * The least that a bus must be: what its contract says of a program, without a
+ * clock, a fiber or a byte. After each step everything that can happen has
+ * happened: retries are over, and what may expire has expired.
+ */
+import { Option } from "effect"
+import { RoutingKey } from "effect-eventbus"
+import * as Observation from "./Observation.ts"
+import { nameOf, routingKey } from "./Program.ts"
+import type { Event, Kind, Operation, Program, Target } from "./Program.ts"
+
+/** An event in a queue. */
+interface Item {
+  readonly n: number
+  readonly event: Event
+  readonly attempt: number
+  readonly retryCount: number
+  readonly fault: Observation.Sight["fault"]
+  /** Whether it expires where it waits. */
+  readonly expires: boolean
+}
+
+class Queue {
+  readonly name: string
+  readonly kind: Kind
+  readonly isLetters: boolean
+  readonly patterns = new Set<string>()
+  waiting: ReadonlyArray<Item> = []
+  isRunning = false
+  /** Whether it stops as soon as its handler is busy. */
+  isStopping = false
+
+  constructor(name: string, kind: Kind, isLetters: boolean) {
+    this.name = name
+    this.kind = kind
+    this.isLetters = isLetters
+  }
+
+  get deadLetterQueue(): string | undefined {
+    return !this.isLetters && (this.kind === "bare" || this.kind === "once") ? undefined : `dlq.${this.name}`
+  }
+
+  get is(): Readonly<Partial<Record<Kind, boolean>>> {
+    return this.isLetters ? {} : { [this.kind]: true }
+  }
+
+  wants(key: string): boolean {
+    return [...this.patterns].some((pattern) => RoutingKey.matches(pattern, key))
+  }
+
+  add(item: Item): void {
+    const urgency = ["low", "normal", "high", "critical"]
+    const at = this.is.urgent
+      ? this.waiting.findIndex(({ event }) => urgency.indexOf(event.priority) < urgency.indexOf(item.event.priority))
+      : -1
+    this.waiting = this.waiting.toSpliced(at < 0 ? this.waiting.length : at, 0, item)
+  }
+}
+
+/** How a handler ends: well, or with an error. */
+const failureOf = (
+  { attempt, event: { script } }: Item,
+  { is, isLetters }: Queue,
+  isBusy: boolean
+): string | undefined => {
+  if (isLetters) return script === "fail for ever" || (script === "give up" && attempt === 1) ? "Flaky" : undefined
+  const flaky = isBusy ? "Busy" : "Flaky"
+  switch (script) {
+    case "fail once":
+      return attempt === 1 ? flaky : undefined
+    case "fail twice":
+      return attempt <= 2 ? flaky : undefined
+    case "fail for ever":
+      return flaky
+    case "fail too late":
+      return is.bare ? "Fatal" : "Slow"
+    case "give up":
+      return "Fatal"
+    case "discard":
+      return "Useless"
+    case "throw":
+      return "TypeError"
+    default:
+      return undefined
+  }
+}
+
+/** How often a handler is given what keeps failing. */
+const attempts: Readonly<Record<string, number>> = { Flaky: 3, Busy: 3, Slow: 2 }
+
+export class Model {
+  private readonly program: Program
+  private readonly queues = new Map<string, Queue>()
+  private sights: Array<Observation.Sight> = []
+  private published = 0
+
+  constructor(program: Program) {
+    this.program = program
+    program.queues.forEach((_, queue) => this.start({ queue, letters: false }, undefined))
+  }
+
+  /** What is to be seen of a step, when all is quiet again. */
+  step(operation: Operation): Observation.Observation {
+    this.sights = []
+    const results = this.perform(operation)
+    return {
+      results,
+      handled: Observation.handled(this.sights, orderOf(operation)),
+      queues: Object.fromEntries(
+        [...this.queues.values()]
+          .map(
+            ({ isRunning, name, waiting }) =>
+              [
+                name,
+                Observation.queue(Option.some({ messages: waiting.length, consumers: isRunning ? 1 : 0 }))
+              ] as const
+          )
+          .toSorted(([a], [b]) => (a < b ? -1 : 1))
+      )
+    }
+  }
+
+  private perform(operation: Operation): ReadonlyArray<string> {
+    if (operation._tag === "Publish") return operation.events.map((event) => this.publish(event))
+    const queue = this.queues.get(nameOf(this.program, operation))
+    switch (operation._tag) {
+      case "Start": {
+        if (operation.differs && !operation.letters) return ["TopologyMismatch"]
+        if (!queue?.isRunning) this.start(operation, operation.pattern)
+        return ["started"]
+      }
+      case "Stop": {
+        if (queue !== undefined) queue.isRunning = false
+        return []
+      }
+      case "StopAmid": {
+        if (!queue?.isRunning) return []
+        queue.isStopping = true
+        const result = this.publish(operation.event)
+        queue.isStopping = false
+        return [result]
+      }
+      case "Purge": {
+        if (queue === undefined) return ["NotFound"]
+        const purged = queue.waiting.length
+        queue.waiting = []
+        return [`${purged} purged`]
+      }
+    }
+  }
+
+  private start(target: Target, pattern: string | undefined): void {
+    const { kind = "plain", patterns = [] } = this.program.queues[target.queue % this.program.queues.length] ?? {}
+    const queue = this.declare(nameOf(this.program, target), kind, target.letters)
+    if (queue.deadLetterQueue !== undefined) this.declare(queue.deadLetterQueue, kind, true)
+    if (!target.letters)
+      for (const each of pattern === undefined ? patterns : [...patterns, pattern]) queue.patterns.add(each)
+    const { waiting } = queue
+    queue.isRunning = true
+    queue.waiting = []
+    waiting.forEach((item) =>
+      item.expires || queue.is.brief ? this.die(queue, item, expired(item)) : this.handle(queue, item)
+    )
+  }
+
+  private declare(name: string, kind: Kind, isLetters: boolean): Queue {
+    const queue = this.queues.get(name) ?? new Queue(name, kind, isLetters)
+    this.queues.set(name, queue)
+    return queue
+  }
+
+  private publish(event: Event): string {
+    const n = ++this.published
+    if (event.script === "never fits") return "EncodeFailed"
+    const targets = [...this.queues.values()].filter((queue) => queue.wants(routingKey(event)))
+    for (const queue of targets) {
+      this.enter(queue, { n, event, attempt: 1, retryCount: 0, fault: undefined, expires: event.expires })
+    }
+    return targets.length === 0 ? "Unroutable" : "published"
+  }
+
+  private enter(queue: Queue, item: Item): void {
+    if (queue.isRunning) return this.handle(queue, item)
+    queue.add(item)
+    this.expire(queue)
+  }
+
+  /** RabbitMQ looks at the head of a queue only. */
+  private expire(queue: Queue): void {
+    for (;;) {
+      const [head, ...others] = queue.waiting
+      if (head === undefined || !(head.expires || queue.is.brief)) return
+      queue.waiting = others
+      this.die(queue, head, expired(head))
+    }
+  }
+
+  private die(queue: Queue, item: Item, fault: Observation.Sight["fault"]): void {
+    const letters = this.queues.get(queue.deadLetterQueue ?? "")
+    if (letters !== undefined) this.enter(letters, { ...item, attempt: 1, fault, expires: false })
+  }
+
+  private handle(queue: Queue, item: Item): void {
+    const { attempt, event, fault, n, retryCount } = item
+    if (queue.is.typed && event.type !== "task.done") {
+      return this.die(queue, item, [event.type === "task.failed" ? "InvalidPayload" : "UnknownEventType", 0])
+    }
+    if (attempt > 1 && event.expires && !queue.isLetters) return this.die(queue, item, expired(item))
+    const { priority } = event
+    this.sights.push({ queue: queue.name, n, attempt, retryCount, priority, fault, routingKey: routingKey(event) })
+    const isBusy = queue.isStopping
+    if (isBusy) {
+      queue.isStopping = queue.isRunning = false
+      // It is interrupted before it is done, and that is no failure.
+      if (queue.is.hasty) return this.enter(queue, item)
+    }
+    const failure = failureOf(item, queue, isBusy)
+    if (failure === undefined || failure === "Useless" || queue.is.once) return
+    if (attempt >= (attempts[failure] ?? 1)) return this.die(queue, item, [failure, attempt])
+    this.enter(queue, {
+      ...item,
+      attempt: attempt + 1,
+      retryCount: Math.max(retryCount, attempt),
+      // A dead letter goes on saying why it is one.
+      fault: queue.isLetters ? fault : [failure, attempt],
+      expires: false
+    })
+  }
+}
+
+const expired = ({ attempt }: Item): Observation.Sight["fault"] => ["expired", attempt - 1]
+
+/** A queue's name says its kind. */
+export const orderOf =
+  (operation: Operation) =>
+  (queue: string): Observation.Order =>
+    queue.startsWith("serial")
+      ? "by priority"
+      : queue.startsWith("urgent") && operation._tag === "Start"
+        ? "total"
+        : "none"

@@ -1,0 +1,180 @@
+/**
+ * A program for a bus, as data: some queues, and what is done with them, one step after the other.
+ */
+import { Arbitrary, Schema } from "effect"
+
+const kinds = ["plain", "serial", "hasty", "bare", "brief", "urgent", "typed", "once"] as const
+const patterns = ["#", "task.#", "task.*.critical", "*.done.*", "user.joined.*", "tenant.*"] as const
+const types = ["task.done", "task.failed", "user.joined"] as const
+const priorities = ["normal", "low", "high", "critical"] as const
+const keys = ["by type", "tenant.acme", "nobody.cares"] as const
+
+/** What a handler does with an event: at once, or in its later attempts. */
+const scripts = [
+  "ack",
+  "fail once",
+  "fail twice",
+  "fail for ever",
+  "fail too late",
+  "give up",
+  "discard",
+  "throw",
+  "never fits"
+] as const
+
+/** The event that carries it expires in a queue after `ttl`. `fail too late` lets it expire between two attempts. */
+export const ttl = 100
+
+export type Kind = (typeof kinds)[number]
+export type Script = (typeof scripts)[number]
+
+export interface Queue {
+  readonly kind: Kind
+  readonly patterns: ReadonlyArray<string>
+}
+
+export interface Event {
+  readonly type: (typeof types)[number]
+  readonly priority: (typeof priorities)[number]
+  readonly key: (typeof keys)[number]
+  readonly script: Script
+  readonly expires: boolean
+}
+
+/** What is done to a queue is done to its dead letters instead, with `letters`. */
+export interface Target {
+  readonly queue: number
+  readonly letters: boolean
+}
+
+export type Operation =
+  | { readonly _tag: "Publish"; readonly events: ReadonlyArray<Event> }
+  | ({ readonly _tag: "Start"; readonly pattern: string | undefined; readonly differs: boolean } & Target)
+  | ({ readonly _tag: "Stop" } & Target)
+  /** Stops a subscription while its handler is busy with an event, if it ever is. */
+  | ({ readonly _tag: "StopAmid"; readonly event: Event } & Target)
+  | ({ readonly _tag: "Purge" } & Target)
+
+export interface Program {
+  readonly queues: ReadonlyArray<Queue>
+  readonly operations: ReadonlyArray<Operation>
+}
+
+/** One of some values. The first one is the simplest; a value that is there twice comes twice as often. */
+const oneOf = <const A extends string | number | boolean>(...values: ReadonlyArray<A>): Arbitrary.Arbitrary<A> =>
+  Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: values.length - 1 })), {
+    shrink: (at) => Array.from({ length: at }, (_, simpler) => simpler)
+  }).pipe(Arbitrary.map((at) => values[at] as A))
+
+const event: Arbitrary.Arbitrary<Event> = Arbitrary.all({
+  type: oneOf(...types),
+  priority: oneOf(...priorities),
+  key: oneOf("by type", ...keys, "by type"),
+  script: oneOf("ack", "ack", ...scripts),
+  expires: oneOf(false, false, true)
+}).pipe(
+  // Whether a second attempt comes in time is a matter of the machine, unless it comes too late on purpose.
+  Arbitrary.map((event) => ({
+    ...event,
+    expires: event.script === "fail too late" || (event.expires && !/^fail/.test(event.script))
+  }))
+)
+
+/** The same event, but one that does not expire. */
+const unhurried = (event: Event): Event => ({
+  ...event,
+  expires: false,
+  script: event.script === "fail too late" ? "fail once" : event.script
+})
+
+const operation: Arbitrary.Arbitrary<Operation> = Arbitrary.all({
+  tag: oneOf("Publish", "Publish", "Publish", "Stop", "Start", "StopAmid", "StopAmid", "Purge"),
+  queue: oneOf(0, 1, 2),
+  letters: oneOf(false, false, true),
+  events: Arbitrary.array(event, { minLength: 1, maxLength: 4 }),
+  event,
+  pattern: oneOf("", "", "", ...patterns),
+  differs: oneOf(false, false, false, false, false, true)
+}).pipe(
+  Arbitrary.map(({ differs, event, events, letters, pattern, queue, tag }): Operation => {
+    switch (tag) {
+      case "Publish":
+        // An event of many at once may wait for the others, and how long is a matter of the machine.
+        return { _tag: tag, events: events.length === 1 ? events : events.map(unhurried) }
+      case "Start":
+        return { _tag: tag, queue, letters, differs, pattern: pattern === "" ? undefined : pattern }
+      case "StopAmid":
+        return { _tag: tag, queue, letters: false, event }
+      default:
+        return { _tag: tag, queue, letters }
+    }
+  })
+)
+
+const withoutHaste = (operation: Operation): Operation => {
+  if (operation._tag === "Publish") return { ...operation, events: operation.events.map(unhurried) }
+  return operation._tag === "StopAmid" ? { ...operation, event: unhurried(operation.event) } : operation
+}
+
+export const arbitrary: Arbitrary.Arbitrary<Program> = Arbitrary.all({
+  queues: Arbitrary.array(
+    Arbitrary.all({
+      kind: oneOf(...kinds, "brief"),
+      patterns: Arbitrary.array(oneOf("#", ...patterns), { minLength: 1, maxLength: 2 })
+    }),
+    { minLength: 1, maxLength: 3 }
+  ),
+  operations: Arbitrary.array(operation, { minLength: 1, maxLength: 14 })
+}).pipe(
+  Arbitrary.map(({ operations, queues }) => ({
+    queues,
+    // RabbitMQ looks only now and then whether an event has expired in a queue with priorities.
+    operations: queues.some(({ kind }) => kind === "urgent") ? operations.map(withoutHaste) : operations
+  }))
+)
+
+/** A queue's name, which also says what kind it is. */
+export const nameOf = ({ queues }: Program, { letters, queue }: Target): string => {
+  const at = queue % queues.length
+  return `${letters ? "dlq." : ""}${queues[at]?.kind}-${at + 1}`
+}
+
+export const routingKey = ({ key, priority, type }: Event): string => (key === "by type" ? `${type}.${priority}` : key)
+
+/** Whether some event may expire because of it. */
+export const expires = (operation: Operation): boolean => {
+  if (operation._tag === "Publish") return operation.events.some((event) => event.expires)
+  return operation._tag === "StopAmid" && operation.event.expires
+}
+
+const describe = (event: Event): string =>
+  `${routingKey(event)}${event.key === "by type" ? "" : ` (${event.type}.${event.priority})`}: ${event.script}` +
+  (event.expires ? `, expires after ${ttl} ms` : "")
+
+const line = (program: Program, operation: Operation): string => {
+  switch (operation._tag) {
+    case "Publish":
+      return `publish ${operation.events.map(describe).join("; ")}`
+    case "Start":
+      return (
+        `start ${nameOf(program, operation)}` +
+        (operation.pattern === undefined ? "" : ` with ${operation.pattern} too`) +
+        (operation.differs ? " with other arguments" : "")
+      )
+    case "Stop":
+      return `stop ${nameOf(program, operation)}`
+    case "StopAmid":
+      return `stop ${nameOf(program, operation)} while it handles ${describe(operation.event)}`
+    case "Purge":
+      return `purge ${nameOf(program, operation)}`
+  }
+}
+
+/** The program as one reads it. */
+export const print = (program: Program): string =>
+  [
+    ...program.queues.map(
+      ({ patterns }, queue) => `   start ${nameOf(program, { queue, letters: false })} on ${patterns.join(", ")}`
+    ),
+    ...program.operations.map((operation, at) => `${String(at + 1).padStart(2)} ${line(program, operation)}`)
+  ].join("\n")

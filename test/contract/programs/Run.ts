@@ -1,0 +1,72 @@
+/** Runs a program on a bus, step by step, and holds what is to be seen against the model. */
+import { Effect, Schema } from "effect"
+import { Model, orderOf } from "./Model.ts"
+import * as Observation from "./Observation.ts"
+import { expires } from "./Program.ts"
+import type { Operation, Program } from "./Program.ts"
+import * as Subject from "./Subject.ts"
+
+/** How fast a broker is. */
+export interface Pace {
+  /** How often one looks before one gives up. */
+  readonly looks: number
+  /** Lets some time pass, before one looks again. */
+  readonly patience: Effect.Effect<void>
+  /** Lets time pass after an operation: enough for events to expire, if there may be any that do. */
+  readonly settle: (mayExpire: boolean) => Effect.Effect<void>
+  /** Is over when an operation has taken too long. */
+  readonly deadline: Effect.Effect<void>
+}
+
+/** The bus is not what the model says. */
+export class Mismatch extends Schema.TaggedError<Mismatch>()("Mismatch", {
+  /** After how many operations. */
+  step: Schema.Int,
+  when: Schema.String,
+  differences: Schema.Array(Schema.String)
+}) {
+  override get message() {
+    return [`${this.when}:`, ...this.differences].join("\n   ")
+  }
+}
+
+/** In the end all is stopped, which gives back whatever is not settled; then the dead letters are looked at. */
+const ending = ({ queues }: Program): ReadonlyArray<readonly [when: string, operation: Operation]> => {
+  const each = (f: (queue: number) => Operation) => [...queues.keys()].map(f)
+  const look = { _tag: "Start", letters: true, differs: false, pattern: undefined } as const
+  return [
+    ...each((queue) => ({ _tag: "Stop", queue, letters: false })).map((op) => ["when all is stopped", op] as const),
+    ...each((queue) => ({ ...look, queue })).map((op) => ["when the dead letters are consumed", op] as const),
+    ...each((queue) => ({ _tag: "Stop", queue, letters: true })).map((op) => ["in the end", op] as const)
+  ]
+}
+
+const count = (handled: Observation.Observation["handled"]) => Object.values(handled).flat().length
+
+/** Runs a program, and waits after each operation until the bus is as the model says. */
+export const run = Effect.fnUntraced(function* (program: Program, pace: Pace) {
+  const model = new Model(program)
+  const subject = yield* Subject.make(program)
+  for (const queue of program.queues.keys()) yield* subject.start(queue)
+  const steps = program.operations.map((operation, at) => [`after step ${at + 1}`, operation] as const)
+  const all = [...steps, ...ending(program)]
+  for (const [at, [when, operation]] of all.entries()) {
+    const expected = model.step(operation)
+    const results = yield* Effect.raceFirst(
+      subject.perform(operation, expected),
+      Effect.as(pace.deadline, ["no answer"])
+    )
+    yield* pace.settle(expires(operation) || at === all.length - 1)
+    const names = Object.keys(expected.queues)
+    for (let look = 1; ; look++) {
+      const handled = Observation.handled(subject.sights(), orderOf(operation))
+      const actual = { results, handled, queues: yield* subject.queues(names) }
+      const differences = Observation.difference(expected, actual)
+      if (differences.length === 0) break
+      // What was seen too much does not go away again.
+      const isOver = look === pace.looks || count(handled) > count(expected.handled)
+      if (isOver) return yield* new Mismatch({ step: Math.min(at + 1, steps.length), when, differences })
+      yield* pace.patience
+    }
+  }
+})

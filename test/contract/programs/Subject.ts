@@ -1,0 +1,128 @@
+/** A bus that does what a program says, and notes what its handlers see. */
+import { Deferred, Effect, Exit, Fiber, Scope } from "effect"
+import { EventBus } from "effect-eventbus"
+import { Names } from "../Harness.ts"
+import * as Handlers from "./Handlers.ts"
+import * as Observation from "./Observation.ts"
+import { nameOf, routingKey } from "./Program.ts"
+import type { Event, Operation, Program, Target } from "./Program.ts"
+
+/** A handler that is busy with an event until it is let go. */
+interface Hold {
+  readonly isHeld: Deferred.Deferred<void>
+  readonly letGo: Deferred.Deferred<void>
+}
+
+export const make = Effect.fnUntraced(function* (program: Program) {
+  const bus = yield* EventBus.EventBus
+  const { unique } = yield* Names
+  const running = new Map<string, Scope.Closeable>()
+  const sights: Array<Observation.Sight> = []
+  let published = 0
+  let hold: Hold | undefined
+
+  /** The name on the broker of `plain-1`, or of `dlq.plain-1`. */
+  const onBroker = (name: string) => name.replace(/[a-z]+-\d$/, unique)
+
+  const before =
+    (queue: string) =>
+    ({ delivery, heldBy, n }: Handlers.Seen): Effect.Effect<boolean> =>
+      Effect.suspend(() => {
+        const { attempt, envelope, event } = delivery
+        const fault = envelope.fault && ([envelope.fault.reason, envelope.fault.attempts] as const)
+        const { priority, retryCount } = event
+        sights.push({ queue, n, attempt, retryCount, priority, fault, routingKey: envelope.routingKey })
+        return hold === undefined || heldBy !== queue || attempt > 1
+          ? Effect.succeed(false)
+          : Effect.as(Effect.andThen(Deferred.succeed(hold.isHeld, undefined), Deferred.await(hold.letGo)), true)
+      })
+
+  const start = Effect.fnUntraced(function* (target: Target, pattern: string | undefined, differs: boolean) {
+    const name = nameOf(program, target)
+    if (running.has(name) && (target.letters || !differs)) return "started"
+    const { kind = "plain", patterns = [] } = program.queues[target.queue % program.queues.length] ?? {}
+    const scope = yield* Scope.fork(yield* Effect.scope)
+    const outcome = yield* Handlers.subscribe(bus, {
+      queue: onBroker(name),
+      kind,
+      patterns: pattern === undefined ? patterns : [...patterns, pattern],
+      differs,
+      before: before(name)
+    }).pipe(Scope.provide(scope), Effect.match({ onSuccess: () => "started", onFailure: ({ reason }) => reason._tag }))
+    if (outcome === "started") running.set(name, scope)
+    else yield* Scope.close(scope, Exit.void)
+    return outcome
+  })
+
+  const stop = (name: string) =>
+    Effect.suspend(() => {
+      const scope = running.get(name)
+      running.delete(name)
+      return scope === undefined ? Effect.void : Scope.close(scope, Exit.void)
+    })
+
+  const publish = Effect.fnUntraced(function* (event: Event, heldBy: string | null) {
+    const made = yield* Handlers.toEvent(event, ++published, heldBy)
+    return yield* Effect.match(bus.publish(made, { routingKey: routingKey(event), unroutable: "fail" }), {
+      onSuccess: () => "published",
+      onFailure: ({ reason }) => reason._tag
+    })
+  })
+
+  /** Stops a queue while its handler is busy with the event, if it ever is. */
+  const stopAmid = Effect.fnUntraced(function* (target: Target, event: Event, isHandled: boolean) {
+    const name = nameOf(program, target)
+    const current = { isHeld: yield* Deferred.make<void>(), letGo: yield* Deferred.make<void>() }
+    hold = current
+    const result = yield* publish(event, name)
+    if (isHandled) {
+      yield* Deferred.await(current.isHeld)
+      const stopping = yield* Effect.forkChild(stop(name), { startImmediately: true })
+      // A subscription without patience does not wait for its handlers.
+      if (!name.startsWith("hasty")) yield* Deferred.succeed(current.letGo, undefined)
+      yield* Fiber.join(stopping)
+    }
+    hold = undefined
+    return result
+  })
+
+  return {
+    /** Does one step, and says what became of it. */
+    perform: Effect.fnUntraced(function* (operation: Operation, expected: Observation.Observation) {
+      sights.length = 0
+      if (operation._tag === "Publish") {
+        return yield* Effect.forEach(operation.events, (event) => publish(event, null), { concurrency: "unbounded" })
+      }
+      const name = nameOf(program, operation)
+      switch (operation._tag) {
+        case "Start":
+          return [yield* start(operation, operation.pattern, operation.differs)]
+        case "Stop":
+          yield* stop(name)
+          return []
+        case "StopAmid":
+          if (!running.has(name)) return []
+          return [yield* stopAmid(operation, operation.event, expected.handled[name] !== undefined)]
+        case "Purge":
+          return [
+            yield* Effect.match(bus.purge(onBroker(name)), {
+              onSuccess: (purged) => `${purged} purged`,
+              onFailure: ({ reason }) => reason._tag
+            })
+          ]
+      }
+    }),
+    start: (queue: number) => start({ queue, letters: false }, undefined, false),
+    sights: (): ReadonlyArray<Observation.Sight> => [...sights],
+    /** How the queues of these names are. */
+    queues: (names: ReadonlyArray<string>) =>
+      Effect.map(
+        Effect.forEach(
+          names,
+          (name) => Effect.map(bus.queueInfo(onBroker(name)), (info) => [name, Observation.queue(info)] as const),
+          { concurrency: "unbounded" }
+        ),
+        Object.fromEntries<string>
+      )
+  }
+})

@@ -154,10 +154,11 @@ describe("FailurePolicy", () => {
       )
     }
 
-    it.effect("abstains at once for a forged attempt, and never waits more than 72 seconds", () =>
+    it.effect("abstains for a forged attempt or number of retries, and never waits more than 72 seconds", () =>
       Effect.gen(function* () {
         assert.strictEqual(yield* decide(FailurePolicy.retryUpToMax, failed, 1e9), "abstains")
-        const delay = yield* decide(FailurePolicy.retryUpToMax, failed, 1e9, { maxRetries: 1e9 })
+        assert.strictEqual(yield* decide(FailurePolicy.retryUpToMax, failed, 1001, { maxRetries: 1e9 }), "abstains")
+        const delay = yield* decide(FailurePolicy.retryUpToMax, failed, 1000, { maxRetries: 1e9 })
         assert.isAtMost(Number(delay), 72_000)
       })
     )

@@ -91,6 +91,9 @@ export const make = Effect.fnUntraced(function* (
   /** Why there is no channel, in words. */
   let trouble = "not connected"
   let exchangeWasGone = false
+  let previous: AmqpConnection.Live | undefined
+  /** The largest body that the broker takes, once it has said so: to hear it again would cost another channel. */
+  let limit = Infinity
   let closed = false
   const ready = Latch.makeUnsafe(false)
   /** Open when the channel confirms nothing any more. */
@@ -126,11 +129,20 @@ export const make = Effect.fnUntraced(function* (
     shrunk()
   }
 
+  const tooLarge = (outgoing: Outgoing): void =>
+    settle(outgoing, new TooLarge({ bytes: outgoing.content.length, limit }))
+
   /** Sends as much as the window has room for. */
   const pump = (): void => {
     while (channel !== undefined && connection.current()?.blocked === undefined) {
       const outgoing = window.next()
       if (outgoing === undefined) return
+      if (outgoing.content.length > limit) {
+        window.landed(outgoing)
+        tooLarge(outgoing)
+        if (window.isIdle) idleLatch.openUnsafe()
+        continue
+      }
       outgoing.wasReturned = false
       try {
         channel.publish(outgoing.exchange, outgoing.routingKey, outgoing.content, outgoing.options, (error: unknown) =>
@@ -154,24 +166,24 @@ export const make = Effect.fnUntraced(function* (
     const detail = AmqpError.detailOf(error ?? "the channel was closed")
     const exchange = /exchange '([^']*)' in vhost/.exec(detail)?.[1]
     const topic = /access to topic '(.*)' in exchange/.exec(detail)?.[1]
-    const size = code === 406 ? Number(/message size (\d+)/.exec(detail)?.[1]) : undefined
-    const limit = Number(/max size (\d+)/.exec(detail)?.[1] ?? 0)
+    const size = code === 406 ? /max size (\d+)/.exec(detail)?.[1] : undefined
+    if (size !== undefined) limit = Number(size)
     trouble = detail
     exchangeWasGone = code === 404
     window.reclaim((outgoing) => {
+      if (outgoing.content.length > limit) return tooLarge(outgoing)
       const isRefused = outgoing.exchange === exchange && outgoing.routingKey === (topic ?? outgoing.routingKey)
-      const isTooLarge = outgoing.content.length === size
       // What the broker refused to take has not landed, unless an earlier sending of it has.
-      if (!isRefused && !isTooLarge) outgoing.mayHaveLanded = true
-      if (outgoing.mayHaveLanded) return
-      if (isTooLarge) settle(outgoing, new TooLarge({ bytes: size, limit }))
-      else if (code === 403) settle(outgoing, new NotPermitted({ detail }))
+      if (!isRefused) outgoing.mayHaveLanded = true
+      if (code === 403 && !outgoing.mayHaveLanded) settle(outgoing, new NotPermitted({ detail }))
     })
     if (window.isIdle) idleLatch.openUnsafe()
   }
 
   const open = Effect.gen(function* () {
     const live = yield* connection.up
+    if (live !== previous) limit = Infinity
+    previous = live
     yield* AmqpTopology.exchanges(live, settings)
     if (exchangeWasGone) yield* onExchangeRestored
     exchangeWasGone = false

@@ -1,0 +1,23 @@
+import type { Fault } from "./Fault.ts"
+import type { Row } from "./Row.ts"
+import * as Scenario from "./Scenario.ts"
+import type { SharedNode, SingleNode } from "./Site.ts"
+
+/** What an experiment is given. */
+export interface Env extends Scenario.Options {
+  readonly shared: SharedNode
+  /** The one schedule of frames to run, by its own seed. */
+  readonly schedule?: number | undefined
+}
+
+/** One line of the table. Its name is what `--only` asks for. */
+export interface Experiment {
+  readonly name: string
+  readonly run: (env: Env) => Promise<Row>
+}
+
+/** A fault on the node that all of them share. */
+export const onNode = (fault: Fault<SingleNode>): Experiment => ({
+  name: fault.name,
+  run: async (env) => Scenario.run(await env.shared.get(), fault, env)
+})

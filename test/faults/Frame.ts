@@ -1,0 +1,75 @@
+/** A frame of AMQP 0-9-1 (section 4.2.3), or the protocol header that comes before all frames. */
+export interface Frame {
+  readonly type: number
+  readonly channel: number
+  /** The class and the method, as `0x00CC00MM`; 0 in what is no method. */
+  readonly method: number
+  /** The bytes as they are on the wire. */
+  readonly bytes: Buffer
+}
+
+export const methodFrame = 1
+export const headerFrame = 2
+export const bodyFrame = 3
+
+const id = (classId: number, methodId: number): number => (classId << 16) | methodId
+
+export const Method = {
+  connectionClose: id(10, 50),
+  channelOpen: id(20, 10),
+  channelClose: id(20, 40),
+  basicPublish: id(60, 40),
+  basicReturn: id(60, 50),
+  basicDeliver: id(60, 60),
+  basicGetOk: id(60, 71),
+  basicAck: id(60, 80),
+  basicNack: id(60, 120)
+} as const
+
+const endMark = 0xce
+
+/** A method frame of a few bytes. */
+export const method = (channel: number, method: number, payload: Uint8Array): Buffer => {
+  const head = Buffer.alloc(11)
+  head.writeUInt8(methodFrame, 0)
+  head.writeUInt16BE(channel, 1)
+  head.writeUInt32BE(4 + payload.length, 3)
+  head.writeUInt32BE(method, 7)
+  return Buffer.concat([head, payload, Buffer.of(endMark)])
+}
+
+/** The size of the body that a content header announces. */
+export const bodySize = ({ bytes }: Frame): number => Number(bytes.readBigUInt64BE(11))
+
+/** The reply code and text of a `close`, which connections and channels share. */
+export const closeReason = ({ bytes }: Frame): { readonly code: number; readonly text: string } => ({
+  code: bytes.readUInt16BE(11),
+  text: bytes.toString("utf8", 14, 14 + bytes.readUInt8(13))
+})
+
+/** Puts the frames of a stream together again. */
+export class FrameReader {
+  #rest: Buffer = Buffer.alloc(0)
+
+  read(chunk: Buffer): ReadonlyArray<Frame> {
+    const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk])
+    const frames: Array<Frame> = []
+    let at = 0
+    while (bytes.length - at >= 8) {
+      // "AMQP0091" begins with no frame's type.
+      const isHeader = bytes[at] === 0x41
+      const size = isHeader ? 8 : 8 + bytes.readUInt32BE(at + 3)
+      if (bytes.length - at < size) break
+      const type = isHeader ? 0 : bytes.readUInt8(at)
+      frames.push({
+        type,
+        channel: isHeader ? 0 : bytes.readUInt16BE(at + 1),
+        method: type === methodFrame ? bytes.readUInt32BE(at + 7) : 0,
+        bytes: bytes.subarray(at, at + size)
+      })
+      at += size
+    }
+    this.#rest = bytes.subarray(at)
+    return frames
+  }
+}

@@ -1,0 +1,78 @@
+import { closeSync, fsyncSync, openSync, rmSync, writeSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { Ledger } from "./Ledger.ts"
+import type { End, Entry } from "./Ledger.ts"
+
+const syncInterval = 100
+
+/**
+ * Where entries go as they are seen: to a file first, and then into the ledger.
+ *
+ * What was written outlives this process, however it ends; the file is synced to the disk ten times a second.
+ */
+export class Journal {
+  static create(name: string): Journal {
+    return new Journal(join(tmpdir(), `eventbus-ledger-${process.pid}-${name}`))
+  }
+
+  readonly path: string
+  readonly ledger = new Ledger()
+  readonly #file: number
+  readonly #timer: NodeJS.Timeout
+  #isDirty = false
+
+  /** Appends to a file, which may be another process's too. */
+  constructor(path: string) {
+    this.path = path
+    this.#file = openSync(path, "a")
+    this.#timer = setInterval(() => this.#sync(), syncInterval)
+    this.#timer.unref()
+  }
+
+  attempted(id: string, queues: ReadonlyArray<string>, end: End): void {
+    this.#enter({ kind: "attempted", at: Date.now(), id, queues, end })
+  }
+
+  confirmed(id: string): void {
+    this.#enter({ kind: "confirmed", at: Date.now(), id })
+  }
+
+  failed(id: string, reason: string): void {
+    this.#enter({ kind: "failed", at: Date.now(), id, reason })
+  }
+
+  handled(id: string, queue: string): void {
+    this.#enter({ kind: "handled", at: Date.now(), id, queue })
+  }
+
+  dead(id: string, queue: string, reason: string): void {
+    this.#enter({ kind: "dead", at: Date.now(), id, queue, reason })
+  }
+
+  left(id: string, queue: string): void {
+    this.#enter({ kind: "left", at: Date.now(), id, queue })
+  }
+
+  /** Closes the file and reads the ledger from it, so that what counts is what was written. */
+  close(): Ledger {
+    clearInterval(this.#timer)
+    this.#sync()
+    closeSync(this.#file)
+    const written = Ledger.read(this.path)
+    rmSync(this.path)
+    return written
+  }
+
+  #enter(entry: Entry): void {
+    // Written at once: a kill must not take what was already seen.
+    writeSync(this.#file, `${JSON.stringify(entry)}\n`)
+    this.#isDirty = true
+    this.ledger.apply(entry)
+  }
+
+  #sync(): void {
+    if (this.#isDirty) fsyncSync(this.#file)
+    this.#isDirty = false
+  }
+}

@@ -1,0 +1,80 @@
+/** A bus that is broken on purpose: pieces of its source are others. */
+export interface Mutant {
+  readonly name: string
+  /** In packages/amqp/src. */
+  readonly file: string
+  /** What stands there, exactly once, and what takes its place. */
+  readonly edits: ReadonlyArray<readonly [from: string, to: string]>
+  /** The fault under which it must be found out. */
+  readonly under: string
+}
+
+export const mutants: ReadonlyArray<Mutant> = [
+  {
+    name: "ack-before-retry",
+    file: "AmqpDelivery.ts",
+    edits: [
+      ["publish.pipe(", "Effect.andThen(ack, publish).pipe("],
+      ["onSuccess: () => ack,", "onSuccess: () => Effect.void,"]
+    ],
+    under: "alarm-and-rst"
+  },
+  {
+    name: "returns-ignored",
+    file: "AmqpPublisher.ts",
+    edits: [["if (error === null && !wasReturned)", "if (error === null)"]],
+    under: "queue-deleted"
+  },
+  {
+    name: "not-mandatory",
+    file: "AmqpMessage.ts",
+    edits: [["mandatory: true,", "mandatory: false,"]],
+    under: "queue-deleted"
+  },
+  {
+    name: "stale-settle",
+    file: "AmqpConsumer.ts",
+    edits: [
+      [
+        "AmqpDelivery.make(message, envelope, source, exits)",
+        `AmqpDelivery.make(message, envelope, {
+      get channel() { return (session?.channel ?? source).channel },
+      isOpen: () => (session?.channel ?? source).isOpen()
+    }, exits)`
+      ]
+    ],
+    under: "rst-again"
+  },
+  {
+    name: "confirms-ignored",
+    file: "AmqpPublisher.ts",
+    edits: [
+      [
+        "          confirmed(outgoing, error)\n        )\n",
+        "          confirmed(outgoing, error)\n        )\n        settle(outgoing, undefined)\n"
+      ]
+    ],
+    under: "rst-again"
+  },
+  {
+    // Neither sent again nor failed: whoever published waits for ever.
+    name: "in-flight-forgotten",
+    file: "PublishWindow.ts",
+    edits: [
+      ["[...lost, ...others].filter((outgoing) => !outgoing.isDone)", "others.filter((outgoing) => !outgoing.isDone)"]
+    ],
+    under: "rst"
+  },
+  {
+    name: "not-consuming-again",
+    file: "AmqpConsumer.ts",
+    edits: [["Effect.andThen(connection.up, start)", "Effect.andThen(Effect.never, start)"]],
+    under: "rst"
+  },
+  {
+    name: "attempts-not-counted",
+    file: "AmqpMessage.ts",
+    edits: [[`headers["eb-attempt"] = envelope.attempt ?? 1`, `headers["eb-attempt"] = 1`]],
+    under: "rst"
+  }
+]

@@ -1,0 +1,33 @@
+/** Numbers that follow from a seed (mulberry32), so that what they decided can be decided again. */
+export class Random {
+  #state: number
+
+  constructor(seed: number) {
+    this.#state = seed >>> 0
+  }
+
+  /** From 0 up to, and without, 1. */
+  next(): number {
+    this.#state = (this.#state + 0x6d2b79f5) >>> 0
+    let mixed = this.#state
+    mixed = Math.imul(mixed ^ (mixed >>> 15), mixed | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+
+  /** A whole number from `least` to `most`. */
+  int(least: number, most: number): number {
+    return least + Math.floor(this.next() * (most - least + 1))
+  }
+
+  pick<A>(values: readonly [A, ...ReadonlyArray<A>]): A {
+    return values[this.int(0, values.length - 1)] ?? values[0]
+  }
+
+  /** Numbers of its own for each label: what one part of a run draws does not move the others. */
+  static of(seed: number, label: string): Random {
+    let hash = seed >>> 0
+    for (const char of label) hash = Math.imul(hash ^ (char.codePointAt(0) ?? 0), 0x01000193) >>> 0
+    return new Random(hash)
+  }
+}

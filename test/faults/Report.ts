@@ -1,0 +1,75 @@
+import { within } from "../support/Deadline.ts"
+import type { Experiment } from "./Experiment.ts"
+import * as Row from "./Row.ts"
+import { SharedNode } from "./Site.ts"
+
+/** No experiment may take longer, whatever happens. */
+const patience = 300_000
+
+const seconds = (since: number): string => `${((Date.now() - since) / 1000).toFixed(0)} s`
+
+const print = (row: Row.Row): void => {
+  console.log(Row.line(row))
+  if (row.log.length > 0)
+    console.log(
+      row.log
+        .slice(-40)
+        .map((line) => `      ${line}`)
+        .join("\n")
+    )
+}
+
+/** What came of a run of the lab. */
+export class Report {
+  /** Runs experiments one after the other, and says how it goes. */
+  static async run(experiments: ReadonlyArray<Experiment>, seed: number, schedule?: number): Promise<Report> {
+    const shared = new SharedNode()
+    const started = Date.now()
+    const rows: Array<Row.Row> = []
+    try {
+      for (const [i, { name, run }] of experiments.entries()) {
+        const since = Date.now()
+        const progress = (phase: string): void => {
+          // On a terminal one line says what goes on now; elsewhere a line for each phase would only be noise.
+          if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K[${i + 1}/${experiments.length}] ${name}: ${phase}`)
+        }
+        if (!process.stderr.isTTY) process.stderr.write(`[${i + 1}/${experiments.length}] ${name}\n`)
+        progress("starting")
+        const row = await within(patience, name, run({ seed, shared, progress, schedule })).catch((error: unknown) => ({
+          ...Row.empty,
+          fault: name,
+          seed,
+          took_ms: Date.now() - since,
+          breaches: [error instanceof Error ? `${error.stack}` : String(error)]
+        }))
+        rows.push(row)
+        if (process.stderr.isTTY) process.stderr.write("\r\u001b[K")
+        print(row)
+      }
+    } finally {
+      await shared.stop()
+    }
+    console.log(`\nseed=${seed} took=${seconds(started)}`)
+    return new Report(seed, rows)
+  }
+
+  readonly seed: number
+  readonly rows: ReadonlyArray<Row.Row>
+
+  private constructor(seed: number, rows: ReadonlyArray<Row.Row>) {
+    this.seed = seed
+    this.rows = rows
+  }
+
+  get isGood(): boolean {
+    return this.rows.every(Row.holds)
+  }
+
+  get table(): string {
+    return Row.table(this.rows)
+  }
+
+  get json(): unknown {
+    return { seed: this.seed, rows: this.rows }
+  }
+}

@@ -1,0 +1,30 @@
+import { channel } from "./catalogue/channel.ts"
+import { limits } from "./catalogue/limits.ts"
+import { network } from "./catalogue/network.ts"
+import { node } from "./catalogue/node.ts"
+import { start } from "./catalogue/start.ts"
+import { topology } from "./catalogue/topology.ts"
+import { onNode } from "./Experiment.ts"
+import type { Experiment } from "./Experiment.ts"
+import * as Frames from "./Frames.ts"
+import { mutants } from "./Mutant.ts"
+import * as Mutation from "./Mutation.ts"
+
+const faults = [...network, ...node, ...channel, ...topology, ...limits].map(onNode)
+
+/** Everything, in the order in which it runs. */
+export const all: ReadonlyArray<Experiment> = [
+  ...start,
+  ...faults,
+  Frames.experiment(1000),
+  ...mutants.map(Mutation.experiment)
+]
+
+const short = new Set(["rst", "kill-9", "queue-deleted"])
+
+/** The few that run with every `npm test`. */
+export const quick: ReadonlyArray<Experiment> = [
+  ...faults.filter(({ name }) => short.has(name)),
+  Frames.experiment(30),
+  ...mutants.filter(({ name }) => name === "in-flight-forgotten").map(Mutation.experiment)
+]

@@ -1,0 +1,64 @@
+import { Effect } from "effect"
+import type { Fault } from "../Fault.ts"
+import type { SingleNode } from "../Site.ts"
+import { until } from "../Until.ts"
+import { heavy } from "../Workload.ts"
+
+const outage = ["Timeout", "Disconnected"]
+
+const kill =
+  (down: number): Fault<SingleNode>["happen"] =>
+  ({ site }) =>
+    Effect.gen(function* () {
+      yield* Effect.promise(() => site.node.kill())
+      yield* Effect.sleep(down)
+      yield* Effect.promise(() => site.node.restart())
+    })
+
+const isAlive = (pid: number): boolean => {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
+
+/** What can happen to a node. */
+export const node: ReadonlyArray<Fault<SingleNode>> = [
+  { name: "kill-9", allow: { failures: outage }, happen: kill(300) },
+  { name: "kill-9-heavy", shape: heavy, confirmed: 20_000, allow: { failures: outage }, happen: kill(300) },
+  {
+    // Longer than a connection is waited for, by default, and longer than a publish is.
+    name: "long-outage",
+    allow: { failures: outage },
+    happen: kill(12_500)
+  },
+  {
+    name: "sigterm",
+    allow: { failures: outage },
+    happen: ({ site }) =>
+      Effect.gen(function* () {
+        const { pid } = site.node
+        process.kill(pid, "SIGTERM")
+        yield* until(
+          "the node has ended",
+          Effect.sync(() => !isAlive(pid)),
+          { atMost: "30 seconds" }
+        )
+        yield* Effect.promise(() => site.node.restart())
+      })
+  },
+  {
+    name: "stop-app",
+    allow: { failures: outage },
+    happen: ({ ctl }) => Effect.andThen(ctl("stop_app"), ctl("start_app"))
+  },
+  {
+    name: "close-all-connections",
+    allow: { disruptions: 3 },
+    happen: ({ ctl }) =>
+      Effect.forEach([1, 2, 3], () => Effect.andThen(ctl("close_all_connections", "a fault"), Effect.sleep(300)), {
+        discard: true
+      })
+  }
+]

@@ -1,0 +1,40 @@
+/**
+ * The fault lab: `npm run test:faults -- [--only NAME[,NAME]] [--seed N] [--quick] [--json FILE]`. One schedule of frames
+ * alone is run by `--only frames --schedule N`, with the number that a breach names.
+ */
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { parseArgs } from "node:util"
+import { RabbitNode } from "../support/RabbitNode.ts"
+import { all, quick } from "./all.ts"
+import { Report } from "./Report.ts"
+
+const { values } = parseArgs({
+  options: {
+    only: { type: "string" },
+    seed: { type: "string" },
+    schedule: { type: "string" },
+    quick: { type: "boolean", default: false },
+    json: { type: "string", default: join(import.meta.dirname, "results.json") }
+  }
+})
+
+const fail = (message: string): never => {
+  console.error(message)
+  process.exit(2)
+}
+
+const seed = values.seed === undefined ? Date.now() % 2 ** 31 : Number(values.seed)
+if (!Number.isSafeInteger(seed) || seed < 0) fail(`--seed is a whole number, not ${values.seed}`)
+
+const wanted = values.only?.split(",")
+const known = new Set(all.map(({ name }) => name))
+const unknown = wanted?.filter((name) => !known.has(name)) ?? []
+if (unknown.length > 0) fail(`No fault is named ${unknown.join(", ")}. There are:\n${[...known].join("\n")}`)
+if (RabbitNode.find() === undefined) fail("The fault lab needs RabbitMQ: `apt-get install rabbitmq-server`")
+
+const chosen = wanted === undefined ? (values.quick ? quick : all) : all.filter(({ name }) => wanted.includes(name))
+const report = await Report.run(chosen, seed, values.schedule === undefined ? undefined : Number(values.schedule))
+console.log(`\n${report.table}`)
+writeFileSync(values.json, `${JSON.stringify(report.json, undefined, 2)}\n`)
+process.exitCode = report.isGood ? 0 : 1

@@ -5,8 +5,8 @@ import { Report } from "./Report.ts"
 import * as Row from "./Row.ts"
 
 describe.skipIf(RabbitNode.find() === undefined)("The fault lab, in short", () => {
-  it("loses nothing", { timeout: 180_000 }, async () => {
-    const report = await Report.run(quick, Date.now() % 2 ** 31)
+  it("loses nothing", { timeout: 400_000 }, async () => {
+    const report = await Report.run(quick, 1)
     assert.strictEqual(report.rows.length, quick.length)
     assert.deepStrictEqual(report.rows.filter((row) => !Row.holds(row)).map(Row.line), [])
   })

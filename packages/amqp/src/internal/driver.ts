@@ -42,16 +42,22 @@ const withoutProperties = (bytes: unknown): object | undefined =>
     : undefined
 
 /**
- * Lets a message through without its properties where amqplib cannot read them. It
- * reads tables by recursion, and gives up the connection when they are thousands
- * deep or hold a type it does not know: then one message would end the connection
- * of every consumer, again and again, until its queue has handed it out too often.
+ * Reads on where amqplib would give up the connection of every consumer.
+ *
+ * A message goes through without its properties where amqplib cannot read them: it
+ * reads tables by recursion, and fails when they are thousands deep or hold a type
+ * it does not know. That would be so again and again, until the queue has handed
+ * the message out too often.
+ *
+ * A frame for a channel that is closed is dropped, as RabbitMQ's Java client does:
+ * RabbitMQ may send what was on its way to a channel after it has closed it.
  */
-const surviveProperties = ({ connection }: ChannelModel): void => {
+const survive = ({ connection }: ChannelModel): void => {
   const receive: unknown = Reflect.get(connection, "recvFrame")
   if (typeof receive !== "function") return
   const rest = (): unknown => Reflect.get(connection, "rest")
-  const receiveAll = (): unknown => {
+  const channels: unknown = Reflect.get(connection, "channels")
+  const read = (): unknown => {
     const bytes = rest()
     try {
       return receive.call(connection)
@@ -62,7 +68,20 @@ const surviveProperties = ({ connection }: ChannelModel): void => {
       return message
     }
   }
-  Reflect.set(connection, "recvFrame", receiveAll)
+  const isForNobody = (frame: unknown): boolean =>
+    typeof frame === "object" &&
+    frame !== null &&
+    "channel" in frame &&
+    typeof frame.channel === "number" &&
+    Array.isArray(channels) &&
+    !channels[frame.channel]
+  const readAll = (): unknown => {
+    for (;;) {
+      const frame = read()
+      if (!isForNobody(frame)) return frame
+    }
+  }
+  Reflect.set(connection, "recvFrame", readAll)
 }
 
 /**
@@ -93,7 +112,7 @@ export const connect = (endpoint: Endpoint, settings: Settings, role: string): E
       (model) => {
         // Without a listener an error would end the process; what follows it is a `close`.
         model.on("error", () => {})
-        surviveProperties(model)
+        survive(model)
         if (wanted && !isOver(model)) return resume(Effect.succeed(model))
         destroy(model)
         resume(Effect.fail("the connection was closed as soon as it was opened"))

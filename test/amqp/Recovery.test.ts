@@ -210,6 +210,22 @@ describe.skipIf(!Node.isPossible)("Recovery", () => {
     })
   )
 
+  it.live("keeps its connections when the broker still says something on a channel that is closed", () =>
+    Effect.gen(function* () {
+      const { exchange, queue } = yield* rig()
+      const proxy = yield* Proxy.to(node.port)
+      const url = Redacted.make(`amqp://guest:guest@127.0.0.1:${proxy.port}`)
+      const events = yield* Rig.bus({ url, exchange })
+      const handled = yield* Rig.collect(events, queue("work"))
+      const connections = proxy.connections()
+      // A `basic.ack` of delivery 1 on channel 77 (AMQP 0-9-1, section 4.2.3).
+      yield* proxy.tell(Buffer.from("01004d0000000d003c0050000000000000000100ce", "hex"))
+      const id = yield* publish(events)
+      assert.strictEqual(yield* Queue.take(handled), id)
+      assert.strictEqual(proxy.connections(), connections)
+    })
+  )
+
   it.live("settles nothing that the broker has taken back", () =>
     Effect.gen(function* () {
       const { bus, queue } = yield* rig()

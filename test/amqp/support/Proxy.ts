@@ -11,6 +11,10 @@ export interface Proxy {
   readonly swallow: Effect.Effect<void>
   /** Lets new connections through. Those of before stay as they are. */
   readonly heal: Effect.Effect<void>
+  /** Says something to the client of every connection, in the broker's name. */
+  readonly tell: (bytes: Uint8Array) => Effect.Effect<void>
+  /** How many connections there ever were. */
+  readonly connections: () => number
 }
 
 export const to = (target: number): Effect.Effect<Proxy, never, Scope.Scope> =>
@@ -39,6 +43,8 @@ export const to = (target: number): Effect.Effect<Proxy, never, Scope.Scope> =>
       }),
       heal: Effect.sync(() => {
         passes = true
-      })
+      }),
+      tell: (bytes) => Effect.sync(() => pairs.forEach(([socket]) => socket.write(bytes))),
+      connections: () => pairs.size
     }
   })

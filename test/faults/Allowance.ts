@@ -6,6 +6,7 @@ import type { Shape } from "./Workload.ts"
 /** What every fault may do. */
 export const defaults: Allowance = {
   failures: [],
+  landed: [],
   closes: ["320 CONNECTION_FORCED"],
   disruptions: 1,
   left: 0,
@@ -53,12 +54,13 @@ export const judge = (
     .map(({ code, text }) => `${code} ${text}`)
     .filter((close) => !allowed.closes.some((start) => close.startsWith(start)))
   const misjudged = balance.misjudged.filter((text) => !allowed.dead.some((reason) => text.includes(reason)))
+  const phantoms = balance.phantoms.filter((text) => !allowed.landed.some((reason) => text.endsWith(reason)))
   const destroyable = excuses.reduce((sum, excuse) => sum + excuse.most, 0)
   return [
     ...some("events lost", balance.lost),
     ...some("publishes without an answer", balance.unanswered),
     ...some("events that nobody attempted", balance.strangers),
-    ...some("events are there, though their publish says that they are not", balance.phantoms),
+    ...some("events are there, though their publish says that they are not", phantoms),
     ...some("events ended as they should not", misjudged),
     ...some("kinds of failures that should not be", failures),
     ...some("channels or connections closed that should not be", unexpected),

@@ -1,11 +1,12 @@
 import type { Fault } from "./Fault.ts"
 import type { Row } from "./Row.ts"
 import * as Scenario from "./Scenario.ts"
-import type { SharedNode, SingleNode } from "./Site.ts"
+import type { Cluster, SharedSite, SingleNode } from "./Site.ts"
 
 /** What an experiment is given. */
 export interface Env extends Scenario.Options {
-  readonly shared: SharedNode
+  readonly single: SharedSite<SingleNode>
+  readonly cluster: SharedSite<Cluster>
   /** The one schedule of frames to run, by its own seed. */
   readonly schedule?: number | undefined
 }
@@ -19,5 +20,11 @@ export interface Experiment {
 /** A fault on the node that all of them share. */
 export const onNode = (fault: Fault<SingleNode>): Experiment => ({
   name: fault.name,
-  run: async (env) => Scenario.run(await env.shared.get(), fault, env)
+  run: async (env) => Scenario.run(await env.single.get(), fault, env)
+})
+
+/** A fault on the cluster that all of them share. */
+export const onCluster = (fault: Fault<Cluster>): Experiment => ({
+  name: fault.name,
+  run: async (env) => Scenario.run(await env.cluster.get(), fault, env)
 })

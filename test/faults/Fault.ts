@@ -39,6 +39,8 @@ export interface Lab<out S extends Site = Site> {
 export interface Allowance {
   /** The reasons for which publishes may fail. */
   readonly failures: ReadonlyArray<string>
+  /** The reasons, beside those that say so, for which a publish may fail and its event be there. */
+  readonly landed: ReadonlyArray<string>
   /** What the broker may say when it closes a channel or a connection, as the start of `{code} {text}`. */
   readonly closes: ReadonlyArray<string>
   /** How often everything in flight may be done twice. 0: nothing may be. */

@@ -10,9 +10,9 @@ const concurrency = 12
 /** So many schedules of cuts at frames. The seed of each one follows from the seed of the run, and replays it alone. */
 export const experiment = (count: number): Experiment => ({
   name: "frames",
-  run: async ({ progress, schedule, seed, shared }) => {
+  run: async ({ progress, schedule, seed, single }) => {
     const started = Date.now()
-    const { ports } = await shared.get()
+    const { ports } = await single.get()
     const [port = 0] = ports
     const random = Random.of(seed, "frames")
     const seeds = schedule === undefined ? Array.from({ length: count }, () => random.int(0, 2 ** 31)) : [schedule]

@@ -1,7 +1,7 @@
 import { within } from "../support/Deadline.ts"
 import type { Experiment } from "./Experiment.ts"
 import * as Row from "./Row.ts"
-import { SharedNode } from "./Site.ts"
+import { SharedSite } from "./Site.ts"
 
 /** No experiment may take longer, whatever happens. */
 const patience = 300_000
@@ -23,7 +23,7 @@ const print = (row: Row.Row): void => {
 export class Report {
   /** Runs experiments one after the other, and says how it goes. */
   static async run(experiments: ReadonlyArray<Experiment>, seed: number, schedule?: number): Promise<Report> {
-    const shared = new SharedNode()
+    const [single, cluster] = [SharedSite.single(), SharedSite.cluster()]
     const started = Date.now()
     const rows: Array<Row.Row> = []
     try {
@@ -35,19 +35,21 @@ export class Report {
         }
         if (!process.stderr.isTTY) process.stderr.write(`[${i + 1}/${experiments.length}] ${name}\n`)
         progress("starting")
-        const row = await within(patience, name, run({ seed, shared, progress, schedule })).catch((error: unknown) => ({
-          ...Row.empty,
-          fault: name,
-          seed,
-          took_ms: Date.now() - since,
-          breaches: [error instanceof Error ? `${error.stack}` : String(error)]
-        }))
+        const row = await within(patience, name, run({ seed, single, cluster, progress, schedule })).catch(
+          (error: unknown) => ({
+            ...Row.empty,
+            fault: name,
+            seed,
+            took_ms: Date.now() - since,
+            breaches: [error instanceof Error ? `${error.stack}` : String(error)]
+          })
+        )
         rows.push(row)
         if (process.stderr.isTTY) process.stderr.write("\r\u001b[K")
         print(row)
       }
     } finally {
-      await shared.stop()
+      await Promise.all([single.stop(), cluster.stop()])
     }
     console.log(`\nseed=${seed} took=${seconds(started)}`)
     return new Report(seed, rows)

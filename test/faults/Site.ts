@@ -29,31 +29,65 @@ export interface SingleNode extends Site {
   readonly node: RabbitNode
 }
 
-/** The one node that the faults share, one after the other. Whoever leaves it dead leaves a new one to the next. */
-export class SharedNode {
-  #current: SingleNode | undefined
+/** A site of three nodes, which are one broker. */
+export interface Cluster extends Site {
+  readonly nodes: readonly [RabbitNode, RabbitNode, RabbitNode]
+}
 
-  async get(): Promise<SingleNode> {
-    const current = this.#current
-    if (current !== undefined) {
-      const lives = await current.ctl("eval", hasty).then(
+const tell = (nodes: ReadonlyArray<RabbitNode>, ...args: ReadonlyArray<string>): Promise<ReadonlyArray<string>> =>
+  Promise.all(nodes.map((node) => node.ctl(...args)))
+
+const siteOf = (nodes: ReadonlyArray<RabbitNode>, first: RabbitNode): Site => ({
+  ports: nodes.map(({ port }) => port),
+  ctl: first.ctl.bind(first)
+})
+
+/** The nodes that the faults share, one after the other. Whoever leaves one of them dead leaves new ones to the next. */
+export class SharedSite<out S extends Site> {
+  static single(): SharedSite<SingleNode> {
+    return new SharedSite(async () => {
+      const node = await RabbitNode.start()
+      return [[node], { ...siteOf([node], node), node }]
+    })
+  }
+
+  static cluster(): SharedSite<Cluster> {
+    return new SharedSite(async () => {
+      const nodes = await RabbitNode.startAll(3, { timeout: 120_000 })
+      const [first, second, third] = nodes
+      if (first === undefined || second === undefined || third === undefined) throw new Error("Three nodes are needed")
+      await first.ctl("await_online_nodes", "3", "-t", "60")
+      return [nodes, { ...siteOf(nodes, first), nodes: [first, second, third] }]
+    })
+  }
+
+  readonly #start: () => Promise<readonly [nodes: ReadonlyArray<RabbitNode>, site: S]>
+  #current: readonly [nodes: ReadonlyArray<RabbitNode>, site: S] | undefined
+
+  private constructor(start: () => Promise<readonly [nodes: ReadonlyArray<RabbitNode>, site: S]>) {
+    this.#start = start
+  }
+
+  async get(): Promise<S> {
+    if (this.#current !== undefined) {
+      const [nodes, site] = this.#current
+      const live = await tell(nodes, "eval", hasty).then(
         () => true,
         () => false
       )
-      if (lives) return current
+      if (live) return site
       await this.stop()
     }
-    const node = await RabbitNode.start()
-    const site = { node, ports: [node.port], ctl: node.ctl.bind(node) }
-    this.#current = site
-    await site.ctl("eval", hasty)
+    this.#current = await this.#start()
+    const [nodes, site] = this.#current
+    await tell(nodes, "eval", hasty)
     await addUser(site, user)
     return site
   }
 
   async stop(): Promise<void> {
-    const current = this.#current
+    const [nodes] = this.#current ?? [[]]
     this.#current = undefined
-    await current?.node.stop()
+    await Promise.all(nodes.map((node) => node.stop()))
   }
 }

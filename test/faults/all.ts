@@ -1,10 +1,11 @@
 import { channel } from "./catalogue/channel.ts"
+import { cluster } from "./catalogue/cluster.ts"
 import { limits } from "./catalogue/limits.ts"
 import { network } from "./catalogue/network.ts"
 import { node } from "./catalogue/node.ts"
 import { start } from "./catalogue/start.ts"
 import { topology } from "./catalogue/topology.ts"
-import { onNode } from "./Experiment.ts"
+import { onCluster, onNode } from "./Experiment.ts"
 import type { Experiment } from "./Experiment.ts"
 import * as Frames from "./Frames.ts"
 import { mutants } from "./Mutant.ts"
@@ -16,6 +17,7 @@ const faults = [...network, ...node, ...channel, ...topology, ...limits].map(onN
 export const all: ReadonlyArray<Experiment> = [
   ...start,
   ...faults,
+  ...cluster.map(onCluster),
   Frames.experiment(1000),
   ...mutants.map(Mutation.experiment)
 ]

@@ -8,6 +8,7 @@ import * as RabbitPackage from "./RabbitPackage.ts"
 /** What a private RabbitMQ node has to itself: a folder, three ports, and the environment that leads it there. */
 export interface NodeDirectory {
   readonly path: string
+  readonly name: string
   readonly port: number
   readonly epmdPort: number
   readonly env: { readonly [name: string]: string }
@@ -42,14 +43,22 @@ const claimFree = async (): Promise<readonly [path: string, port: number]> => {
   return claimFree()
 }
 
-export const make = async (config: ReadonlyArray<string>): Promise<NodeDirectory> => {
-  const [path, port] = await claimFree()
-  const [epmdPort, distPort] = [port + 1, port + 2]
+/** What all nodes of a cluster share. */
+interface Shared {
+  readonly cookie: string
+  readonly epmdPort: number
+  readonly config: ReadonlyArray<string>
+}
+
+const nameOf = (port: number): string => `eventbus-${port}@localhost`
+
+const write = async (path: string, port: number, { config, cookie, epmdPort }: Shared): Promise<NodeDirectory> => {
+  const name = nameOf(port)
   const write = (file: string, lines: ReadonlyArray<string>, mode = 0o600) =>
     writeFile(join(path, file), lines.map((line) => `${line}\n`).join(""), { mode })
   await Promise.all(["home", "log", "mnesia"].map((folder) => mkdir(join(path, folder))))
   await Promise.all([
-    writeFile(join(path, "home", ".erlang.cookie"), randomBytes(16).toString("hex"), { mode: 0o400 }),
+    writeFile(join(path, "home", ".erlang.cookie"), cookie, { mode: 0o400 }),
     write("enabled_plugins", ["[]."]),
     write("advanced.config", ["[{rabbit, [{channel_tick_interval, 1000}, {quorum_tick_interval, 1000}]}]."]),
     write("rabbitmq.conf", [
@@ -62,6 +71,7 @@ export const make = async (config: ReadonlyArray<string>): Promise<NodeDirectory
   const loopback = "-kernel inet_dist_use_interface {127,0,0,1}"
   return {
     path,
+    name,
     port,
     epmdPort,
     env: {
@@ -70,8 +80,8 @@ export const make = async (config: ReadonlyArray<string>): Promise<NodeDirectory
       HOME: join(path, "home"),
       ERL_EPMD_ADDRESS: "127.0.0.1",
       ERL_EPMD_PORT: `${epmdPort}`,
-      RABBITMQ_NODENAME: `eventbus-${port}@localhost`,
-      RABBITMQ_DIST_PORT: `${distPort}`,
+      RABBITMQ_NODENAME: name,
+      RABBITMQ_DIST_PORT: `${port + 2}`,
       RABBITMQ_CONF_ENV_FILE: "/dev/null",
       RABBITMQ_CONFIG_FILE: join(path, "rabbitmq.conf"),
       RABBITMQ_ADVANCED_CONFIG_FILE: join(path, "advanced.config"),
@@ -85,4 +95,23 @@ export const make = async (config: ReadonlyArray<string>): Promise<NodeDirectory
       RUNNING_UNDER_SYSTEMD: "true"
     }
   }
+}
+
+const discovery = (names: ReadonlyArray<string>): ReadonlyArray<string> => [
+  "cluster_formation.peer_discovery_backend = classic_config",
+  ...names.map((name, i) => `cluster_formation.classic_config.nodes.${i + 1} = ${name}`),
+  "cluster_partition_handling = pause_minority"
+]
+
+/** The folders of nodes that find each other, where there are several. The first one's epmd serves them all. */
+export const makeAll = async (count: number, config: ReadonlyArray<string>): Promise<ReadonlyArray<NodeDirectory>> => {
+  const claims: Array<readonly [path: string, port: number]> = []
+  while (claims.length < count) claims.push(await claimFree())
+  const ports = claims.map(([, port]) => port)
+  const shared = {
+    cookie: randomBytes(16).toString("hex"),
+    epmdPort: (ports[0] ?? 0) + 1,
+    config: count === 1 ? config : [...config, ...discovery(ports.map(nameOf))]
+  }
+  return Promise.all(claims.map(([path, port]) => write(path, port, shared)))
 }

@@ -42,17 +42,26 @@ export class RabbitNode {
   }
 
   static async start(options: Options = {}): Promise<RabbitNode> {
+    const [node] = await RabbitNode.startAll(1, options)
+    if (node === undefined) throw new Error("No node was started")
+    return node
+  }
+
+  /** Starts nodes that make one cluster. The first one's end is the end of them all. */
+  static async startAll(count: number, options: Options = {}): Promise<ReadonlyArray<RabbitNode>> {
     const programs = RabbitPackage.find()
     if (programs === undefined) throw new Error("No rabbitmq-server is installed on this system")
-    const node = new RabbitNode(programs, await NodeDirectory.make(options.config ?? []), options.timeout ?? 60_000)
+    const directories = await NodeDirectory.makeAll(count, options.config ?? [])
+    const nodes = directories.map((directory) => new RabbitNode(programs, directory, options.timeout ?? 60_000))
+    const [first] = nodes
     try {
-      await node.#startEpmd()
-      await node.#startServer()
+      if (first !== undefined) await first.#startEpmd()
+      await Promise.all(nodes.map((node) => node.#startServer()))
     } catch (error) {
-      await node.stop()
+      await Promise.all(nodes.map((node) => node.stop()))
       throw error
     }
-    return node
+    return nodes
   }
 
   readonly url: string
@@ -74,6 +83,11 @@ export class RabbitNode {
     this.url = `amqp://guest:guest@127.0.0.1:${directory.port}`
   }
 
+  /** What the nodes of a cluster call it. */
+  get name(): string {
+    return this.#directory.name
+  }
+
   get version(): string {
     return this.#version
   }
@@ -93,14 +107,13 @@ export class RabbitNode {
   }
 
   /** Ends it without warning, as a power cut would. What it stored stays for `restart`. */
-  async kill(): Promise<void> {
-    const server = this.#server
-    this.#server = undefined
-    if (server?.pid === undefined || !isAlive(server)) return
-    const ended = once(server, "exit")
-    server.ref()
-    process.kill(-server.pid, "SIGKILL")
-    await ended
+  kill(): Promise<void> {
+    return this.#end((pid) => process.kill(-pid, "SIGKILL"))
+  }
+
+  /** Asks it to end, as a service's restart does. */
+  terminate(): Promise<void> {
+    return this.#end((pid) => process.kill(pid, "SIGTERM"))
   }
 
   async restart(): Promise<void> {
@@ -112,6 +125,16 @@ export class RabbitNode {
   async stop(): Promise<void> {
     await this.#watchdog.release()
     this.#server = undefined
+  }
+
+  async #end(tell: (pid: number) => void): Promise<void> {
+    const server = this.#server
+    this.#server = undefined
+    if (server?.pid === undefined || !isAlive(server)) return
+    const ended = once(server, "exit")
+    server.ref()
+    tell(server.pid)
+    await ended
   }
 
   async #startEpmd(): Promise<void> {

@@ -59,8 +59,9 @@ export class EventBus extends Context.Service<
   {
     /**
      * Publishes an event, and succeeds when the broker has it safe in every queue
-     * that wants it. The errors say whether it may have landed: only after a
-     * `Timeout` it may. A routing key of more than 255 bytes is a `RangeError`.
+     * that wants it. The errors say whether it may have landed: after a `Timeout` it
+     * may, and after a `Nacked` some of its queues may have it. A routing key of more
+     * than 255 bytes is a `RangeError`.
      */
     readonly publish: (event: Event.Event, options?: PublishOptions) => Effect.Effect<void, PublishError.PublishError>
     /**

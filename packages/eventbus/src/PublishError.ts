@@ -27,7 +27,8 @@ export class Unroutable extends Schema.TaggedError<Unroutable>(id("Unroutable"))
 
 /**
  * The broker refused it: a queue is full, or is electing a leader. Of several
- * queues, those that did not refuse may have stored it.
+ * queues, those that did not refuse may have stored it, and so may one that lost
+ * its leader meanwhile.
  *
  * @category errors
  * @since 0.1.0

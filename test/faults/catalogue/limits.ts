@@ -57,7 +57,7 @@ export const limits: ReadonlyArray<Fault<SingleNode>> = [
     name: "alarm-and-rst",
     shape: { ...backlog, concurrency: 10, handling: 100 },
     options: { publishTimeout: "1 second" },
-    allow: { failures: ["Blocked", "Timeout"], disruptions: 2 },
+    allow: { failures: ["Blocked", "Timeout", "Disconnected"], disruptions: 2 },
     happen: ({ becomes, ctl, tcp }) =>
       Effect.gen(function* () {
         yield* Effect.acquireRelease(ctl("set_vm_memory_high_watermark", "absolute", "1MB"), () =>

@@ -1,7 +1,6 @@
 import { Effect } from "effect"
 import type { Fault } from "../Fault.ts"
 import type { SingleNode } from "../Site.ts"
-import { until } from "../Until.ts"
 import { heavy } from "../Workload.ts"
 
 const outage = ["Timeout", "Disconnected"]
@@ -14,14 +13,6 @@ const kill =
       yield* Effect.sleep(down)
       yield* Effect.promise(() => site.node.restart())
     })
-
-const isAlive = (pid: number): boolean => {
-  try {
-    return process.kill(pid, 0)
-  } catch {
-    return false
-  }
-}
 
 /** What can happen to a node. */
 export const node: ReadonlyArray<Fault<SingleNode>> = [
@@ -37,16 +28,10 @@ export const node: ReadonlyArray<Fault<SingleNode>> = [
     name: "sigterm",
     allow: { failures: outage },
     happen: ({ site }) =>
-      Effect.gen(function* () {
-        const { pid } = site.node
-        process.kill(pid, "SIGTERM")
-        yield* until(
-          "the node has ended",
-          Effect.sync(() => !isAlive(pid)),
-          { atMost: "30 seconds" }
-        )
-        yield* Effect.promise(() => site.node.restart())
-      })
+      Effect.andThen(
+        Effect.promise(() => site.node.terminate()),
+        Effect.promise(() => site.node.restart())
+      )
   },
   {
     name: "stop-app",

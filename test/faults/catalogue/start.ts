@@ -21,9 +21,9 @@ type Try = (
 /** What a start must not get over: it fails at once, and says why. */
 const refuses = (fault: string, tag: string, attempt: Try): Experiment => ({
   name: fault,
-  run: async ({ seed, shared }) => {
+  run: async ({ seed, single }) => {
     const started = Date.now()
-    const site = await shared.get()
+    const site = await single.get()
     const [port = 0] = site.ports
     const name = unique("lab")
     const bus = (options: AmqpOptions.Options = {}) =>

@@ -41,6 +41,18 @@ export const method = (channel: number, method: number, payload: Uint8Array): Bu
 /** The size of the body that a content header announces. */
 export const bodySize = ({ bytes }: Frame): number => Number(bytes.readBigUInt64BE(11))
 
+/** The routing key of a `basic.publish`. */
+export const routingKey = ({ bytes }: Frame): string => {
+  const at = 14 + bytes.readUInt8(13)
+  return bytes.toString("utf8", at + 1, at + 1 + bytes.readUInt8(at))
+}
+
+/** What a `basic.ack` acknowledges. */
+export const acknowledged = ({ bytes }: Frame): { readonly tag: number; readonly multiple: boolean } => ({
+  tag: Number(bytes.readBigUInt64BE(11)),
+  multiple: (bytes.readUInt8(19) & 1) === 1
+})
+
 /** The reply code and text of a `close`, which connections and channels share. */
 export const closeReason = ({ bytes }: Frame): { readonly code: number; readonly text: string } => ({
   code: bytes.readUInt16BE(11),

@@ -105,6 +105,7 @@ export class FrameProxy {
   readonly done: Array<Cut> = []
   readonly #cuts: Array<Cut>
   readonly #counts = new Map<string, number>()
+  #awaited: Awaited | undefined
   readonly #sayings: Array<(lane: Channels) => Uint8Array | undefined> = []
   #tcp: TcpProxy | undefined
 
@@ -122,9 +123,14 @@ export class FrameProxy {
     this.#sayings.push(make)
   }
 
+  /** Calls back when the broker confirms the next publish under a routing key that begins so, before the client knows. */
+  onConfirm(prefix: string, f: () => void): void {
+    this.#awaited = { prefix, f, number: undefined, channel: undefined }
+  }
+
   #filter(link: () => Link): Filter {
     const lanes = { up: new Lane(), down: new Lane() }
-    const channels: Channels = { publishing: new Set(), consuming: new Set() }
+    const channels: Channels = { publishing: new Set(), consuming: new Set(), published: new Map() }
     return (direction, chunk): Verdict => {
       const lane = lanes[direction]
       const pass: Array<Uint8Array> = []
@@ -140,11 +146,35 @@ export class FrameProxy {
     }
   }
 
-  #watch(direction: Direction, frame: Frame.Frame, { consuming, publishing }: Channels): void {
-    if (direction === "up" && frame.method === Frame.Method.basicPublish) publishing.add(frame.channel)
+  #watch(direction: Direction, frame: Frame.Frame, { consuming, published, publishing }: Channels): void {
+    if (direction === "up" && frame.method === Frame.Method.channelOpen) published.delete(frame.channel)
+    if (direction === "up" && frame.method === Frame.Method.basicPublish) {
+      const number = (published.get(frame.channel) ?? 0) + 1
+      publishing.add(frame.channel)
+      published.set(frame.channel, number)
+      this.#expect(frame, number)
+    }
+    if (direction === "down" && frame.method === Frame.Method.basicAck) this.#confirm(frame)
     if (direction === "down" && frame.method === Frame.Method.basicDeliver) consuming.add(frame.channel)
     const closes = frame.method === Frame.Method.channelClose || frame.method === Frame.Method.connectionClose
     if (direction === "down" && closes) this.closes.push(Frame.closeReason(frame))
+  }
+
+  #expect(frame: Frame.Frame, number: number): void {
+    const awaited = this.#awaited
+    if (awaited === undefined || awaited.number !== undefined) return
+    if (!Frame.routingKey(frame).startsWith(awaited.prefix)) return
+    awaited.number = number
+    awaited.channel = frame.channel
+  }
+
+  #confirm(frame: Frame.Frame): void {
+    const awaited = this.#awaited
+    if (awaited?.number === undefined || awaited.channel !== frame.channel) return
+    const { multiple, tag } = Frame.acknowledged(frame)
+    if (tag !== awaited.number && !(multiple && tag > awaited.number)) return
+    this.#awaited = undefined
+    awaited.f()
   }
 
   #speak(channels: Channels): ReadonlyArray<Uint8Array> {
@@ -170,9 +200,20 @@ export class FrameProxy {
   }
 }
 
+/** A publish whose confirm somebody waits for. */
+interface Awaited {
+  readonly prefix: string
+  readonly f: () => void
+  /** Its number on its channel, by which it is confirmed. */
+  number: number | undefined
+  channel: number | undefined
+}
+
 /** The channels of a connection on which something was published, or delivered. */
 export interface Channels {
   readonly publishing: Set<number>
+  /** How much was published on each since it was opened. */
+  readonly published: Map<number, number>
   readonly consuming: Set<number>
 }
 

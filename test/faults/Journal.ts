@@ -54,12 +54,17 @@ export class Journal {
     this.#enter({ kind: "left", at: Date.now(), id, queue })
   }
 
+  /** The ledger that the file amounts to: what other processes have entered is in it, too. */
+  read(): Ledger {
+    return Ledger.read(this.path)
+  }
+
   /** Closes the file and reads the ledger from it, so that what counts is what was written. */
   close(): Ledger {
     clearInterval(this.#timer)
     this.#sync()
     closeSync(this.#file)
-    const written = Ledger.read(this.path)
+    const written = this.read()
     rmSync(this.path)
     return written
   }

@@ -9,6 +9,7 @@ import { Journal } from "./Journal.ts"
 import type { Excuse } from "./Ledger.ts"
 import { Random } from "./Random.ts"
 import * as Raw from "./Raw.ts"
+import { queuesOf, takeAll } from "./Remains.ts"
 import * as Row from "./Row.ts"
 import { addUser, url } from "./Site.ts"
 import type { Site } from "./Site.ts"
@@ -28,18 +29,6 @@ const before = 1000
 const after = 300
 const quietTimeout = 40_000
 const closeTimeout = 20_000
-const drainTimeout = 10_000
-
-const queuesOf = (site: Site, name: string): Effect.Effect<ReadonlyArray<readonly [queue: string, messages: number]>> =>
-  Effect.map(
-    Effect.promise(() => site.ctl("list_queues", "name", "messages", "--no-table-headers")),
-    (list) =>
-      list
-        .split("\n")
-        .map((line) => line.split("\t"))
-        .filter(([queue = ""]) => queue.includes(name))
-        .map(([queue = "", messages]) => [queue, Number(messages)])
-  )
 
 /** A scenario, from its first connection until nothing is left of it. */
 export const run = <S extends Site>(site: S, fault: Fault<S>, { progress, seed }: Options): Promise<Row.Row> => {
@@ -188,20 +177,6 @@ export const run = <S extends Site>(site: S, fault: Fault<S>, { progress, seed }
     )
   }
 
-  const drained = Effect.gen(function* () {
-    const channel = yield* Raw.open(port)
-    const end = Date.now() + drainTimeout
-    for (;;) {
-      const queues = (yield* queuesOf(site, name)).map(([queue]) => queue)
-      yield* Effect.promise(() => Raw.drain(channel, queues, journal))
-      const missing = journal.ledger.missing().filter(({ queue }) => !isExcused(queue))
-      if (missing.length > 0 && Date.now() < end) continue
-      for (const queue of queues) yield* Effect.promise(() => channel.deleteQueue(queue))
-      for (const exchange of exchanges) yield* Effect.promise(() => channel.deleteExchange(exchange))
-      return
-    }
-  })
-
   const program = Effect.gen(function* () {
     if (fault.ownUser === true) yield* Effect.promise(() => addUser(site, name))
     const proxies = yield* Effect.promise(() => Promise.all(site.ports.map((port) => FrameProxy.open(port))))
@@ -216,7 +191,7 @@ export const run = <S extends Site>(site: S, fault: Fault<S>, { progress, seed }
     yield* gone(proxies)
     yield* Effect.promise(() => Promise.all(proxies.map(({ tcp }) => tcp.close())))
     yield* phase("counting")
-    yield* expect(Effect.scoped(drained))
+    yield* expect(takeAll(site, name, journal, ({ queue }) => isExcused(queue)))
     if (fault.ownUser === true) yield* expect(Effect.promise(() => site.ctl("delete_user", name)))
     return proxies.flatMap(({ closes }) => closes)
   })

@@ -1,3 +1,4 @@
+import { eventually } from "../support/Deadline.ts"
 import { RabbitNode } from "../support/RabbitNode.ts"
 
 /** The broker under a scenario: where it listens, and who tells it things. */
@@ -18,12 +19,6 @@ export const addUser = async ({ ctl }: Site, login: string): Promise<void> => {
   await ctl("set_permissions", login, ".*", ".*", ".*")
 }
 
-/**
- * What a quorum queue could not dead-letter, because its exchange or the next queue was gone, it tries again after three
- * minutes. Nothing else of the lab takes so long.
- */
-const hasty = "application:set_env(rabbit, dead_letter_worker_publisher_confirm_timeout, 2000)."
-
 /** A site of one node, which the faults may kill. */
 export interface SingleNode extends Site {
   readonly node: RabbitNode
@@ -36,6 +31,16 @@ export interface Cluster extends Site {
 
 const tell = (nodes: ReadonlyArray<RabbitNode>, ...args: ReadonlyArray<string>): Promise<ReadonlyArray<string>> =>
   Promise.all(nodes.map((node) => node.ctl(...args)))
+
+const seeEachOther = (nodes: ReadonlyArray<RabbitNode>) =>
+  tell(nodes, "await_online_nodes", `${nodes.length}`, "-t", "5")
+
+/** Whether every node sees every node. */
+export const isWhole = (nodes: ReadonlyArray<RabbitNode>): Promise<boolean> =>
+  seeEachOther(nodes).then(
+    () => true,
+    () => false
+  )
 
 const siteOf = (nodes: ReadonlyArray<RabbitNode>, first: RabbitNode): Site => ({
   ports: nodes.map(({ port }) => port),
@@ -56,7 +61,7 @@ export class SharedSite<out S extends Site> {
       const nodes = await RabbitNode.startAll(3, { timeout: 120_000 })
       const [first, second, third] = nodes
       if (first === undefined || second === undefined || third === undefined) throw new Error("Three nodes are needed")
-      await first.ctl("await_online_nodes", "3", "-t", "60")
+      await eventually(60_000, () => seeEachOther(nodes))
       return [nodes, { ...siteOf(nodes, first), nodes: [first, second, third] }]
     })
   }
@@ -71,16 +76,11 @@ export class SharedSite<out S extends Site> {
   async get(): Promise<S> {
     if (this.#current !== undefined) {
       const [nodes, site] = this.#current
-      const live = await tell(nodes, "eval", hasty).then(
-        () => true,
-        () => false
-      )
-      if (live) return site
+      if (await isWhole(nodes)) return site
       await this.stop()
     }
     this.#current = await this.#start()
     const [nodes, site] = this.#current
-    await tell(nodes, "eval", hasty)
     await addUser(site, user)
     return site
   }

@@ -21,14 +21,19 @@ export class Witness {
     if (text?.includes(password) === true) this.secrets.push(`${where}: ${text.slice(0, 200)}`)
   }
 
+  /** Hears a line of a log. */
+  heard(line: string): void {
+    this.inspect("a log line", line)
+    if (line.includes("Dead-lettered")) return
+    this.log.push(line)
+    if (this.log.length > kept) this.log.shift()
+  }
+
   /** Runs an effect whose logs are heard. */
   hear<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
     const logger = Logger.make(({ date, logLevel, message }) => {
       const text = Array.isArray(message) ? message.map(String).join(" ") : String(message)
-      this.inspect("a log line", text)
-      if (text.startsWith("Dead-lettered")) return
-      this.log.push(`${date.toISOString().slice(11, 23)} ${logLevel} ${text}`)
-      if (this.log.length > kept) this.log.shift()
+      this.heard(`${date.toISOString().slice(11, 23)} ${logLevel} ${text}`)
     })
     return Effect.provide(effect, Logger.layer([logger]))
   }

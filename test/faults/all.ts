@@ -3,11 +3,13 @@ import { cluster } from "./catalogue/cluster.ts"
 import { limits } from "./catalogue/limits.ts"
 import { network } from "./catalogue/network.ts"
 import { node } from "./catalogue/node.ts"
+import { process } from "./catalogue/process.ts"
 import { start } from "./catalogue/start.ts"
 import { topology } from "./catalogue/topology.ts"
 import { onCluster, onNode } from "./Experiment.ts"
 import type { Experiment } from "./Experiment.ts"
 import * as Frames from "./Frames.ts"
+import * as Handover from "./Handover.ts"
 import { mutants } from "./Mutant.ts"
 import * as Mutation from "./Mutation.ts"
 
@@ -17,6 +19,7 @@ const faults = [...network, ...node, ...channel, ...topology, ...limits].map(onN
 export const all: ReadonlyArray<Experiment> = [
   ...start,
   ...faults,
+  ...process.map(Handover.experiment),
   ...cluster.map(onCluster),
   Frames.experiment(1000),
   ...mutants.map(Mutation.experiment)

@@ -50,6 +50,16 @@ interface Shared {
   readonly config: ReadonlyArray<string>
 }
 
+/**
+ * Nothing may take longer than a test waits. What a quorum queue could not dead-letter, because its exchange or the next
+ * queue was gone, it would try again after three minutes.
+ */
+const hasty = [
+  "{channel_tick_interval, 1000}",
+  "{quorum_tick_interval, 1000}",
+  "{dead_letter_worker_publisher_confirm_timeout, 2000}"
+]
+
 const nameOf = (port: number): string => `eventbus-${port}@localhost`
 
 const write = async (path: string, port: number, { config, cookie, epmdPort }: Shared): Promise<NodeDirectory> => {
@@ -60,7 +70,7 @@ const write = async (path: string, port: number, { config, cookie, epmdPort }: S
   await Promise.all([
     writeFile(join(path, "home", ".erlang.cookie"), cookie, { mode: 0o400 }),
     write("enabled_plugins", ["[]."]),
-    write("advanced.config", ["[{rabbit, [{channel_tick_interval, 1000}, {quorum_tick_interval, 1000}]}]."]),
+    write("advanced.config", [`[{rabbit, [${hasty.join(", ")}]}].`]),
     write("rabbitmq.conf", [
       `listeners.tcp.1 = 127.0.0.1:${port}`,
       "disk_free_limit.absolute = 50MB",

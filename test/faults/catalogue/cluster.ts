@@ -1,6 +1,7 @@
 import { Effect } from "effect"
 import type { RabbitNode } from "../../support/RabbitNode.ts"
 import type { Fault, Lab } from "../Fault.ts"
+import { isWhole } from "../Site.ts"
 import type { Cluster } from "../Site.ts"
 import { breach, until } from "../Until.ts"
 import { heavy } from "../Workload.ts"
@@ -36,7 +37,12 @@ const leader = (lab: Lab<Cluster>, leaders: Leaders): Effect.Effect<RabbitNode, 
   return leaders === "beside" ? Effect.succeed(first) : Effect.as(lead(lab, second), second)
 }
 
-const everyNodeIsBack = ({ ctl, site }: Lab<Cluster>) => ctl("await_online_nodes", `${site.nodes.length}`, "-t", "40")
+const everyNodeIsBack = ({ site }: Lab<Cluster>) =>
+  until(
+    "the cluster is whole",
+    Effect.promise(() => isWhole(site.nodes)),
+    { atMost: "40 seconds", every: 500 }
+  )
 
 const kill = (nodes: ReadonlyArray<RabbitNode>) => Effect.promise(() => Promise.all(nodes.map((node) => node.kill())))
 
@@ -79,10 +85,14 @@ const paused =
   (leaders: Leaders): InCluster =>
   (lab) =>
     Effect.gen(function* () {
-      const { pid } = yield* leader(lab, leaders)
-      process.kill(pid, "SIGSTOP")
+      const node = yield* leader(lab, leaders)
+      process.kill(node.pid, "SIGSTOP")
       yield* Effect.sleep("12 seconds")
-      process.kill(pid, "SIGCONT")
+      process.kill(node.pid, "SIGCONT")
+      // It takes the others for gone, and stays alone until an operator starts it again.
+      yield* Effect.sleep("1 second")
+      yield* Effect.promise(() => node.ctl("stop_app"))
+      yield* Effect.promise(() => node.ctl("start_app"))
       yield* everyNodeIsBack(lab)
     })
 
@@ -110,7 +120,14 @@ const fault = (name: string, happen: InCluster, more: Partial<Fault<Cluster>> = 
   ...more,
   name,
   happen,
-  allow: { failures: outage, disruptions: 3, recovery: 60_000, landed: ["Nacked"], ...more.allow }
+  allow: {
+    failures: outage,
+    landed: ["Nacked"],
+    disruptions: 3,
+    recovery: 60_000,
+    ...more.allow,
+    closes: ["320 CONNECTION_FORCED", ...(more.allow?.closes ?? [])]
+  }
 })
 
 /** What can happen to a cluster of three nodes with quorum queues. */
@@ -125,7 +142,7 @@ export const cluster: ReadonlyArray<Fault<Cluster>> = [
   // Classic queues live on one node. While it is down, what is published for them goes nowhere, and RabbitMQ confirms it.
   fault("classic-home-killed", killed(one("beside"), 2000), {
     options: { queueType: "classic" },
-    allow: { failures: [...outage, "Unroutable"] }
+    allow: { failures: [...outage, "Unroutable"], closes: ["404 NOT_FOUND - home node"] }
   }),
   fault(
     "two-killed",

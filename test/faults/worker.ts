@@ -1,0 +1,45 @@
+/** A process that uses the bus, as a service would: it works until it is told to stop, and then ends with 0. */
+import { AmqpBroker } from "@effect-eventbus/amqp"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import { Effect, Exit, Layer, Redacted, Runtime } from "effect"
+import { EventBus } from "effect-eventbus"
+import { Journal } from "./Journal.ts"
+import { Random } from "./Random.ts"
+import type { Shape } from "./Workload.ts"
+import { Workload } from "./Workload.ts"
+
+/** What it is told, as JSON in its environment. */
+export interface Job {
+  readonly url: string
+  readonly name: string
+  readonly journal: string
+  readonly shape: Shape
+  readonly seed: number
+}
+
+const { journal, name, seed, shape, url }: Job = JSON.parse(process.env["EVENTBUS_LAB_JOB"] ?? "{}")
+// Other users of this machine can read it there.
+delete process.env["EVENTBUS_LAB_JOB"]
+
+const Work = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const bus = yield* EventBus.EventBus
+    const workload = yield* Workload.start(bus, name, shape, new Journal(journal), new Random(seed))
+    if (shape.publishers > 0) yield* workload.warmUp
+    yield* workload.run
+    console.log("working")
+  })
+)
+
+const App = Work.pipe(
+  Layer.provide(EventBus.layer),
+  Layer.provide(
+    AmqpBroker.layer({ url: Redacted.make(url), exchange: name, connectionName: name, heartbeat: "2 seconds" })
+  )
+)
+
+// To be told to stop is no failure.
+const teardown: Runtime.Teardown = (exit, onExit) =>
+  Exit.hasInterrupts(exit) ? onExit(0) : Runtime.defaultTeardown(exit, onExit)
+
+Layer.launch(App).pipe(NodeRuntime.runMain({ teardown }))

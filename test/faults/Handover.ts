@@ -129,7 +129,6 @@ export const experiment = (happening: Happening): Experiment => ({
     if (Exit.isFailure(taken))
       breaches
         .push(Raw.messageOf(taken.cause))(await import("node:fs"))
-        .copyFileSync(journal.path, "/tmp/lab/j")
     const balance = journal.close().balance()
     breaches.push(...judge(balance, { allowed, closes: frames.closes, excuses: [], secrets: witness.secrets, shape }))
     return {

@@ -126,9 +126,7 @@ export const experiment = (happening: Happening): Experiment => ({
     await Promise.all([child.kill(), heir?.kill()])
     await frames.tcp.close()
     const taken = await Effect.runPromiseExit(takeAll(site, name, journal, () => false))
-    if (Exit.isFailure(taken))
-      breaches
-        .push(Raw.messageOf(taken.cause))(await import("node:fs"))
+    if (Exit.isFailure(taken)) breaches.push(Raw.messageOf(taken.cause))
     const balance = journal.close().balance()
     breaches.push(...judge(balance, { allowed, closes: frames.closes, excuses: [], secrets: witness.secrets, shape }))
     return {

@@ -6,11 +6,13 @@ import { createInterface } from "node:readline"
 import type { Witness } from "./Witness.ts"
 import type { Job } from "./worker.ts"
 
+const mb = 2 ** 20
+
 /** A process under test, of which everything that it says is heard. */
 export class Child {
   static start(job: Job, witness: Witness): Child {
     const env = { ...process.env, EVENTBUS_LAB_JOB: JSON.stringify(job) }
-    const child = spawn(process.execPath, [join(import.meta.dirname, "worker.ts")], {
+    const child = spawn(process.execPath, ["--expose-gc", join(import.meta.dirname, "worker.ts")], {
       env,
       stdio: ["ignore", "pipe", "pipe"]
     })
@@ -19,6 +21,8 @@ export class Child {
 
   /** Whether its handlers are there, and its publishers if it has any. */
   isWorking = false
+  /** Its memory in MB, each second. */
+  readonly memory: Array<{ readonly at: number; readonly heap: number; readonly rss: number }> = []
   readonly #child: ChildProcess
   readonly #ended: Promise<unknown>
 
@@ -28,7 +32,9 @@ export class Child {
     for (const stream of [child.stdout, child.stderr]) {
       if (stream === null) continue
       createInterface({ input: stream }).on("line", (line) => {
-        if (line === "working") this.isWorking = true
+        const [word, heap, rss] = line.split(" ")
+        if (word === "working") this.isWorking = true
+        else if (word === "memory") this.memory.push({ at: Date.now(), heap: Number(heap) / mb, rss: Number(rss) / mb })
         else witness.heard(line)
       })
     }

@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, openSync, rmSync, writeSync } from "node:fs"
+import { closeSync, fstatSync, fsyncSync, openSync, readSync, rmSync, writeSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Ledger } from "./Ledger.ts"
@@ -18,6 +18,9 @@ export class Journal {
 
   readonly path: string
   readonly ledger = new Ledger()
+  /** Whether entries go into the ledger, too. A process that must not grow by them has them in the file alone. */
+  isKept = true
+  #followed = 0
   readonly #file: number
   readonly #timer: NodeJS.Timeout
   #isDirty = false
@@ -54,6 +57,17 @@ export class Journal {
     this.#enter({ kind: "left", at: Date.now(), id, queue })
   }
 
+  /** Takes into the ledger what other processes have entered since. Only for who enters nothing itself meanwhile. */
+  follow(): void {
+    const file = openSync(this.path, "r")
+    const bytes = Buffer.alloc(fstatSync(file).size - this.#followed)
+    readSync(file, bytes, 0, bytes.length, this.#followed)
+    closeSync(file)
+    const end = bytes.lastIndexOf(0x0a) + 1
+    this.#followed += end
+    for (const line of bytes.toString("utf8", 0, end).split("\n").slice(0, -1)) this.ledger.apply(JSON.parse(line))
+  }
+
   /** The ledger that the file amounts to: what other processes have entered is in it, too. */
   read(): Ledger {
     return Ledger.read(this.path)
@@ -73,7 +87,7 @@ export class Journal {
     // Written at once: a kill must not take what was already seen.
     writeSync(this.#file, `${JSON.stringify(entry)}\n`)
     this.#isDirty = true
-    this.ledger.apply(entry)
+    if (this.isKept) this.ledger.apply(entry)
   }
 
   #sync(): void {

@@ -98,9 +98,15 @@ export class Ledger {
   /** When an event was last attempted that its queue then handled. */
   readonly #fresh = new Map<string, number>()
   #confirmed = 0
+  #handled = 0
 
   get confirmed(): number {
     return this.#confirmed
+  }
+
+  /** How often something was handled. */
+  get handled(): number {
+    return this.#handled
   }
 
   apply(entry: Entry): void {
@@ -121,6 +127,7 @@ export class Ledger {
         account.outcome = entry.reason
         return
       case "handled":
+        this.#handled += 1
         add(account.handled, entry.queue)
         this.#fresh.set(entry.queue, Math.max(account.at, this.#fresh.get(entry.queue) ?? 0))
         return

@@ -80,7 +80,7 @@ export class SharedSite<out S extends Site> {
       await this.stop()
     }
     this.#current = await this.#start()
-    const [nodes, site] = this.#current
+    const [, site] = this.#current
     await addUser(site, user)
     return site
   }

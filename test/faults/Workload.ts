@@ -90,6 +90,12 @@ export class Workload {
     )
   }
 
+  /** The queues of a workload: those with a routing key of their own, and the one that wants every event. */
+  static queuesOf(name: string, { fanout, queues }: Shape): ReadonlyArray<string> {
+    const lanes = Array.from({ length: queues }, (_, i) => `${name}.q${i}`)
+    return fanout ? [...lanes, `${name}.all`] : lanes
+  }
+
   readonly queues: ReadonlyArray<string>
   readonly #lanes: ReadonlyArray<string>
   readonly #bus: Bus
@@ -100,8 +106,8 @@ export class Workload {
   #isOver = false
 
   private constructor(bus: Bus, name: string, shape: Shape, journal: Journal, random: Random) {
-    this.#lanes = Array.from({ length: shape.queues }, (_, i) => `${name}.q${i}`)
-    this.queues = shape.fanout ? [...this.#lanes, `${name}.all`] : this.#lanes
+    this.queues = Workload.queuesOf(name, shape)
+    this.#lanes = this.queues.slice(0, shape.queues)
     this.#bus = bus
     this.#shape = shape
     this.#journal = journal

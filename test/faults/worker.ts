@@ -21,13 +21,24 @@ const { journal, name, seed, shape, url }: Job = JSON.parse(process.env["EVENTBU
 // Other users of this machine can read it there.
 delete process.env["EVENTBUS_LAB_JOB"]
 
+/** Says how much memory is in use, where garbage can be collected on demand. */
+const measure = (): void => {
+  if (gc === undefined) return
+  gc()
+  const { heapUsed, rss } = process.memoryUsage()
+  console.log(`memory ${heapUsed} ${rss}`)
+}
+
 const Work = Layer.effectDiscard(
   Effect.gen(function* () {
     const bus = yield* EventBus.EventBus
-    const workload = yield* Workload.start(bus, name, shape, new Journal(journal), new Random(seed))
+    const entries = new Journal(journal)
+    const workload = yield* Workload.start(bus, name, shape, entries, new Random(seed))
     if (shape.publishers > 0) yield* workload.warmUp
+    entries.isKept = false
     yield* workload.run
     console.log("working")
+    yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sync(measure), Effect.sleep("1 second"))))
   })
 )
 

@@ -1,0 +1,25 @@
+/** How something changes over time. */
+export interface Trend {
+  /** Its mean. */
+  readonly level: number
+  /** By how much it grows in an hour. */
+  readonly perHour: number
+  /** The standard error of that. */
+  readonly error: number
+}
+
+/** A value, and the milliseconds at which it was seen. */
+export type Sample = readonly [at: number, value: number]
+
+const hour = 3_600_000
+
+const mean = (values: ReadonlyArray<number>): number => values.reduce((sum, value) => sum + value, 0) / values.length
+
+/** The straight line that is nearest to the samples, by least squares. */
+export const of = (samples: ReadonlyArray<Sample>): Trend => {
+  const [middle, level] = [mean(samples.map(([at]) => at)), mean(samples.map(([, value]) => value))]
+  const spread = samples.reduce((sum, [at]) => sum + (at - middle) ** 2, 0)
+  const slope = samples.reduce((sum, [at, value]) => sum + (at - middle) * (value - level), 0) / spread
+  const rest = samples.reduce((sum, [at, value]) => sum + (value - level - slope * (at - middle)) ** 2, 0)
+  return { level, perHour: slope * hour, error: Math.sqrt(rest / (samples.length - 2) / spread) * hour }
+}

@@ -63,7 +63,7 @@ export const mutants: ReadonlyArray<Mutant> = [
     edits: [
       ["[...lost, ...others].filter((outgoing) => !outgoing.isDone)", "others.filter((outgoing) => !outgoing.isDone)"]
     ],
-    under: "rst"
+    under: "rst-unconfirmed"
   },
   {
     name: "not-consuming-again",

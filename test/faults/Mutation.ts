@@ -29,7 +29,7 @@ export const experiment = (mutant: Mutant): Experiment => ({
         mutant.under,
         "--seed",
         `${seed}`
-      ].concat("--json", results),
+      ].concat("--patience", "0.3", "--json", results),
       { env: { ...process.env, EVENTBUS_MUTANT: mutant.name }, stdio: ["ignore", "pipe", "pipe"], timeout: patience }
     )
     const output: Array<string> = []

@@ -1,10 +1,12 @@
 import { within } from "../support/Deadline.ts"
-import type { Experiment } from "./Experiment.ts"
+import type { Env, Experiment } from "./Experiment.ts"
 import * as Row from "./Row.ts"
 import { SharedSite } from "./Site.ts"
 
+type Options = Pick<Env, "seed" | "patience" | "schedule">
+
 /** No experiment may take longer, whatever happens. */
-const patience = 300_000
+const longest = 300_000
 
 const seconds = (since: number): string => `${((Date.now() - since) / 1000).toFixed(0)} s`
 
@@ -22,7 +24,8 @@ const print = (row: Row.Row): void => {
 /** What came of a run of the lab. */
 export class Report {
   /** Runs experiments one after the other, and says how it goes. */
-  static async run(experiments: ReadonlyArray<Experiment>, seed: number, schedule?: number): Promise<Report> {
+  static async run(experiments: ReadonlyArray<Experiment>, options: Options): Promise<Report> {
+    const { seed } = options
     const [single, cluster] = [SharedSite.single(), SharedSite.cluster()]
     const started = Date.now()
     const rows: Array<Row.Row> = []
@@ -35,7 +38,7 @@ export class Report {
         }
         if (!process.stderr.isTTY) process.stderr.write(`[${i + 1}/${experiments.length}] ${name}\n`)
         progress("starting")
-        const row = await within(patience, name, run({ seed, single, cluster, progress, schedule })).catch(
+        const row = await within(longest, name, run({ ...options, single, cluster, progress })).catch(
           (error: unknown) => ({
             ...Row.empty,
             fault: name,

@@ -19,6 +19,8 @@ import { steady, Workload } from "./Workload.ts"
 
 export interface Options {
   readonly seed: number
+  /** How much of the usual time things may take. A bus that is broken on purpose is found out in less. */
+  readonly patience?: number | undefined
   /** Called with what goes on now. */
   readonly progress?: (phase: string) => void
 }
@@ -31,7 +33,11 @@ const quietTimeout = 40_000
 const closeTimeout = 20_000
 
 /** A scenario, from its first connection until nothing is left of it. */
-export const run = <S extends Site>(site: S, fault: Fault<S>, { progress, seed }: Options): Promise<Row.Row> => {
+export const run = <S extends Site>(
+  site: S,
+  fault: Fault<S>,
+  { patience = 1, progress, seed }: Options
+): Promise<Row.Row> => {
   const started = Date.now()
   const name = unique("lab")
   const exchanges = [name, `${name}_dlx`] as const
@@ -105,7 +111,7 @@ export const run = <S extends Site>(site: S, fault: Fault<S>, { progress, seed }
       const healed = Date.now()
       yield* phase("recovering")
       const isBack = Effect.sync(() => journal.ledger.isFresh(workload.queues, healed))
-      const backs = until("every queue handles new events", isBack, { atMost: allowed.recovery, every: 5 })
+      const backs = until("every queue handles new events", isBack, { atMost: allowed.recovery * patience, every: 5 })
       recovered = yield* expect(Effect.map(backs, () => Date.now() - healed))
       if (recovered !== undefined) yield* expect(lab.becomes("healthy"))
       yield* Effect.sleep(after)
@@ -119,7 +125,7 @@ export const run = <S extends Site>(site: S, fault: Fault<S>, { progress, seed }
         )
       }
       yield* phase("waiting for quiet")
-      yield* expect(workload.stop(running, 2 * publishTimeout + 20_000))
+      yield* expect(workload.stop(running, 2 * publishTimeout + 20_000 * patience))
       yield* expect(quiet(workload))
     })
 
@@ -132,7 +138,7 @@ export const run = <S extends Site>(site: S, fault: Fault<S>, { progress, seed }
       yield* until(
         "every confirmed event is handled",
         Effect.sync(() => ledger.pending("handled").every(({ queue }) => isExcused(queue))),
-        { atMost: quietTimeout, every: 100, state }
+        { atMost: quietTimeout * patience, every: 100, state }
       )
       // The dead letters are not looked at before the end, so they must all be there.
       const settled = Effect.map(queuesOf(site, name), (queues) => {
@@ -140,7 +146,7 @@ export const run = <S extends Site>(site: S, fault: Fault<S>, { progress, seed }
         return queues.every(([queue, messages]) => queue.startsWith("dlq.") || messages <= allowed.left)
       })
       yield* until(`nothing waits in the queues of ${workload.queues.length} subscriptions`, settled, {
-        atMost: quietTimeout,
+        atMost: quietTimeout * patience,
         state
       })
     })
@@ -187,7 +193,7 @@ export const run = <S extends Site>(site: S, fault: Fault<S>, { progress, seed }
     if (Exit.isFailure(lived)) breaches.push(Raw.messageOf(lived.cause))
     yield* phase("closing")
     const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void))
-    yield* expect(within("the bus is closed", closeTimeout)(Fiber.join(closing)))
+    yield* expect(within("the bus is closed", closeTimeout * patience)(Fiber.join(closing)))
     yield* gone(proxies)
     yield* Effect.promise(() => Promise.all(proxies.map(({ tcp }) => tcp.close())))
     yield* phase("counting")

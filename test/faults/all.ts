@@ -32,5 +32,5 @@ const short = new Set(["rst", "queue-deleted"])
 export const quick: ReadonlyArray<Experiment> = [
   ...faults.filter(({ name }) => short.has(name)),
   Frames.experiment(30),
-  ...mutants.filter(({ name }) => name === "not-consuming-again").map(Mutation.experiment)
+  ...mutants.filter(({ name }) => name === "returns-ignored").map(Mutation.experiment)
 ]

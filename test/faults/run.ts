@@ -1,6 +1,7 @@
 /**
  * The fault lab: `npm run test:faults -- [--only NAME[,NAME]] [--seed N] [--quick] [--json FILE]`. One schedule of frames
- * alone is run by `--only frames --schedule N`, with the number that a breach names.
+ * alone is run by `--only frames --schedule N`, with the number that a breach names. `--patience 0.5` waits half as long
+ * as usual for everything.
  */
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -14,6 +15,7 @@ const { values } = parseArgs({
     only: { type: "string" },
     seed: { type: "string" },
     schedule: { type: "string" },
+    patience: { type: "string" },
     quick: { type: "boolean", default: false },
     json: { type: "string", default: join(import.meta.dirname, "results.json") }
   }
@@ -34,7 +36,12 @@ if (unknown.length > 0) fail(`No fault is named ${unknown.join(", ")}. There are
 if (RabbitNode.find() === undefined) fail("The fault lab needs RabbitMQ: `apt-get install rabbitmq-server`")
 
 const chosen = wanted === undefined ? (values.quick ? quick : all) : all.filter(({ name }) => wanted.includes(name))
-const report = await Report.run(chosen, seed, values.schedule === undefined ? undefined : Number(values.schedule))
+const numberOf = (text: string | undefined): number | undefined => (text === undefined ? undefined : Number(text))
+const report = await Report.run(chosen, {
+  seed,
+  patience: numberOf(values.patience),
+  schedule: numberOf(values.schedule)
+})
 console.log(`\n${report.table}`)
 writeFileSync(values.json, `${JSON.stringify(report.json, undefined, 2)}\n`)
 process.exitCode = report.isGood ? 0 : 1

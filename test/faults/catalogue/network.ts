@@ -21,6 +21,17 @@ export const network: ReadonlyArray<Fault> = [
   { name: "none", allow: { disruptions: 0 }, happen: () => Effect.void },
   { name: "rst", happen: ({ tcp }) => Effect.sync(() => tcp.cut()) },
   {
+    // The broker has taken everything that is in flight, and none of it is confirmed yet.
+    name: "rst-unconfirmed",
+    happen: ({ tcp }) =>
+      Effect.gen(function* () {
+        tcp.blackHole(["down"])
+        yield* Effect.sleep(200)
+        tcp.cut()
+        yield* Effect.promise(() => tcp.heal())
+      })
+  },
+  {
     // Handlers still hold what the connection before brought when the next one is cut.
     name: "rst-again",
     shape: { publishers: 16, pause: 60, handling: 600, concurrency: 60, fanout: false },

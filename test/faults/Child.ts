@@ -14,7 +14,7 @@ export class Child {
     const env = { ...process.env, EVENTBUS_LAB_JOB: JSON.stringify(job) }
     const child = spawn(process.execPath, ["--expose-gc", join(import.meta.dirname, "worker.ts")], {
       env,
-      stdio: ["ignore", "pipe", "pipe"]
+      stdio: ["pipe", "pipe", "pipe"]
     })
     return new Child(child, witness)
   }

@@ -53,6 +53,7 @@ export const experiment = (count: number): Experiment => ({
         `${outcomes.length} schedules`,
         `${sum(({ done }) => done)} cuts of ${sum(({ planned }) => planned.length)}`
       ],
+      said: sum(({ said }) => said),
       breaches: bad.flatMap(({ breaches }) => breaches),
       log: bad[0]?.log ?? []
     }

@@ -139,6 +139,7 @@ export const experiment = (happening: Happening): Experiment => ({
       took_ms: Date.now() - started,
       breaches,
       notes,
+      said: witness.said,
       log: breaches.length === 0 ? [] : witness.log
     }
   }

@@ -6,6 +6,11 @@ import type { End, Entry } from "./Ledger.ts"
 
 const syncInterval = 100
 
+/** The files that this process has made, and is to remove however it ends. */
+const created = new Set<string>()
+
+process.on("exit", () => created.forEach((path) => rmSync(path, { force: true })))
+
 /**
  * Where entries go as they are seen: to a file first, and then into the ledger.
  *
@@ -13,7 +18,9 @@ const syncInterval = 100
  */
 export class Journal {
   static create(name: string): Journal {
-    return new Journal(join(tmpdir(), `eventbus-ledger-${process.pid}-${name}`))
+    const path = join(tmpdir(), `eventbus-ledger-${process.pid}-${name}`)
+    created.add(path)
+    return new Journal(path)
   }
 
   readonly path: string
@@ -80,6 +87,7 @@ export class Journal {
     closeSync(this.#file)
     const written = this.read()
     rmSync(this.path)
+    created.delete(this.path)
     return written
   }
 

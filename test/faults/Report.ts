@@ -54,7 +54,9 @@ export class Report {
     } finally {
       await Promise.all([single.stop(), cluster.stop()])
     }
-    console.log(`\nseed=${seed} took=${seconds(started)}`)
+    const said = rows.reduce((sum, row) => sum + row.said, 0)
+    console.log(`\nThe password is in none of ${said} log lines, spans, errors and answers, or a row above says so.`)
+    console.log(`seed=${seed} took=${seconds(started)}`)
     return new Report(seed, rows)
   }
 

@@ -19,6 +19,8 @@ export interface Row {
   /** Everything that did not hold. */
   readonly breaches: ReadonlyArray<string>
   readonly notes: ReadonlyArray<string>
+  /** How many log lines, spans, errors and answers of the bus the password was looked for in. */
+  readonly said: number
   /** What the bus logged, where something did not hold. */
   readonly log: ReadonlyArray<string>
 }
@@ -35,6 +37,7 @@ export const empty: Omit<Row, "fault" | "seed" | "took_ms"> = {
   recovered_ms: undefined,
   breaches: [],
   notes: [],
+  said: 0,
   log: []
 }
 

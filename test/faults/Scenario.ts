@@ -73,7 +73,7 @@ export const run = <S extends Site>(
         ...fault.options
       } as const
       const context = yield* Layer.build(Layer.provide(EventBus.layer, AmqpBroker.layer(options)))
-      const bus = Context.get(context, EventBus.EventBus)
+      const bus = witness.overhear(Context.get(context, EventBus.EventBus))
       const workload = yield* Workload.start(bus, name, shape, journal, random)
       yield* phase("warming up")
       yield* workload.warmUp
@@ -81,7 +81,6 @@ export const run = <S extends Site>(
       yield* Effect.sleep(before)
 
       const ctl: Lab["ctl"] = (...args) => Effect.promise(() => site.ctl(...args))
-      const health = Effect.tap(bus.health, (health) => Effect.sync(() => witness.inspect("health", health)))
       const lab: Lab<S> = {
         site,
         name,
@@ -97,7 +96,7 @@ export const run = <S extends Site>(
         ask: (f) => Raw.ask(port, f),
         becomes: (status) => {
           let last = ""
-          const asked = Effect.map(health, (now) => {
+          const asked = Effect.map(bus.health, (now) => {
             last = JSON.stringify(now)
             return now.status === status
           })
@@ -215,6 +214,7 @@ export const run = <S extends Site>(
       took_ms: Date.now() - started,
       breaches,
       notes,
+      said: witness.said,
       log: breaches.length === 0 ? [] : witness.log
     }
   })

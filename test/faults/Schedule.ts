@@ -23,6 +23,7 @@ export interface Outcome {
   readonly done: number
   readonly balance: Balance
   readonly breaches: ReadonlyArray<string>
+  readonly said: number
   readonly log: ReadonlyArray<string>
 }
 
@@ -62,7 +63,7 @@ export const run = (port: number, broker: Channel, seed: number): Promise<Outcom
         publishTimeout: "15 seconds"
       } as const
       const context = yield* Layer.build(Layer.provide(EventBus.layer, AmqpBroker.layer(options)))
-      const bus = Context.get(context, EventBus.EventBus)
+      const bus = witness.overhear(Context.get(context, EventBus.EventBus))
       const workload = yield* Workload.start(bus, name, shape, journal, random)
       const all = Array.from({ length: events }, () => workload.publish())
       yield* within("every publish is answered", "30 seconds")(Effect.all(all, { concurrency: shape.publishers }))
@@ -130,6 +131,7 @@ export const run = (port: number, broker: Channel, seed: number): Promise<Outcom
       done: proxy?.done.length ?? 0,
       balance,
       breaches: breaches.map((breach) => `schedule ${seed} (${plan}): ${breach}`),
+      said: witness.said,
       log: breaches.length === 0 ? [] : witness.log
     }
   })

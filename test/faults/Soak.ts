@@ -196,6 +196,7 @@ export const run = async (minutes: number, seed: number, report: (status: Status
       took_ms: Date.now() - started,
       breaches,
       notes: [],
+      said: witness.said,
       log: breaches.length === 0 ? [] : witness.log
     }
   }

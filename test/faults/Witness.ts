@@ -1,14 +1,34 @@
-import { Effect, Logger, Metric } from "effect"
+import { Effect, Inspectable, Layer, Logger, Metric, Tracer } from "effect"
+import type { EventBus } from "effect-eventbus"
 import { password } from "./Site.ts"
 
 const kept = 400
 
-/** Hears what a bus logs, and counts its fibers. */
+type Bus = EventBus.EventBus["Service"]
+
+/** A span that shows itself when it ends. */
+class Shown extends Tracer.NativeSpan {
+  readonly #show: (text: string) => void
+
+  constructor(options: ConstructorParameters<typeof Tracer.NativeSpan>[0], show: (text: string) => void) {
+    super(options)
+    this.#show = show
+  }
+
+  override end(...args: Parameters<Tracer.NativeSpan["end"]>): void {
+    super.end(...args)
+    this.#show(Inspectable.toStringUnknown([this.name, [...this.attributes], this.events, this.status]))
+  }
+}
+
+/** Hears everything that a bus says, and counts its fibers. */
 export class Witness {
   /** The last lines of the log. */
   readonly log: Array<string> = []
   /** Where the password was seen. */
   readonly secrets: Array<string> = []
+  /** How many log lines, spans, errors and answers it was looked for in. */
+  said = 0
   #fibers = 0
 
   get fibers(): number {
@@ -17,6 +37,7 @@ export class Witness {
 
   /** Looks for the password in anything that the bus said. */
   inspect(where: string, said: unknown): void {
+    this.said += 1
     const text = typeof said === "string" ? said : JSON.stringify(said)
     if (text?.includes(password) === true) this.secrets.push(`${where}: ${text.slice(0, 200)}`)
   }
@@ -35,7 +56,22 @@ export class Witness {
       const text = Array.isArray(message) ? message.map(String).join(" ") : String(message)
       this.heard(`${date.toISOString().slice(11, 23)} ${logLevel} ${text}`)
     })
-    return Effect.provide(effect, Logger.layer([logger]))
+    const tracer = Tracer.make({
+      span: (options) => new Shown(options, (text) => this.inspect("a span", text))
+    })
+    const ears = Layer.merge(Logger.layer([logger]), Layer.succeed(Tracer.Tracer, tracer))
+    return Effect.provide(effect, ears)
+  }
+
+  /** A bus of which the errors and the health are heard, too. */
+  overhear(bus: Bus): Bus {
+    const error = (error: Error) =>
+      Effect.sync(() => this.inspect("an error", `${error.stack} ${Inspectable.toStringUnknown(error)}`))
+    return {
+      ...bus,
+      publish: (event, options) => bus.publish(event, options).pipe(Effect.tapError(error), Effect.withSpan("publish")),
+      health: Effect.tap(bus.health, (health) => Effect.sync(() => this.inspect("health", health)))
+    }
   }
 
   /** Runs an effect whose fibers are counted, as are those that they start. */

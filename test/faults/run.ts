@@ -21,6 +21,9 @@ const { values } = parseArgs({
   }
 })
 
+// What is to be removed at the end is removed then, too.
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130))
+
 const fail = (message: string): never => {
   console.error(message)
   process.exit(2)

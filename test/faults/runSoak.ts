@@ -10,6 +10,9 @@ const { values } = parseArgs({
   options: { minutes: { type: "string", default: "10" }, seed: { type: "string" }, json: { type: "string" } }
 })
 
+// What is to be removed at the end is removed then, too.
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130))
+
 const fail = (message: string): never => {
   console.error(message)
   process.exit(2)

@@ -21,6 +21,9 @@ const { journal, name, seed, shape, url }: Job = JSON.parse(process.env["EVENTBU
 // Other users of this machine can read it there.
 delete process.env["EVENTBUS_LAB_JOB"]
 
+// Without who started it, nobody would ever end it.
+process.stdin.on("close", () => process.exit(1)).resume()
+
 /** Says how much memory is in use, where garbage can be collected on demand. */
 const measure = (): void => {
   if (gc === undefined) return

@@ -1,7 +1,7 @@
 import * as AmqpOptions from "@effect-eventbus/amqp/AmqpOptions"
 import * as AmqpTopology from "@effect-eventbus/amqp/AmqpTopology"
 import { assert, describe, inject, it } from "@effect/vitest"
-import { Duration, Effect, Queue } from "effect"
+import { Duration, Effect, Option, Queue, Schedule } from "effect"
 import { FailurePolicy, Handler, Settlement, Subscription } from "effect-eventbus"
 import * as Rig from "./support/Rig.ts"
 import { until } from "./support/Wait.ts"
@@ -198,6 +198,27 @@ describe.skipIf(url === "")("AmqpTopology on RabbitMQ", () => {
       yield* events.publishAll([yield* Ping.event({}), yield* Ping.event({})])
       assert.strictEqual(yield* Queue.take(reasons), "expired ping.normal")
     })
+  )
+
+  it.live(
+    "lets an event wait no longer than its delay and a minute, even in a queue that does not know its delay yet",
+    () =>
+      Effect.gen(function* () {
+        const { bus, queue, raw, settings } = yield* rig()
+        const events = yield* bus()
+        const name = queue("work", [hour])
+        const failing = Handler.make(Subscription.make(name, { patterns: ["ping.*"] }), () => Effect.fail("later"))
+        const later = FailurePolicy.retry(Schedule.spaced("1 hour"))
+        yield* events.subscribe(failing.pipe(Handler.onFailure(later)))
+        yield* events.publish(yield* Ping.event({}))
+        const wait = AmqpTopology.waitQueue(name, hour, settings()).name
+        yield* until(
+          "the event waits",
+          Effect.map(events.queueInfo(wait), (info) => Option.isSome(info) && info.value.messages === 1)
+        )
+        const waiting = yield* (yield* raw).take(wait)
+        assert.strictEqual(waiting.properties.expiration, `${hour + 60_000}`)
+      })
   )
 
   it.live("hands the urgent out first, from a queue with priorities", () =>

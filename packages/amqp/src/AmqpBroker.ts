@@ -20,6 +20,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as RcRef from "effect/RcRef"
 import type * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
 import * as AmqpChannel from "./AmqpChannel.ts"
 import * as AmqpConnection from "./AmqpConnection.ts"
 import * as AmqpConsumer from "./AmqpConsumer.ts"
@@ -79,23 +80,30 @@ export const make = Effect.fnUntraced(function* (
   /** The ways out of a queue other than the acknowledgement. What they need is declared when it turns out to be missing. */
   const exitsOf = (queue: Subscription.Queue): AmqpDelivery.Exits => {
     const declared = new Set<number>()
+    const declaring = Semaphore.makeUnsafe(1)
     const exchange = settings.deadLetterExchange
     const origin = { queue: queue.queue, exchange: settings.exchange }
     const move = (to: string, envelope: Envelope): Effect.Effect<void, PublishError.Reason> =>
       Effect.catchTag(publisher.publish(exchange, to, envelope, origin), "EncodeFailed", () =>
         publisher.publish(exchange, to, AmqpMessage.bare(envelope), origin)
       )
+    /** Once at a time: a queue that somebody else still declares is there before it knows its own arguments. */
+    const declareWait = (tier: number): Effect.Effect<void, PublishError.Reason> =>
+      Effect.suspend(() =>
+        declared.has(tier)
+          ? Effect.void
+          : Effect.flatMap(consuming.live, (live) => AmqpTopology.declareWait(live, settings, queue.queue, tier)).pipe(
+              Effect.mapError(AmqpPublisher.fromBroker),
+              Effect.tap(() => Effect.sync(() => declared.add(tier)))
+            )
+      ).pipe(declaring.withPermits(1))
     return {
       queue: queue.queue,
       retry: Effect.fnUntraced(function* (envelope, delay) {
         const tier = AmqpTopology.delayTier(delay)
-        if (!declared.has(tier)) {
-          yield* Effect.flatMap(consuming.live, (live) =>
-            AmqpTopology.declareWait(live, settings, queue.queue, tier)
-          ).pipe(Effect.mapError(AmqpPublisher.fromBroker))
-          declared.add(tier)
-        }
-        yield* Effect.tapError(move(AmqpTopology.waitQueue(queue.queue, tier, settings).name, envelope), (reason) =>
+        if (!declared.has(tier)) yield* declareWait(tier)
+        const waiting = { ...envelope, ttl: AmqpTopology.longestWait(tier) }
+        yield* Effect.tapError(move(AmqpTopology.waitQueue(queue.queue, tier, settings).name, waiting), (reason) =>
           Effect.sync(() => reason._tag === "Unroutable" && declared.delete(tier))
         )
       }),

@@ -143,6 +143,17 @@ export const waitQueue = (queue: string, delay: number, settings: Settings): Dec
   })
 }
 
+/**
+ * How long an event may wait at most for a delay. It expires by its queue's time to
+ * live, well before. But RabbitMQ 3.10 hands out a quorum queue that is just being
+ * declared before the queue knows its arguments: what comes first then has no time
+ * to live but its own, and would stay at the head for ever with all others behind it.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const longestWait = (delay: number): number => delay + minute
+
 type Ask = AmqpChannel.AmqpChannel["ask"]
 
 /** Runs a declaration on a channel of its own: one that is refused closes its channel. */

@@ -23,13 +23,13 @@ export const mutants: ReadonlyArray<Mutant> = [
     name: "returns-ignored",
     file: "AmqpPublisher.ts",
     edits: [["if (error === null && !wasReturned)", "if (error === null)"]],
-    under: "queue-deleted"
+    under: "binding-removed"
   },
   {
     name: "not-mandatory",
     file: "AmqpMessage.ts",
     edits: [["mandatory: true,", "mandatory: false,"]],
-    under: "queue-deleted"
+    under: "binding-removed"
   },
   {
     name: "stale-settle",

@@ -1,5 +1,6 @@
 import { Effect } from "effect"
 import type { Fault, Lab } from "../Fault.ts"
+import { breach } from "../Until.ts"
 
 /** With one queue for each event, an event that finds no queue is returned: nobody else has it. */
 const single = { fanout: false } as const
@@ -25,6 +26,20 @@ const twice = <R>(f: Effect.Effect<void, unknown, R>): Effect.Effect<void, unkno
 
 /** What somebody else does to exchanges, queues and bindings. */
 export const topology: ReadonlyArray<Fault> = [
+  {
+    // For half a second no queue wants these events: each publish says so.
+    name: "binding-removed",
+    shape: single,
+    allow: { failures: ["Unroutable"] },
+    happen: ({ ask, exchanges: [exchange], ledger, workload }) =>
+      Effect.gen(function* () {
+        const [queue = ""] = workload.queues
+        yield* ask((channel) => channel.unbindQueue(queue, exchange, "lab.q0"))
+        yield* Effect.sleep(500)
+        yield* ask((channel) => channel.bindQueue(queue, exchange, "lab.q0"))
+        if (ledger.balance().failed["Unroutable"] === undefined) return yield* breach("no publish was unroutable")
+      })
+  },
   {
     name: "queue-deleted",
     shape: single,

@@ -1,4 +1,3 @@
-import { copyFileSync } from "node:fs"
 import { Effect, Exit } from "effect"
 import { unique } from "../support/Leftovers.ts"
 import { defaults, judge } from "./Allowance.ts"
@@ -128,7 +127,6 @@ export const experiment = (happening: Happening): Experiment => ({
     await frames.tcp.close()
     const taken = await Effect.runPromiseExit(takeAll(site, name, journal, () => false))
     if (Exit.isFailure(taken)) breaches.push(Raw.messageOf(taken.cause))
-    copyFileSync(journal.path, `/tmp/lab/j-${Date.now()}`)
     const balance = journal.close().balance()
     breaches.push(...judge(balance, { allowed, closes: frames.closes, excuses: [], secrets: witness.secrets, shape }))
     return {

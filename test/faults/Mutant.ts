@@ -39,7 +39,8 @@ export const mutants: ReadonlyArray<Mutant> = [
         "AmqpDelivery.make(message, envelope, source, exits)",
         `AmqpDelivery.make(message, envelope, {
       get channel() { return (session?.channel ?? source).channel },
-      isOpen: () => (session?.channel ?? source).isOpen()
+      isOpen: () => (session?.channel ?? source).isOpen(),
+      onSettled
     }, exits)`
       ]
     ],

@@ -24,6 +24,12 @@ export interface SingleNode extends Site {
   readonly node: RabbitNode
 }
 
+/**
+ * What a leader hands out, or hears acknowledged, while it is cut off from the node of a channel, may be lost between the
+ * two: RabbitMQ takes it back when its patience with the channel ends, which is half an hour by default.
+ */
+const ackTimeout = 10_000
+
 /** A site of three nodes, which are one broker. */
 export interface Cluster extends Site {
   readonly nodes: readonly [RabbitNode, RabbitNode, RabbitNode]
@@ -58,7 +64,7 @@ export class SharedSite<out S extends Site> {
 
   static cluster(): SharedSite<Cluster> {
     return new SharedSite(async () => {
-      const nodes = await RabbitNode.startAll(3, { timeout: 120_000 })
+      const nodes = await RabbitNode.startAll(3, { timeout: 120_000, config: [`consumer_timeout = ${ackTimeout}`] })
       const [first, second, third] = nodes
       if (first === undefined || second === undefined || third === undefined) throw new Error("Three nodes are needed")
       await eventually(60_000, () => seeEachOther(nodes))

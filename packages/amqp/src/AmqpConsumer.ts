@@ -50,6 +50,13 @@ interface Session {
 }
 
 /**
+ * How long a channel stays open after its last settlement, in milliseconds. Nobody
+ * confirms those, and under load RabbitMQ drops, with the channel, what has not
+ * reached a quorum queue yet: then the event would be handled once more.
+ */
+const lingerTime = 250
+
+/**
  * Starts a consumer. It fails only here, at its start.
  *
  * @category constructors
@@ -65,8 +72,12 @@ export const make = Effect.fnUntraced(function* (
   const prefetch = queue.concurrency ?? settings.prefetch
   const deliveries = yield* Queue.bounded<Delivery, Cause.Done>(prefetch)
   let session: Session | undefined
+  let settledAt = 0
+  const onSettled = () => {
+    settledAt = clock.currentTimeMillisUnsafe()
+  }
 
-  const receive = (source: AmqpChannel.AmqpChannel, ended: Session["ended"]) => (message: ConsumeMessage | null) => {
+  const receive = (source: AmqpDelivery.Source, ended: Session["ended"]) => (message: ConsumeMessage | null) => {
     if (message === null) {
       Deferred.doneUnsafe(ended, Effect.succeed("the broker cancelled the consumer: is its queue deleted?"))
       return
@@ -87,7 +98,7 @@ export const make = Effect.fnUntraced(function* (
       })
       yield* channel.ask(`prefetch ${prefetch}`, (channel) => channel.prefetch(prefetch, false))
       const { consumerTag } = yield* channel.ask(`consume "${queue.queue}"`, (amqp) =>
-        amqp.consume(queue.queue, receive(channel, ended), { exclusive: queue.temporary })
+        amqp.consume(queue.queue, receive({ ...channel, onSettled }, ended), { exclusive: queue.temporary })
       )
       session = { channel, ended, scope, tag: consumerTag }
       return session
@@ -103,11 +114,16 @@ export const make = Effect.fnUntraced(function* (
     return current === undefined ? Effect.void : Scope.close(current.scope, Exit.void)
   })
 
+  const goodbye = Effect.suspend(() => {
+    const wait = settledAt + lingerTime - clock.currentTimeMillisUnsafe()
+    return wait > 0 ? Effect.sleep(Math.min(wait, lingerTime)) : Effect.void
+  })
+
   /** What a short trouble of the connection may spoil is tried twice more. */
   const first = yield* start.pipe(
     Effect.retry({ schedule: backoff, times: 2, while: (reason) => reason._tag === "ConnectionFailed" })
   )
-  yield* Effect.addFinalizer(() => close)
+  yield* Effect.addFinalizer(() => Effect.andThen(goodbye, close))
 
   let next: Effect.Effect<Session, Reason> = Effect.succeed(first)
   const again = Effect.andThen(connection.up, start).pipe(

@@ -40,6 +40,8 @@ export interface Exits {
 export interface Source {
   readonly channel: Channel
   readonly isOpen: () => boolean
+  /** Called when something was settled on it. */
+  readonly onSettled: () => void
 }
 
 /**
@@ -69,6 +71,7 @@ export const make = (message: ConsumeMessage, envelope: Envelope, source: Source
       if (!source.isOpen()) return Delivery.countStale
       try {
         f(source.channel)
+        source.onSettled()
         return Effect.void
       } catch {
         // amqplib throws on a channel that died a moment ago.

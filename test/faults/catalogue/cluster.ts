@@ -126,7 +126,11 @@ const fault = (name: string, happen: InCluster, more: Partial<Fault<Cluster>> = 
     disruptions: 3,
     recovery: 60_000,
     ...more.allow,
-    closes: ["320 CONNECTION_FORCED", ...(more.allow?.closes ?? [])]
+    closes: [
+      "320 CONNECTION_FORCED",
+      "406 PRECONDITION_FAILED - delivery acknowledgement",
+      ...(more.allow?.closes ?? [])
+    ]
   }
 })
 

@@ -1,10 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { RabbitNode } from "../support/RabbitNode.ts"
+import * as BrokerNodes from "../support/BrokerNodes.ts"
 import { quick } from "./all.ts"
 import { Report } from "./Report.ts"
 import * as Row from "./Row.ts"
 
-describe.skipIf(RabbitNode.find() === undefined)("The fault lab, in short", () => {
+describe.skipIf(!BrokerNodes.isPossible)("The fault lab, in short", () => {
   it("loses nothing", { timeout: 400_000 }, async () => {
     const report = await Report.run(quick, { seed: 1 })
     assert.strictEqual(report.rows.length, quick.length)

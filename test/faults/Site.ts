@@ -1,5 +1,6 @@
+import type { BrokerNode } from "../support/BrokerNode.ts"
+import * as BrokerNodes from "../support/BrokerNodes.ts"
 import { eventually } from "../support/Deadline.ts"
-import { RabbitNode } from "../support/RabbitNode.ts"
 
 /** The broker under a scenario: where it listens, and who tells it things. */
 export interface Site {
@@ -21,7 +22,7 @@ export const addUser = async ({ ctl }: Site, login: string): Promise<void> => {
 
 /** A site of one node, which the faults may kill. */
 export interface SingleNode extends Site {
-  readonly node: RabbitNode
+  readonly node: BrokerNode
 }
 
 /**
@@ -32,39 +33,40 @@ const ackTimeout = 10_000
 
 /** A site of three nodes, which are one broker. */
 export interface Cluster extends Site {
-  readonly nodes: readonly [RabbitNode, RabbitNode, RabbitNode]
+  readonly nodes: readonly [BrokerNode, BrokerNode, BrokerNode]
 }
 
-const tell = (nodes: ReadonlyArray<RabbitNode>, ...args: ReadonlyArray<string>): Promise<ReadonlyArray<string>> =>
+const tell = (nodes: ReadonlyArray<BrokerNode>, ...args: ReadonlyArray<string>): Promise<ReadonlyArray<string>> =>
   Promise.all(nodes.map((node) => node.ctl(...args)))
 
-const seeEachOther = (nodes: ReadonlyArray<RabbitNode>) =>
+const seeEachOther = (nodes: ReadonlyArray<BrokerNode>) =>
   tell(nodes, "await_online_nodes", `${nodes.length}`, "-t", "5")
 
 /** Whether every node sees every node. */
-export const isWhole = (nodes: ReadonlyArray<RabbitNode>): Promise<boolean> =>
+export const isWhole = (nodes: ReadonlyArray<BrokerNode>): Promise<boolean> =>
   seeEachOther(nodes).then(
     () => true,
     () => false
   )
 
-const siteOf = (nodes: ReadonlyArray<RabbitNode>, first: RabbitNode): Site => ({
+const siteOf = (nodes: ReadonlyArray<BrokerNode>, first: BrokerNode): Site => ({
   ports: nodes.map(({ port }) => port),
-  ctl: first.ctl.bind(first)
+  ctl: (...args) => first.ctl(...args)
 })
 
 /** The nodes that the faults share, one after the other. Whoever leaves one of them dead leaves new ones to the next. */
 export class SharedSite<out S extends Site> {
   static single(): SharedSite<SingleNode> {
     return new SharedSite(async () => {
-      const node = await RabbitNode.start()
+      const [node] = await BrokerNodes.startAll(1)
+      if (node === undefined) throw new Error("A node is needed")
       return [[node], { ...siteOf([node], node), node }]
     })
   }
 
   static cluster(): SharedSite<Cluster> {
     return new SharedSite(async () => {
-      const nodes = await RabbitNode.startAll(3, { timeout: 120_000, config: [`consumer_timeout = ${ackTimeout}`] })
+      const nodes = await BrokerNodes.startAll(3, { timeout: 120_000, config: [`consumer_timeout = ${ackTimeout}`] })
       const [first, second, third] = nodes
       if (first === undefined || second === undefined || third === undefined) throw new Error("Three nodes are needed")
       await eventually(60_000, () => seeEachOther(nodes))
@@ -72,10 +74,10 @@ export class SharedSite<out S extends Site> {
     })
   }
 
-  readonly #start: () => Promise<readonly [nodes: ReadonlyArray<RabbitNode>, site: S]>
-  #current: readonly [nodes: ReadonlyArray<RabbitNode>, site: S] | undefined
+  readonly #start: () => Promise<readonly [nodes: ReadonlyArray<BrokerNode>, site: S]>
+  #current: readonly [nodes: ReadonlyArray<BrokerNode>, site: S] | undefined
 
-  private constructor(start: () => Promise<readonly [nodes: ReadonlyArray<RabbitNode>, site: S]>) {
+  private constructor(start: () => Promise<readonly [nodes: ReadonlyArray<BrokerNode>, site: S]>) {
     this.#start = start
   }
 

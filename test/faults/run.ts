@@ -6,7 +6,7 @@
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
-import { RabbitNode } from "../support/RabbitNode.ts"
+import * as BrokerNodes from "../support/BrokerNodes.ts"
 import { all, quick } from "./all.ts"
 import { Report } from "./Report.ts"
 
@@ -36,7 +36,7 @@ const wanted = values.only?.split(",")
 const known = new Set(all.map(({ name }) => name))
 const unknown = wanted?.filter((name) => !known.has(name)) ?? []
 if (unknown.length > 0) fail(`No fault is named ${unknown.join(", ")}. There are:\n${[...known].join("\n")}`)
-if (RabbitNode.find() === undefined) fail("The fault lab needs RabbitMQ: `apt-get install rabbitmq-server`")
+if (!BrokerNodes.isPossible) fail(`The fault lab needs RabbitMQ: ${BrokerNodes.advice}`)
 
 const chosen = wanted === undefined ? (values.quick ? quick : all) : all.filter(({ name }) => wanted.includes(name))
 const numberOf = (text: string | undefined): number | undefined => (text === undefined ? undefined : Number(text))

@@ -1,7 +1,7 @@
 /** Hours of faults: `npm run soak -- [--minutes N] [--seed N] [--json FILE]`. */
 import { writeFileSync } from "node:fs"
 import { parseArgs } from "node:util"
-import { RabbitNode } from "../support/RabbitNode.ts"
+import * as BrokerNodes from "../support/BrokerNodes.ts"
 import * as Row from "./Row.ts"
 import * as Soak from "./Soak.ts"
 import type { Trend } from "./Trend.ts"
@@ -22,7 +22,7 @@ const minutes = Number(values.minutes)
 if (!(minutes > 0)) fail(`--minutes is a number above 0, not ${values.minutes}`)
 const seed = values.seed === undefined ? Date.now() % 2 ** 31 : Number(values.seed)
 if (!Number.isSafeInteger(seed) || seed < 0) fail(`--seed is a whole number, not ${values.seed}`)
-if (RabbitNode.find() === undefined) fail("A soak needs RabbitMQ: `apt-get install rabbitmq-server`")
+if (!BrokerNodes.isPossible) fail(`A soak needs RabbitMQ: ${BrokerNodes.advice}`)
 
 const { isTTY } = process.stderr
 let said = 0

@@ -3,6 +3,7 @@ import { mkdir, rm, writeFile } from "node:fs/promises"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { delimiter, join } from "node:path"
+import * as NodeConfig from "./NodeConfig.ts"
 import * as RabbitPackage from "./RabbitPackage.ts"
 
 /** What a private RabbitMQ node has to itself: a folder, three ports, and the environment that leads it there. */
@@ -14,7 +15,7 @@ export interface NodeDirectory {
   readonly env: { readonly [name: string]: string }
 }
 
-const isFree = (port: number): Promise<boolean> =>
+export const isFree = (port: number): Promise<boolean> =>
   new Promise((resolve) => {
     const server = createServer()
     server.once("error", () => resolve(false))
@@ -50,16 +51,6 @@ interface Shared {
   readonly config: ReadonlyArray<string>
 }
 
-/**
- * Nothing may take longer than a test waits. What a quorum queue could not dead-letter, because its exchange or the next
- * queue was gone, it would try again after three minutes.
- */
-const hasty = [
-  "{channel_tick_interval, 1000}",
-  "{quorum_tick_interval, 1000}",
-  "{dead_letter_worker_publisher_confirm_timeout, 2000}"
-]
-
 const nameOf = (port: number): string => `eventbus-${port}@localhost`
 
 const write = async (path: string, port: number, { config, cookie, epmdPort }: Shared): Promise<NodeDirectory> => {
@@ -70,13 +61,8 @@ const write = async (path: string, port: number, { config, cookie, epmdPort }: S
   await Promise.all([
     writeFile(join(path, "home", ".erlang.cookie"), cookie, { mode: 0o400 }),
     write("enabled_plugins", ["[]."]),
-    write("advanced.config", [`[{rabbit, [${hasty.join(", ")}]}].`]),
-    write("rabbitmq.conf", [
-      `listeners.tcp.1 = 127.0.0.1:${port}`,
-      "disk_free_limit.absolute = 50MB",
-      "vm_memory_high_watermark.absolute = 512MB",
-      ...config
-    ])
+    write("advanced.config", NodeConfig.advanced),
+    write("rabbitmq.conf", [`listeners.tcp.1 = 127.0.0.1:${port}`, ...config])
   ])
   const loopback = "-kernel inet_dist_use_interface {127,0,0,1}"
   return {
@@ -99,19 +85,13 @@ const write = async (path: string, port: number, { config, cookie, epmdPort }: S
       RABBITMQ_MNESIA_BASE: join(path, "mnesia"),
       RABBITMQ_LOG_BASE: join(path, "log"),
       RABBITMQ_PID_FILE: join(path, "pid"),
-      RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: `${loopback} -kernel net_ticktime 5 +S 1:1 +sbwt none`,
+      RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: `${loopback} ${NodeConfig.erlangArguments}`,
       RABBITMQ_CTL_ERL_ARGS: loopback,
       // The script then becomes the node, instead of a shell that waits for it: its pid is the node's.
       RUNNING_UNDER_SYSTEMD: "true"
     }
   }
 }
-
-const discovery = (names: ReadonlyArray<string>): ReadonlyArray<string> => [
-  "cluster_formation.peer_discovery_backend = classic_config",
-  ...names.map((name, i) => `cluster_formation.classic_config.nodes.${i + 1} = ${name}`),
-  "cluster_partition_handling = pause_minority"
-]
 
 /** The folders of nodes that find each other, where there are several. The first one's epmd serves them all. */
 export const makeAll = async (count: number, config: ReadonlyArray<string>): Promise<ReadonlyArray<NodeDirectory>> => {
@@ -121,7 +101,7 @@ export const makeAll = async (count: number, config: ReadonlyArray<string>): Pro
   const shared = {
     cookie: randomBytes(16).toString("hex"),
     epmdPort: (ports[0] ?? 0) + 1,
-    config: count === 1 ? config : [...config, ...discovery(ports.map(nameOf))]
+    config: NodeConfig.lines(ports.map(nameOf), config)
   }
   return Promise.all(claims.map(([path, port]) => write(path, port, shared)))
 }

@@ -6,19 +6,13 @@ import { readFile } from "node:fs/promises"
 import { connect } from "node:net"
 import { join } from "node:path"
 import { promisify } from "node:util"
+import type { BrokerNode, Options } from "./BrokerNode.ts"
 import { brokerVersion } from "./BrokerVersion.ts"
 import { eventually } from "./Deadline.ts"
 import * as NodeDirectory from "./NodeDirectory.ts"
 import * as RabbitPackage from "./RabbitPackage.ts"
 import * as SingleCpu from "./SingleCpu.ts"
 import * as Watchdog from "./Watchdog.ts"
-
-export interface Options {
-  /** Further lines for its rabbitmq.conf. */
-  readonly config?: ReadonlyArray<string> | undefined
-  /** Milliseconds in which it must start. */
-  readonly timeout?: number | undefined
-}
 
 const accepts = (port: number): Promise<void> =>
   new Promise((resolve, reject) => {
@@ -31,12 +25,8 @@ const isAlive = (child: ChildProcess): boolean => child.exitCode === null && chi
 const tail = async (file: string): Promise<string> =>
   existsSync(file) ? (await readFile(file, "utf8")).trimEnd().split("\n").slice(-60).join("\n") : ""
 
-/**
- * A RabbitMQ node of the tests' own, run from the system's package beside whatever broker is there.
- *
- * It ends with this process, however that ends.
- */
-export class RabbitNode {
+/** A node run from the system's package, beside whatever broker is there. */
+export class RabbitNode implements BrokerNode {
   static find(): string | undefined {
     return RabbitPackage.find()?.server
   }
@@ -83,7 +73,6 @@ export class RabbitNode {
     this.url = `amqp://guest:guest@127.0.0.1:${directory.port}`
   }
 
-  /** What the nodes of a cluster call it. */
   get name(): string {
     return this.#directory.name
   }
@@ -92,26 +81,16 @@ export class RabbitNode {
     return this.#version
   }
 
-  /** The operating system's process of the node, for signals. */
-  get pid(): number {
-    const pid = this.#server?.pid
-    if (pid === undefined) throw new Error("The RabbitMQ node is not running")
-    return pid
-  }
-
-  /** What `rabbitmqctl` prints. */
   async ctl(...args: ReadonlyArray<string>): Promise<string> {
     const { env } = this.#directory
     const { stdout } = await promisify(execFile)(this.#programs.ctl, ["-q", ...args], { env, timeout: 60_000 })
     return stdout
   }
 
-  /** Ends it without warning, as a power cut would. What it stored stays for `restart`. */
   kill(): Promise<void> {
     return this.#end((pid) => process.kill(-pid, "SIGKILL"))
   }
 
-  /** Asks it to end, as a service's restart does. */
   terminate(): Promise<void> {
     return this.#end((pid) => process.kill(pid, "SIGTERM"))
   }
@@ -121,10 +100,23 @@ export class RabbitNode {
     await this.#startServer()
   }
 
-  /** Ends it and removes everything it stored. */
+  async pause(): Promise<void> {
+    this.#signal("SIGSTOP")
+  }
+
+  async resume(): Promise<void> {
+    this.#signal("SIGCONT")
+  }
+
   async stop(): Promise<void> {
     await this.#watchdog.release()
     this.#server = undefined
+  }
+
+  #signal(signal: NodeJS.Signals): void {
+    const pid = this.#server?.pid
+    if (pid === undefined) throw new Error("The RabbitMQ node is not running")
+    process.kill(pid, signal)
   }
 
   async #end(tell: (pid: number) => void): Promise<void> {

@@ -12,7 +12,7 @@ export interface TestBroker {
   readonly stop: () => Promise<void>
 }
 
-const image = "rabbitmq:4.1-alpine"
+const image = process.env["TEST_RABBITMQ_IMAGE"] || "rabbitmq:4.1-alpine"
 
 const reason = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 

@@ -1,5 +1,5 @@
 import { Effect } from "effect"
-import type { RabbitNode } from "../../support/RabbitNode.ts"
+import type { BrokerNode } from "../../support/BrokerNode.ts"
 import type { Fault, Lab } from "../Fault.ts"
 import { isWhole } from "../Site.ts"
 import type { Cluster } from "../Site.ts"
@@ -15,7 +15,7 @@ const outage = ["Timeout", "Disconnected", "Nacked"]
 type Leaders = "beside" | "apart"
 
 /** Moves the leaders of all queues to a node. They begin on the one that their declarer is connected to. */
-const lead = ({ ctl, name }: Lab<Cluster>, node: RabbitNode) =>
+const lead = ({ ctl, name }: Lab<Cluster>, node: BrokerNode) =>
   Effect.gen(function* () {
     const queues = `[Q || Q <- rabbit_amqqueue:list(<<"/">>), amqqueue:get_type(Q) =:= rabbit_quorum_queue]`
     yield* ctl("eval", `[rabbit_quorum_queue:transfer_leadership(Q, '${node.name}') || Q <- ${queues}].`)
@@ -32,7 +32,7 @@ const lead = ({ ctl, name }: Lab<Cluster>, node: RabbitNode) =>
   })
 
 /** The node that leads, once it does. */
-const leader = (lab: Lab<Cluster>, leaders: Leaders): Effect.Effect<RabbitNode, unknown> => {
+const leader = (lab: Lab<Cluster>, leaders: Leaders): Effect.Effect<BrokerNode, unknown> => {
   const [first, second] = lab.site.nodes
   return leaders === "beside" ? Effect.succeed(first) : Effect.as(lead(lab, second), second)
 }
@@ -44,14 +44,14 @@ const everyNodeIsBack = ({ site }: Lab<Cluster>) =>
     { atMost: "40 seconds", every: 500 }
   )
 
-const kill = (nodes: ReadonlyArray<RabbitNode>) => Effect.promise(() => Promise.all(nodes.map((node) => node.kill())))
+const kill = (nodes: ReadonlyArray<BrokerNode>) => Effect.promise(() => Promise.all(nodes.map((node) => node.kill())))
 
 /** Starts nodes that are down, all at once: the last one that went down may have to come first. */
-const restart = (nodes: ReadonlyArray<RabbitNode>) =>
+const restart = (nodes: ReadonlyArray<BrokerNode>) =>
   Effect.promise(() => Promise.all(nodes.map((node) => node.restart())))
 
 const killed =
-  (choose: (lab: Lab<Cluster>) => Effect.Effect<ReadonlyArray<RabbitNode>, unknown>, down: number): InCluster =>
+  (choose: (lab: Lab<Cluster>) => Effect.Effect<ReadonlyArray<BrokerNode>, unknown>, down: number): InCluster =>
   (lab) =>
     Effect.gen(function* () {
       const nodes = yield* choose(lab)
@@ -65,7 +65,7 @@ const one = (leaders: Leaders) => (lab: Lab<Cluster>) => Effect.map(leader(lab, 
 
 /** Two of three are down: nothing may be confirmed until one of them is back. */
 const twoKilled =
-  (choose: (nodes: Cluster["nodes"]) => ReadonlyArray<RabbitNode>): InCluster =>
+  (choose: (nodes: Cluster["nodes"]) => ReadonlyArray<BrokerNode>): InCluster =>
   (lab) =>
     Effect.gen(function* () {
       const nodes = choose(lab.site.nodes)
@@ -86,9 +86,9 @@ const paused =
   (lab) =>
     Effect.gen(function* () {
       const node = yield* leader(lab, leaders)
-      process.kill(node.pid, "SIGSTOP")
+      yield* Effect.promise(() => node.pause())
       yield* Effect.sleep("12 seconds")
-      process.kill(node.pid, "SIGCONT")
+      yield* Effect.promise(() => node.resume())
       // It takes the others for gone, and stays alone until an operator starts it again.
       yield* Effect.sleep("1 second")
       yield* Effect.promise(() => node.ctl("stop_app"))
@@ -96,11 +96,11 @@ const paused =
       yield* everyNodeIsBack(lab)
     })
 
-const told = (node: RabbitNode, others: ReadonlyArray<RabbitNode>, say: (other: string) => string) =>
+const told = (node: BrokerNode, others: ReadonlyArray<BrokerNode>, say: (other: string) => string) =>
   Effect.promise(() => node.ctl("eval", `${others.map(({ name }) => say(`'${name}'`)).join(", ")}.`))
 
 /** Takes a node out of the sight of its neighbours, which clients still reach, and lets it see them again. */
-const cutOff = (lab: Lab<Cluster>, node: RabbitNode, millis: number) =>
+const cutOff = (lab: Lab<Cluster>, node: BrokerNode, millis: number) =>
   Effect.gen(function* () {
     const others = lab.site.nodes.filter((other) => other !== node)
     yield* told(node, others, (other) => `erlang:set_cookie(${other}, bad), erlang:disconnect_node(${other})`)
@@ -110,7 +110,7 @@ const cutOff = (lab: Lab<Cluster>, node: RabbitNode, millis: number) =>
   })
 
 const partition =
-  (leaders: Leaders, choose: (lab: Lab<Cluster>, leader: RabbitNode) => RabbitNode, times = 1): InCluster =>
+  (leaders: Leaders, choose: (lab: Lab<Cluster>, leader: BrokerNode) => BrokerNode, times = 1): InCluster =>
   (lab) =>
     Effect.flatMap(leader(lab, leaders), (leader) =>
       Effect.replicateEffect(cutOff(lab, choose(lab, leader), 6000 / times), times, { discard: true })

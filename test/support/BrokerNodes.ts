@@ -1,0 +1,16 @@
+import type { BrokerNode, Options } from "./BrokerNode.ts"
+import { DockerNode } from "./DockerNode.ts"
+import { RabbitNode } from "./RabbitNode.ts"
+
+const image = process.env["TEST_RABBITMQ_IMAGE"]
+
+/** Whether there is anything to start nodes from. */
+export const isPossible: boolean = Boolean(image) || RabbitNode.find() !== undefined
+
+/** What to do where there is not. */
+export const advice =
+  "`apt-get install rabbitmq-server`, or name an image for Docker: TEST_RABBITMQ_IMAGE=rabbitmq:4.1-alpine"
+
+/** Starts nodes that make one cluster: in Docker where `TEST_RABBITMQ_IMAGE` names an image, else from this system's package. */
+export const startAll = (count: number, options: Options = {}): Promise<ReadonlyArray<BrokerNode>> =>
+  image ? DockerNode.startAll(image, count, options) : RabbitNode.startAll(count, options)

@@ -40,8 +40,8 @@ export class Journal {
     this.#timer.unref()
   }
 
-  attempted(id: string, queues: ReadonlyArray<string>, end: End): void {
-    this.#enter({ kind: "attempted", at: Date.now(), id, queues, end })
+  attempted(id: string, queues: ReadonlyArray<string>, end: End, fate: string): void {
+    this.#enter({ kind: "attempted", at: Date.now(), id, queues, end, fate })
   }
 
   confirmed(id: string): void {

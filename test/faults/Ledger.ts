@@ -11,6 +11,7 @@ export type Entry =
       readonly id: string
       readonly queues: ReadonlyArray<string>
       readonly end: End
+      readonly fate: string
     }
   | { readonly kind: "confirmed"; readonly at: number; readonly id: string }
   | { readonly kind: "failed"; readonly at: number; readonly id: string; readonly reason: string }
@@ -30,6 +31,7 @@ export interface Account {
   readonly at: number
   readonly queues: ReadonlyArray<string>
   readonly end: End
+  readonly fate: string
   outcome: string | undefined
   readonly handled: Map<string, number>
   readonly dead: Map<string, number>
@@ -47,6 +49,10 @@ export interface Excuse {
 export interface Pair {
   readonly id: string
   readonly queue: string
+  /** What the event's handler was told to do with it. */
+  readonly fate: string
+  /** When it was attempted, as in the log. */
+  readonly at: string
 }
 
 /** What must be empty, and what is only counted. */
@@ -111,9 +117,9 @@ export class Ledger {
 
   apply(entry: Entry): void {
     if (entry.kind === "attempted") {
-      const { at, end, id, queues } = entry
+      const { at, end, fate, id, queues } = entry
       const fresh = { handled: new Map(), dead: new Map(), left: new Set<string>(), reasons: new Set<string>() }
-      this.#accounts.set(id, { id, at, end, queues, outcome: undefined, ...fresh })
+      this.#accounts.set(id, { id, at, end, fate, queues, outcome: undefined, ...fresh })
       return
     }
     const account = this.#accounts.get(entry.id)
@@ -194,7 +200,10 @@ export class Ledger {
     const pairs: Array<Pair> = []
     for (const account of this.#accounts.values()) {
       if (account.outcome !== "confirmed") continue
-      for (const queue of account.queues) if (holds(account, queue)) pairs.push({ id: account.id, queue })
+      const { at, fate, id } = account
+      for (const queue of account.queues) {
+        if (holds(account, queue)) pairs.push({ id, queue, fate, at: new Date(at).toISOString().slice(11, 23) })
+      }
     }
     return pairs
   }

@@ -174,7 +174,7 @@ export const run = <S extends Site>(
             Effect.promise(() => site.ctl("list_connections", "client_properties")),
             (list) => !list.includes(name)
           ),
-          { atMost: 10_000 }
+          { atMost: 30_000 }
         )
       ],
       expect,

@@ -125,7 +125,7 @@ export class Workload {
       ]
       const padding = "x".repeat(choice.padding ?? this.#shape.padding)
       const event = yield* Work.event({ n: this.#published++, fate, padding })
-      this.#journal.attempted(event.eventId, queues, Fate.fates[fate].end)
+      this.#journal.attempted(event.eventId, queues, Fate.fates[fate].end, fate)
       const exit = yield* Effect.exit(this.#bus.publish(event, { routingKey, unroutable: "fail" }))
       if (Exit.isSuccess(exit)) {
         this.#journal.confirmed(event.eventId)

@@ -1,0 +1,57 @@
+/**
+ * Who takes part in what. Each is imported only in the process that it runs in.
+ *
+ * @since 0.1.0
+ */
+
+import type { Contestant } from "./Contestant.ts"
+import type { Scenario } from "./Scenario.ts"
+
+type Load = () => Promise<Contestant>
+
+const memory = {
+  eventbus: async () => (await import("./contestants/EventBus.ts")).memory,
+  smqp: async () => (await import("./contestants/Memory.ts")).smqp,
+  "event-emitter": async () => (await import("./contestants/Memory.ts")).eventEmitter,
+  "effect-pubsub": async () => (await import("./contestants/Memory.ts")).pubSub
+} satisfies Record<string, Load>
+
+const rabbitmq = {
+  eventbus: async () => (await import("./contestants/EventBus.ts")).rabbitmq,
+  raw: async () => (await import("./contestants/Raw.ts")).raw,
+  "rabbitmq-client": async () => (await import("./contestants/RabbitmqClient.ts")).rabbitmqClient,
+  "amqp-connection-manager": async () => (await import("./contestants/ConnectionManager.ts")).connectionManager,
+  "amqp-client": async () => (await import("./contestants/AmqpClient.ts")).amqpClient,
+  rascal: async () => (await import("./contestants/Rascal.ts")).rascal
+} satisfies Record<string, Load>
+
+const byBroker: Readonly<Record<Scenario["broker"], Readonly<Record<string, Load>>>> = { memory, rabbitmq }
+
+/**
+ * Whom the others are compared with.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const baseline: Readonly<Record<Scenario["broker"], string>> = { memory: "smqp", rabbitmq: "raw" }
+
+/**
+ * The names of those who take part in scenarios on a broker: the bus and the
+ * baseline come first.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const names = (broker: Scenario["broker"]): ReadonlyArray<string> => Object.keys(byBroker[broker])
+
+/**
+ * Loads a contestant.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const load = (broker: Scenario["broker"], name: string): Promise<Contestant> => {
+  const load = byBroker[broker][name]
+  if (load === undefined) throw new Error(`Nobody called ${name} takes part`)
+  return load()
+}

@@ -1,0 +1,83 @@
+/**
+ * What the bench is to show, and whether it does.
+ *
+ * @since 0.1.0
+ */
+
+import * as Contestants from "./Contestants.ts"
+import type { Growth } from "./Growth.ts"
+import * as Outcome from "./Outcome.ts"
+
+/**
+ * A goal, and what was measured of it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Goal {
+  readonly what: string
+  readonly wanted: string
+  /** The worst of what was measured. */
+  readonly measured: string
+  readonly isMet: boolean
+}
+
+const main = ["publish", "publish-classic", "consume", "consume-classic", "both", "both-classic"]
+
+interface Ratio {
+  readonly value: number
+  readonly of: string
+}
+
+const show = ({ of, value }: Ratio): string => `${value.toFixed(2)} ${of}`
+
+const least = (what: string, bound: number, found: ReadonlyArray<Ratio>): ReadonlyArray<Goal> => {
+  const [worst] = found.toSorted((a, b) => a.value - b.value)
+  return worst === undefined ? [] : [{ what, wanted: `≥ ${bound}`, measured: show(worst), isMet: worst.value >= bound }]
+}
+
+const most = (what: string, bound: number, found: ReadonlyArray<Ratio>): ReadonlyArray<Goal> => {
+  const [worst] = found.toSorted((a, b) => b.value - a.value)
+  return worst === undefined ? [] : [{ what, wanted: `≤ ${bound}`, measured: show(worst), isMet: worst.value <= bound }]
+}
+
+/**
+ * The goals of which something was measured.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const all = (outcomes: ReadonlyArray<Outcome.Outcome>, growths: ReadonlyArray<Growth>): ReadonlyArray<Goal> => {
+  const ratio = (names: ReadonlyArray<string>, measure: Outcome.Measure, to?: string): ReadonlyArray<Ratio> =>
+    outcomes.flatMap((outcome) => {
+      const value = Outcome.median(Outcome.ratios(outcome, measure, "eventbus", to))
+      const { name } = outcome.scenario
+      return names.includes(name) && value !== undefined
+        ? [{ value, of: to === undefined ? name : `${name} ${to}` }]
+        : []
+    })
+  const peers = Contestants.names("rabbitmq").filter((name) => name !== "eventbus" && name !== "raw")
+  const routing = growths.find(({ series }) => series.name === "growth-memory-patterns")
+  const law = routing?.lines.find(({ contestant }) => contestant === "eventbus")?.grows
+  return [
+    ...least("throughput against raw", 0.95, ratio(main, "throughput")),
+    ...least(
+      "throughput against peers",
+      1,
+      peers.flatMap((peer) => ratio(main, "throughput", peer))
+    ),
+    ...most("CPU against raw", 1.3, ratio(main, "cpu")),
+    ...most("p99 against raw", 1.2, ratio(["latency", "latency-classic"], "p99")),
+    ...least("memory against smqp", 1, ratio(["memory"], "throughput")),
+    ...(law === undefined || law === "unknown"
+      ? []
+      : [
+          {
+            what: "memory, idle patterns",
+            wanted: "constant",
+            measured: law,
+            isMet: law === "constant"
+          }
+        ])
+  ]
+}

@@ -1,0 +1,145 @@
+/**
+ * Takes a contestant through a scenario, and measures.
+ *
+ * What is measured begins when a fifth as many events have gone through: by then
+ * the code is compiled and the connections have what they need.
+ *
+ * @since 0.1.0
+ */
+
+import { setTimeout as sleep } from "node:timers/promises"
+import type { Session, Stage } from "./Contestant.ts"
+import type { Payload } from "./Order.ts"
+import * as Order from "./Order.ts"
+import * as Place from "./Place.ts"
+import * as Profiler from "./Profiler.ts"
+import type { Report } from "./Report.ts"
+import { pace, type Scenario } from "./Scenario.ts"
+
+/** Counts what is handled, and says when it is so many. */
+class Counter {
+  readonly latencies: Array<number> = []
+  #count = 0
+  readonly #waiting = new Map<number, () => void>()
+
+  readonly handled = ({ sentAt }: Payload): void => {
+    this.#count += 1
+    if (this.keepsLatencies) this.latencies.push(performance.now() - sentAt)
+    if (this.#waiting.size > 0) this.#waiting.get(this.#count)?.()
+  }
+
+  keepsLatencies = false
+
+  /** Calls back as soon as so many are handled, before anything else happens. */
+  at(count: number, f: () => void): void {
+    this.#waiting.set(count, f)
+  }
+
+  until(count: number): Promise<void> {
+    return this.#count >= count ? Promise.resolve() : new Promise((resolve) => this.at(count, resolve))
+  }
+}
+
+interface Meter {
+  readonly start: () => void
+  readonly stop: () => Pick<Report, "seconds" | "cpu">
+}
+
+const meter = (): Meter => {
+  let startedAt = 0
+  let usage = process.cpuUsage()
+  return {
+    start: () => {
+      usage = process.cpuUsage()
+      startedAt = performance.now()
+    },
+    stop: () => {
+      const seconds = (performance.now() - startedAt) / 1000
+      const { system, user } = process.cpuUsage(usage)
+      return { seconds, cpu: system + user }
+    }
+  }
+}
+
+/** Publishes at a fixed rate, whatever becomes of it. */
+const paced = async (session: Session, count: number): Promise<void> => {
+  const startedAt = performance.now()
+  const confirms: Array<Promise<void>> = []
+  while (confirms.length < count) {
+    const due = Math.min(count, ((performance.now() - startedAt) * pace) / 1000)
+    while (confirms.length < due) confirms.push(session.publishOne())
+    await sleep(1)
+  }
+  await Promise.all(confirms)
+}
+
+const publish = (session: Session, { inFlight, work }: Scenario, count: number): Promise<void> =>
+  work === "paced" ? paced(session, count) : session.publish(count, inFlight)
+
+const quantile = (sorted: ReadonlyArray<number>, q: number): number =>
+  sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? 0
+
+/**
+ * Measures a contestant at a scenario.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const run = async (
+  open: (stage: Stage) => Promise<Session>,
+  scenario: Scenario,
+  place: Place.Place,
+  profile: string | undefined
+): Promise<Omit<Report, "version">> => {
+  const { events, failsEvery, work } = scenario
+  const counter = new Counter()
+  const payload = Order.payloads(scenario.payloadBytes)
+  const warmUp = Math.min(Math.ceil(events / 5), 5000)
+  let number = 0
+  const stage: Stage = {
+    scenario,
+    place,
+    next: () => {
+      const i = number++
+      return { payload: payload(i), routingKey: Order.routingKey(scenario, i) }
+    },
+    fails: ({ number }, attempt) => failsEvery > 0 && attempt === 1 && number % failsEvery === 0,
+    handled: counter.handled
+  }
+  if (work === "consume") await Place.fill(place, scenario, warmUp + events)
+  const session = await open(stage)
+  const profiler = profile === undefined ? undefined : await Profiler.prepare()
+  let running: Profiler.Profiler | undefined
+  const time = meter()
+  const start = () => {
+    running = profiler?.start()
+    counter.keepsLatencies = work === "paced"
+    time.start()
+  }
+  if (work === "consume") {
+    const handled = counter.until(warmUp + events)
+    counter.at(warmUp, start)
+    await session.consume()
+    await handled
+  } else {
+    const consumes = work !== "publish"
+    const round = async (count: number, total: number): Promise<void> => {
+      await Promise.all([publish(session, scenario, count), consumes ? counter.until(total) : undefined])
+    }
+    if (consumes) await session.consume()
+    await round(warmUp, warmUp)
+    globalThis.gc?.()
+    start()
+    await round(events, warmUp + events)
+  }
+  const measured = time.stop()
+  if (profile !== undefined) await running?.write(profile)
+  await session.close()
+  const sorted = counter.latencies.toSorted((a, b) => a - b)
+  return {
+    events,
+    ...measured,
+    memory: process.resourceUsage().maxRSS * 1024,
+    ...(work === "paced" ? { latency: { p50: quantile(sorted, 0.5), p99: quantile(sorted, 0.99) } } : {})
+  }
+}

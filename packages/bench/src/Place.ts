@@ -1,0 +1,141 @@
+/**
+ * What one run has to itself on a broker: an exchange and its queues, declared as
+ * the bus declares them, so that every contestant works on the same.
+ *
+ * @since 0.1.0
+ */
+
+import { randomBytes } from "node:crypto"
+import * as AmqpOptions from "@effect-eventbus/amqp/AmqpOptions"
+import * as AmqpTopology from "@effect-eventbus/amqp/AmqpTopology"
+import { type ConfirmChannel, connect } from "amqplib"
+import * as Subscription from "effect-eventbus/Subscription"
+import * as Redacted from "effect/Redacted"
+import * as Order from "./Order.ts"
+import type { Scenario } from "./Scenario.ts"
+
+/**
+ * How long a failed order waits, in milliseconds.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const retryDelay = 10
+
+/**
+ * The queues of a run, and the exchanges that they are bound to.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Place {
+  readonly url: string
+  readonly options: AmqpOptions.Options
+  readonly exchange: string
+  readonly deadLetterExchange: string
+  readonly queues: ReadonlyArray<{
+    readonly name: string
+    readonly patterns: ReadonlyArray<string>
+    /** Where its failed orders wait. */
+    readonly wait: string
+  }>
+}
+
+/**
+ * Thinks of a place, and declares nothing.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const plan = (url: string, scenario: Scenario, id = randomBytes(5).toString("hex")): Place => {
+  const exchange = `bench-${id}`
+  const options = {
+    url: Redacted.make(url),
+    exchange,
+    queueType: scenario.queueType,
+    maxInFlight: Math.max(1000, scenario.inFlight),
+    maxInFlightBytes: 2 ** 30
+  }
+  const settings = AmqpOptions.settings(options)
+  const queues = Array.from({ length: scenario.queues }, (_, i) => {
+    const name = `${exchange}.${i}`
+    return {
+      name,
+      patterns: Order.patterns(scenario, i),
+      wait: AmqpTopology.waitQueue(name, retryDelay, settings).name
+    }
+  })
+  return { url, options, exchange, deadLetterExchange: settings.deadLetterExchange, queues }
+}
+
+const withChannel = async (url: string, f: (channel: ConfirmChannel) => Promise<void>): Promise<void> => {
+  const model = await connect(url, { timeout: 10_000, noDelay: true })
+  model.on("error", () => {})
+  try {
+    const channel = await model.createConfirmChannel()
+    channel.on("error", () => {})
+    await f(channel)
+  } finally {
+    await model.close()
+  }
+}
+
+/**
+ * Declares everything.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const make = ({ deadLetterExchange, exchange, options, queues, url }: Place): Promise<void> =>
+  withChannel(url, async (channel) => {
+    const settings = AmqpOptions.settings(options)
+    const declare = async ({ arguments: args, durable, name }: AmqpTopology.Declaration) => {
+      await channel.assertQueue(name, { durable, arguments: args })
+      await channel.bindQueue(name, deadLetterExchange, name)
+    }
+    await channel.assertExchange(exchange, "topic", { durable: true })
+    await channel.assertExchange(deadLetterExchange, "direct", { durable: true })
+    for (const { name, patterns } of queues) {
+      const subscription = Subscription.make(name, { events: [Order.Order], patterns })
+      await declare(AmqpTopology.deadLetterQueue(Subscription.deadLetterQueueOf(name), settings))
+      await declare(AmqpTopology.workQueue(subscription, settings))
+      await declare(AmqpTopology.waitQueue(name, retryDelay, settings))
+      await Promise.all(patterns.map((pattern) => channel.bindQueue(name, exchange, pattern)))
+    }
+  })
+
+/**
+ * Puts orders into the queues, as the bus would publish them.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const fill = ({ exchange, url }: Place, scenario: Scenario, count: number): Promise<void> =>
+  withChannel(url, async (channel) => {
+    const payload = Order.payloads(scenario.payloadBytes)
+    for (let number = 0; number < count; number++) {
+      const { content, id, timestamp } = Order.body(payload(number))
+      channel.publish(exchange, Order.routingKey(scenario, number), content, Order.properties(id, timestamp))
+      if (number % 500 === 499) await channel.waitForConfirms()
+    }
+    await channel.waitForConfirms()
+  })
+
+/**
+ * Removes everything. What is not there is no error.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const remove = ({ deadLetterExchange, exchange, queues, url }: Place): Promise<void> =>
+  withChannel(url, async (channel) => {
+    for (const { name, wait } of queues) {
+      for (const queue of [name, wait, ...deadLetterQueues(name)]) await channel.deleteQueue(queue)
+    }
+    for (const each of [exchange, deadLetterExchange]) await channel.deleteExchange(each)
+  })
+
+const deadLetterQueues = (name: string): ReadonlyArray<string> => {
+  const first = Subscription.deadLetterQueueOf(name)
+  return [first, Subscription.deadLetterQueueOf(first)]
+}

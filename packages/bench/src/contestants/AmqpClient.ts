@@ -1,0 +1,73 @@
+import { AMQPClient, type AMQPProperties } from "@cloudamqp/amqp-client"
+import { type Contestant, windowed } from "../Contestant.ts"
+import * as Order from "../Order.ts"
+import * as Retry from "../Retry.ts"
+
+const open = async (url: string): Promise<AMQPClient> => {
+  const client = new AMQPClient(url)
+  await client.connect()
+  client.socket?.setNoDelay(true)
+  return client
+}
+
+const toProperties = (options: ReturnType<typeof Order.properties>): AMQPProperties => ({
+  deliveryMode: 2,
+  messageId: options.messageId ?? "",
+  contentType: "application/json",
+  priority: options.priority ?? 0,
+  headers: options.headers ?? {},
+  type: options.type ?? "",
+  timestamp: new Date((options.timestamp ?? 0) * 1000),
+  ...(options.expiration === undefined ? {} : { expiration: String(options.expiration) })
+})
+
+export const amqpClient: Contestant = {
+  package: "@cloudamqp/amqp-client",
+  open: async ({ fails, handled, next, place, scenario }) => {
+    const publisher = await open(place.url)
+    const consumer = await open(place.url)
+    const publishing = await publisher.channel()
+    await publishing.confirmSelect()
+    publishing.onReturn = () => {
+      throw new Error("an order was returned")
+    }
+    const publishOne = async (): Promise<void> => {
+      const { payload, routingKey } = next()
+      const { content, id, timestamp } = Order.body(payload)
+      const properties = toProperties(Order.properties(id, timestamp))
+      await publishing.basicPublish(place.exchange, routingKey, content, properties, true)
+    }
+    return {
+      publishOne,
+      publish: windowed(publishOne),
+      consume: async () => {
+        for (const queue of place.queues) {
+          const channel = await consumer.channel()
+          await channel.basicQos(scenario.prefetch)
+          await channel.basicConsume(queue.name, { noAck: false }, async (message) => {
+            const wire = Order.parse(message.body ?? Buffer.alloc(0))
+            const attempt = Retry.attemptOf(message.properties.headers)
+            if (fails(wire.payload, attempt)) {
+              const { messageId: id = "", timestamp } = message.properties
+              const at = Math.floor(Number(timestamp ?? 0) / 1000)
+              const failed = { wire, id, timestamp: at, routingKey: message.routingKey, attempt }
+              const { content, properties } = Retry.make(failed, place, queue)
+              await publishing.basicPublish(
+                place.deadLetterExchange,
+                queue.wait,
+                content,
+                toProperties(properties),
+                true
+              )
+            } else handled(wire.payload)
+            await message.ack()
+          })
+        }
+      },
+      close: async () => {
+        await publisher.close()
+        await consumer.close()
+      }
+    }
+  }
+}

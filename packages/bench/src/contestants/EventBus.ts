@@ -1,0 +1,70 @@
+import * as AmqpBroker from "@effect-eventbus/amqp/AmqpBroker"
+import type * as Broker from "effect-eventbus/Broker"
+import * as EventBus from "effect-eventbus/EventBus"
+import * as FailurePolicy from "effect-eventbus/FailurePolicy"
+import * as Handler from "effect-eventbus/Handler"
+import * as MemoryBroker from "effect-eventbus/MemoryBroker"
+import * as Subscription from "effect-eventbus/Subscription"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
+import * as Scope from "effect/Scope"
+import type { Contestant, Stage } from "../Contestant.ts"
+import { Order } from "../Order.ts"
+import { retryDelay } from "../Place.ts"
+
+class NotNow extends Error {
+  readonly _tag = "NotNow"
+}
+
+const handler = ({ fails, handled, scenario }: Stage, name: string, patterns: ReadonlyArray<string>) =>
+  Handler.make(
+    Subscription.make(name, { events: [Order], patterns, concurrency: scenario.prefetch }),
+    ({ payload }, { attempt }) =>
+      fails(payload, attempt) ? Effect.fail(new NotNow("not now")) : Effect.sync(() => handled(payload))
+  ).pipe(
+    Handler.onFailure(
+      FailurePolicy.tags({
+        NotNow: FailurePolicy.retry(Schedule.spaced(retryDelay).pipe(Schedule.upTo({ times: 3 })))
+      })
+    )
+  )
+
+const on = (brokerOf: (stage: Stage) => Layer.Layer<Broker.Broker, unknown>): Contestant => ({
+  package: "effect-eventbus",
+  open: async (stage) => {
+    const { next, place, scenario } = stage
+    const scope = Scope.makeUnsafe()
+    const layer = Layer.provide(EventBus.layer, brokerOf(stage))
+    const bus = Context.get(await Effect.runPromise(Layer.buildWithScope(layer, scope)), EventBus.EventBus)
+    // A key is named only where it is not the event's own.
+    const isPlain = scenario.queues * scenario.patterns === 1
+    const publishOne = Effect.suspend(() => {
+      const { payload, routingKey } = next()
+      return Effect.flatMap(Order.event(payload), (event) => bus.publish(event, isPlain ? undefined : { routingKey }))
+    })
+    return {
+      publish: (count, inFlight) =>
+        Effect.runPromise(
+          Effect.forEach(Array.from({ length: count }), () => publishOne, { concurrency: inFlight, discard: true })
+        ),
+      publishOne: () => Effect.runPromise(publishOne),
+      consume: () =>
+        Effect.runPromise(
+          Effect.forEach(place.queues, ({ name, patterns }) => bus.subscribe(handler(stage, name, patterns)), {
+            concurrency: 10,
+            discard: true
+          }).pipe(Scope.provide(scope))
+        ),
+      close: () => Effect.runPromise(Scope.close(scope, Exit.void))
+    }
+  }
+})
+
+/** The bus on RabbitMQ: schemas, mandatory, confirms, everything on. */
+export const rabbitmq: Contestant = on(({ place }) => AmqpBroker.layer(place.options))
+
+/** The bus in memory. */
+export const memory: Contestant = on(() => MemoryBroker.layer())

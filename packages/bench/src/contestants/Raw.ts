@@ -1,0 +1,89 @@
+import { type ChannelModel, type ConfirmChannel, connect } from "amqplib"
+import type { Contestant } from "../Contestant.ts"
+import * as Order from "../Order.ts"
+import * as Retry from "../Retry.ts"
+
+const open = async (url: string): Promise<ChannelModel> => {
+  const model = await connect(url, { noDelay: true })
+  model.on("error", (error) => {
+    throw error
+  })
+  return model
+}
+
+const openConfirm = async (model: ChannelModel): Promise<ConfirmChannel> => {
+  const channel = await model.createConfirmChannel()
+  channel.on("return", () => {
+    throw new Error("an order was returned")
+  })
+  return channel
+}
+
+/** The twin: amqplib alone, sending and settling exactly the frames that the bus does. */
+export const raw: Contestant = {
+  package: "amqplib",
+  open: async (stage) => {
+    const { fails, handled, next, place, scenario } = stage
+    const publisher = await open(place.url)
+    const consumer = await open(place.url)
+    const publishing = await openConfirm(publisher)
+    const confirm = (confirmed: () => void) => (error: unknown) => {
+      if (error) throw error
+      confirmed()
+    }
+    const send = (confirmed: () => void): void => {
+      const { payload, routingKey } = next()
+      const { content, id, timestamp } = Order.body(payload)
+      publishing.publish(place.exchange, routingKey, content, Order.properties(id, timestamp), confirm(confirmed))
+    }
+    return {
+      publish: (count, inFlight) =>
+        new Promise((resolve) => {
+          let sent = 0
+          let confirmed = 0
+          const pump = (): void => {
+            while (sent < count && sent - confirmed < inFlight) {
+              sent += 1
+              send(() => {
+                confirmed += 1
+                if (confirmed === count) resolve()
+                else pump()
+              })
+            }
+          }
+          pump()
+        }),
+      publishOne: () => new Promise(send),
+      consume: async () => {
+        for (const queue of place.queues) {
+          const channel = await consumer.createChannel()
+          await channel.prefetch(scenario.prefetch, false)
+          await channel.consume(queue.name, (message) => {
+            if (message === null) return
+            const wire = Order.parse(message.content)
+            const attempt = Retry.attemptOf(message.properties.headers)
+            if (fails(wire.payload, attempt)) {
+              const { messageId: id, timestamp } = message.properties
+              const failed = { wire, id, timestamp, routingKey: message.fields.routingKey, attempt }
+              const { content, properties } = Retry.make(failed, place, queue)
+              publishing.publish(
+                place.deadLetterExchange,
+                queue.wait,
+                content,
+                properties,
+                confirm(() => channel.ack(message))
+              )
+              return
+            }
+            handled(wire.payload)
+            channel.ack(message)
+          })
+        }
+      },
+      close: async () => {
+        await publisher.close()
+        await consumer.close()
+      }
+    }
+  }
+}

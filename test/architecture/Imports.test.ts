@@ -91,6 +91,7 @@ const ranks: Record<Package, ReadonlyArray<string>> = {
     "Process",
     "Outcome",
     "Growth",
+    "Startup",
     "Goal",
     "Profile",
     "Machine",

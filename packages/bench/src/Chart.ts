@@ -58,7 +58,7 @@ const legend = (contestants: ReadonlyArray<string>, y: number): string => {
   let x = left
   const items = contestants.map((contestant) => {
     const item = element("circle", { cx: x, cy: y - 4, r: 5, fill: colorOf(contestant) }) + text(contestant, x + 9, y)
-    x += 26 + 6.6 * contestant.length
+    x += 30 + 6.8 * contestant.length
     return item
   })
   return items.join("")
@@ -143,7 +143,7 @@ export const ratios = (outcomes: ReadonlyArray<Outcome.Outcome>, machine: Machin
       46 + 18 * i
     )
   )
-  return document("How fast, against those who do less", top + 10, machine, [...legends, ...content])
+  return document("How fast", top + 10, machine, [...legends, ...content])
 }
 
 const cell = { width: 380, height: 170 }

@@ -7,6 +7,7 @@
 import * as Contestants from "./Contestants.ts"
 import type { Growth } from "./Growth.ts"
 import * as Outcome from "./Outcome.ts"
+import * as Startup from "./Startup.ts"
 
 /**
  * A goal, and what was measured of it.
@@ -29,7 +30,7 @@ interface Ratio {
   readonly of: string
 }
 
-const show = ({ of, value }: Ratio): string => `${value.toFixed(2)} ${of}`
+const show = ({ of, value }: Ratio): string => `${value.toFixed(2)} ${of}`.trimEnd()
 
 const least = (what: string, bound: number, found: ReadonlyArray<Ratio>): ReadonlyArray<Goal> => {
   const [worst] = found.toSorted((a, b) => a.value - b.value)
@@ -47,7 +48,15 @@ const most = (what: string, bound: number, found: ReadonlyArray<Ratio>): Readonl
  * @category getters
  * @since 0.1.0
  */
-export const all = (outcomes: ReadonlyArray<Outcome.Outcome>, growths: ReadonlyArray<Growth>): ReadonlyArray<Goal> => {
+export const all = (
+  outcomes: ReadonlyArray<Outcome.Outcome>,
+  growths: ReadonlyArray<Growth>,
+  startup: Startup.Startup | undefined
+): ReadonlyArray<Goal> => {
+  const help = (values: ReadonlyArray<number> | undefined): ReadonlyArray<Ratio> => {
+    const value = Outcome.median(values ?? [])
+    return value === undefined ? [] : [{ value, of: "" }]
+  }
   const ratio = (names: ReadonlyArray<string>, measure: Outcome.Measure, to?: string): ReadonlyArray<Ratio> =>
     outcomes.flatMap((outcome) => {
       const value = Outcome.median(Outcome.ratios(outcome, measure, "eventbus", to))
@@ -78,6 +87,8 @@ export const all = (outcomes: ReadonlyArray<Outcome.Outcome>, growths: ReadonlyA
             measured: law,
             isMet: law === "constant"
           }
-        ])
+        ]),
+    ...most("eventbus --help, seconds", 0.4, help(startup?.help)),
+    ...most("the same against imports", 1.5, help(startup && Startup.ratios(startup)))
   ]
 }

@@ -1,8 +1,8 @@
 /**
  * Takes a contestant through a scenario, and measures.
  *
- * What is measured begins when a fifth as many events have gone through: by then
- * the code is compiled and the connections have what they need.
+ * What is measured begins when some thousand events have gone through: by then the
+ * code is compiled and the connections have what they need.
  *
  * @since 0.1.0
  */
@@ -15,6 +15,9 @@ import * as Place from "./Place.ts"
 import * as Profiler from "./Profiler.ts"
 import type { Report } from "./Report.ts"
 import { pace, type Scenario } from "./Scenario.ts"
+
+/** How many events go through before. */
+const mostWarmUp = 3000
 
 /** Counts what is handled, and says when it is so many. */
 class Counter {
@@ -94,7 +97,7 @@ export const run = async (
   const { events, failsEvery, work } = scenario
   const counter = new Counter()
   const payload = Order.payloads(scenario.payloadBytes)
-  const warmUp = Math.min(Math.ceil(events / 5), 5000)
+  const warmUp = Math.min(events, mostWarmUp)
   let number = 0
   const stage: Stage = {
     scenario,

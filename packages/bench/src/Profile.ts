@@ -74,9 +74,9 @@ export const read = (file: string): Profile => {
     // A sample lasts until the next one.
     const time = timeDeltas[i + 1] ?? 0
     const module = moduleOf(frame.url, frame.functionName)
-    const name = module.startsWith("(")
+    const name = frame.functionName.startsWith("(")
       ? module
-      : `${module}:${frame.lineNumber + 1} ${frame.functionName || "(anonymous)"}`
+      : `${frame.url === "" ? module : `${module}:${frame.lineNumber + 1}`} ${frame.functionName || "(anonymous)"}`
     total += time
     modules.set(module, (modules.get(module) ?? 0) + time)
     functions.set(name, (functions.get(name) ?? 0) + time)

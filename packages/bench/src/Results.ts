@@ -11,6 +11,7 @@ import * as Chart from "./Chart.ts"
 import type { Growth } from "./Growth.ts"
 import type { Machine } from "./Machine.ts"
 import type { Outcome } from "./Outcome.ts"
+import type { Startup } from "./Startup.ts"
 
 /**
  * Everything that one run of the bench found.
@@ -23,6 +24,7 @@ export interface Results {
   readonly rounds: number
   readonly outcomes: ReadonlyArray<Outcome>
   readonly growths: ReadonlyArray<Growth>
+  readonly startup: Startup | undefined
 }
 
 /**

@@ -14,6 +14,7 @@ import * as Outcome from "./Outcome.ts"
 import * as Profile from "./Profile.ts"
 import * as Results from "./Results.ts"
 import * as Scenario from "./Scenario.ts"
+import * as Startup from "./Startup.ts"
 import * as Table from "./Table.ts"
 
 const fail = (message: string): never => {
@@ -54,7 +55,7 @@ const listed = (flag: string, known: ReadonlyArray<string>, text: string | undef
   return names
 }
 
-const everything = [...Scenario.all, ...Scenario.growth].map(({ name }) => name)
+const everything = [...Scenario.all, ...Scenario.growth, Startup].map(({ name }) => name)
 const contestants = [...new Set([...Contestants.names("rabbitmq"), ...Contestants.names("memory")])]
 const wanted = listed("scenario", everything, values.scenario)
 const peers = listed("peer", contestants, values.peer)
@@ -119,9 +120,10 @@ try {
     growths.push(growth)
     print(Table.growth(growth))
   }
-  print(Table.goals(Goal.all(outcomes, growths)))
+  const startup = isWanted(Startup) ? await Startup.measure(rounds) : undefined
+  print(Table.goals(Goal.all(outcomes, growths, startup)))
   if (out !== undefined) {
-    Results.write(out, { machine, rounds, outcomes, growths })
+    Results.write(out, { machine, rounds, outcomes, growths, startup })
     print(`Written to ${out}`)
   }
   // A contestant that never gets through would otherwise pass for one that is not there.

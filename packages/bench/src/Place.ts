@@ -49,12 +49,15 @@ export interface Place {
  */
 export const plan = (url: string, scenario: Scenario, id = randomBytes(5).toString("hex")): Place => {
   const exchange = `bench-${id}`
-  const options = {
+  const options: AmqpOptions.Options = {
     url: Redacted.make(url),
     exchange,
     queueType: scenario.queueType,
     maxInFlight: Math.max(1000, scenario.inFlight),
-    maxInFlightBytes: 2 ** 30
+    maxInFlightBytes: 2 ** 30,
+    // Nobody else gives up on a slow broker, so the bus must not.
+    connectionTimeout: "1 minute",
+    publishTimeout: "1 minute"
   }
   const settings = AmqpOptions.settings(options)
   const queues = Array.from({ length: scenario.queues }, (_, i) => {

@@ -65,7 +65,7 @@ export const scenario = (outcome: Outcome.Outcome): string => {
  * @category formatting
  * @since 0.1.0
  */
-export const growth = ({ lines, series }: Growth): string =>
+export const growth = ({ lines, outcomes, series }: Growth): string =>
   [
     `${bold(series.name)}: the cost of an event against ${series.of}`,
     ...lines.map(({ contestant, grows, points }) => {
@@ -73,7 +73,12 @@ export const growth = ({ lines, series }: Growth): string =>
       const memory = points.at(-1)?.memory
       const text = `  ${contestant.padEnd(10)}${grows.padEnd(13)}${costs}`
       return memory === undefined ? text : `${text}  ${dim(`memory ${number(memory)}`)}`
-    })
+    }),
+    ...outcomes.flatMap(({ rows }, i) =>
+      rows.flatMap(({ contestant, failure }) =>
+        failure === undefined ? [] : [`  ${contestant} failed at ${series.points[i]?.x}: ${failure}`.slice(0, 80)]
+      )
+    )
   ].join("\n")
 
 /**

@@ -127,7 +127,8 @@ try {
     print(`Written to ${out}`)
   }
   // A contestant that never gets through would otherwise pass for one that is not there.
-  if (outcomes.some(({ rows }) => rows.some(({ failure }) => failure !== undefined))) process.exitCode = 1
+  const all = [...outcomes, ...growths.flatMap(({ outcomes }) => outcomes)]
+  if (all.some(({ rows }) => rows.some(({ failure }) => failure !== undefined))) process.exitCode = 1
 } catch (error) {
   if (!abort.signal.aborted) throw error
   progress("")

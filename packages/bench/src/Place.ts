@@ -59,7 +59,8 @@ export const plan = (url: string, scenario: Scenario, id = randomBytes(5).toStri
     connectionTimeout: "1 minute",
     publishTimeout: "1 minute"
   }
-  const settings = AmqpOptions.settings(options)
+  // Without the address, which who works in memory has none of.
+  const settings = AmqpOptions.settings({ exchange, queueType: scenario.queueType })
   const queues = Array.from({ length: scenario.queues }, (_, i) => {
     const name = `${exchange}.${i}`
     return {

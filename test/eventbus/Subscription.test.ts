@@ -18,7 +18,8 @@ describe("Subscription", () => {
       messageTtl: undefined,
       atMostOnce: false,
       priorities: false,
-      temporary: false
+      temporary: false,
+      producerSpan: "link"
     })
   })
 
@@ -42,7 +43,8 @@ describe("Subscription", () => {
       messageTtl: 60_000,
       atMostOnce: false,
       priorities: true,
-      temporary: false
+      temporary: false,
+      producerSpan: "link"
     })
   })
 

@@ -146,6 +146,8 @@ export const make = Effect.fnUntraced(function* (
   })
 
   return Broker.Broker.of({
+    system: "rabbitmq",
+    destination: settings.exchange,
     prefetch: settings.prefetch,
     maxBodyBytes: settings.maxBodyBytes,
     publish: (envelope) => publisher.publish(settings.exchange, envelope.routingKey, envelope),

@@ -12,6 +12,7 @@
 import type { ChannelModel } from "amqplib"
 import { ConnectionFailed } from "effect-eventbus/BrokerError"
 import type { Reason } from "effect-eventbus/BrokerError"
+import * as Metrics from "effect-eventbus/Metrics"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
@@ -88,9 +89,20 @@ export const make = Effect.fnUntraced(function* (
   role: "publish" | "consume"
 ): Effect.fn.Return<AmqpConnection, Reason, Scope.Scope> {
   const address = settings.endpoints.map(AmqpOptions.address).join(", ")
+  const registry = yield* Metrics.registry
+  const connections = Metrics.all.connections.series(registry, { role })
+  const reconnects = Metrics.all.reconnects.series(registry, { role })
+  const blocked = Metrics.all.blocked.series(registry, { role })
   let live: Live | undefined
   let trouble = "not connected"
   const latch = Latch.makeUnsafe(false)
+
+  /** Takes a connection for the one that is up, or none. */
+  const take = (next: Live | undefined): void => {
+    connections(Number(next !== undefined) - Number(live !== undefined))
+    if (live?.blocked !== undefined) blocked(-1)
+    live = next
+  }
 
   const established = (model: ChannelModel, endpoint: AmqpOptions.Endpoint): Live => {
     const next: Live = {
@@ -100,19 +112,20 @@ export const make = Effect.fnUntraced(function* (
       lost: Deferred.makeUnsafe<string>(),
       blocked: undefined
     }
-    const blocked = (reason: string | undefined) => {
+    const block = (reason: string | undefined) => {
+      if (live === next) blocked(Number(reason !== undefined) - Number(next.blocked !== undefined))
       next.blocked = reason
       self.onBlocked()
     }
-    model.on("blocked", (reason) => blocked(reason === "" ? "an alarm" : reason))
-    model.on("unblocked", () => blocked(undefined))
+    model.on("blocked", (reason) => block(reason === "" ? "an alarm" : reason))
+    model.on("unblocked", () => block(undefined))
     // An `error` is not always followed by a `close`, nor always before it: `close` is what ends a connection.
     model.on("close", (error) => {
-      live = undefined
+      take(undefined)
       latch.closeUnsafe()
       Deferred.doneUnsafe(next.lost, Effect.succeed(error === undefined ? "closed" : AmqpError.detailOf(error)))
     })
-    live = next
+    take(next)
     latch.openUnsafe()
     return next
   }
@@ -165,7 +178,10 @@ export const make = Effect.fnUntraced(function* (
 
   /** Connects again. A new trouble is worth a warning, the same one again is not. */
   const reconnect = connect.pipe(
-    Effect.tap((next) => Effect.logInfo(`Connected to RabbitMQ again (${role}) at ${next.address}`)),
+    Effect.tap((next) => {
+      reconnects(1)
+      return Effect.logInfo(`Connected to RabbitMQ again (${role}) at ${next.address}`)
+    }),
     Effect.tapError(({ message }) => {
       const isNews = message !== trouble
       trouble = message
@@ -173,7 +189,9 @@ export const make = Effect.fnUntraced(function* (
     })
   )
 
-  yield* Effect.addFinalizer(() => Effect.suspend(() => (live === undefined ? Effect.void : close(live))))
+  yield* Effect.addFinalizer(() =>
+    Effect.suspend(() => (live === undefined ? Effect.void : Effect.andThen(close(live), Effect.sync(() => take(undefined)))))
+  )
   let next: Effect.Effect<Live, Reason> = Effect.succeed(first)
   yield* Effect.gen(function* () {
     const current = next

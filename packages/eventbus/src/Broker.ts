@@ -68,6 +68,10 @@ export interface Consumer {
 export class Broker extends Context.Service<
   Broker,
   {
+    /** The messaging system, as OpenTelemetry calls it: `rabbitmq`, say. */
+    readonly system: string
+    /** What events are published to, where the system has a name for it, or "". */
+    readonly destination: string
     /** How many deliveries a consumer may hold unsettled, where its subscription does not say. */
     readonly prefetch: number
     /** The largest body it takes, in bytes. */

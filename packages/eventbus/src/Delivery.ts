@@ -4,10 +4,10 @@
  * @since 0.1.0
  */
 
-import type * as Effect from "effect/Effect"
-import * as Metric from "effect/Metric"
+import * as Effect from "effect/Effect"
 import type { Envelope } from "./Envelope.ts"
 import type { Event } from "./Event.ts"
+import * as Metrics from "./Metrics.ts"
 import type { Settlement } from "./Settlement.ts"
 
 /**
@@ -56,10 +56,6 @@ export interface Delivered<out E extends Event = Event> {
  * @category metrics
  * @since 0.1.0
  */
-export const countStale: Effect.Effect<void> = Metric.update(
-  Metric.counter("eventbus_stale_settlements", {
-    description: "Deliveries settled after the broker had taken them back",
-    incremental: true
-  }),
-  1
+export const countStale: Effect.Effect<void> = Effect.map(Metrics.registry, (registry) =>
+  Metrics.all.staleSettlements.series(registry, {})(1)
 )

@@ -7,15 +7,14 @@
  * @since 0.1.0
  */
 
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Metric from "effect/Metric"
-import * as Option from "effect/Option"
+import type * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
-import * as Tracer from "effect/Tracer"
 import * as Broker from "./Broker.ts"
 import type { BrokerError, SubscribeError } from "./BrokerError.ts"
 import * as Correlation from "./Correlation.ts"
@@ -23,7 +22,10 @@ import type { Delivered } from "./Delivery.ts"
 import * as Event from "./Event.ts"
 import * as EventCodec from "./EventCodec.ts"
 import type { Handler } from "./Handler.ts"
+import * as Outcomes from "./internal/outcomes.ts"
+import * as Spans from "./internal/spans.ts"
 import * as MemoryBroker from "./MemoryBroker.ts"
+import * as Metrics from "./Metrics.ts"
 import * as PublishError from "./PublishError.ts"
 import * as RoutingKey from "./RoutingKey.ts"
 import * as Subscriber from "./Subscriber.ts"
@@ -93,18 +95,10 @@ export class EventBus extends Context.Service<
   }
 >()("effect-eventbus/EventBus") {}
 
-const unroutable = Metric.counter("eventbus_unroutable", {
-  description: "Events that no queue wanted",
-  incremental: true
-})
-
 /** How many routing keys are remembered as warned of. */
 const maxWarned = 1000
 /** How many events of `publishAll` are in flight at once. */
 const maxInFlight = 1024
-
-const toTraceparent = (span: Tracer.AnySpan): string =>
-  `00-${span.traceId}-${span.spanId}-${span.sampled ? "01" : "00"}`
 
 /**
  * Makes a bus on a broker.
@@ -114,48 +108,45 @@ const toTraceparent = (span: Tracer.AnySpan): string =>
  */
 export const make: Effect.Effect<EventBus["Service"], never, Broker.Broker> = Effect.gen(function* () {
   const broker = yield* Broker.Broker
+  const counted = Outcomes.counter(yield* Metrics.registry, yield* Clock.Clock)
   const warned = new Set<string>()
 
-  const ignoreUnroutable = (routingKey: string): Effect.Effect<void> =>
-    Effect.andThen(
-      Metric.update(unroutable, 1),
-      Effect.suspend(() => {
-        if (warned.has(routingKey) || warned.size === maxWarned) return Effect.void
-        warned.add(routingKey)
-        return Effect.logWarning(`No queue is bound for "${routingKey}": its events go nowhere`)
-      })
-    )
+  const warnOnce = (routingKey: string): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      if (warned.has(routingKey) || warned.size === maxWarned) return Effect.void
+      warned.add(routingKey)
+      return Effect.logWarning(`No queue is bound for "${routingKey}": its events go nowhere`)
+    })
 
   const send = (
     event: Event.Event,
     routingKey: string,
-    options: PublishOptions
-  ): Effect.Effect<void, PublishError.Reason> =>
-    Effect.withFiber((fiber) => {
-      const correlated = Event.correlate(event, fiber.getRef(Correlation.Current))
-      const span = Context.getOption(fiber.context, Tracer.ParentSpan)
-      const encoded = EventCodec.toEnvelope(correlated, {
-        routingKey,
-        persistent: options.persistent ?? true,
-        traceparent: Option.isSome(span) ? toTraceparent(span.value) : undefined
-      })
-      if (Result.isFailure(encoded)) return Effect.fail(encoded.failure)
-      const bytes = encoded.success.body.length
-      return bytes > broker.maxBodyBytes
-        ? Effect.fail(new PublishError.TooLarge({ bytes, limit: broker.maxBodyBytes }))
-        : broker.publish(encoded.success)
-    })
+    persistent: boolean,
+    traceparent: string | undefined
+  ): Effect.Effect<void, PublishError.Reason> => {
+    const encoded = EventCodec.toEnvelope(event, { routingKey, persistent, traceparent })
+    if (Result.isFailure(encoded)) return Effect.fail(encoded.failure)
+    const bytes = encoded.success.body.length
+    return bytes > broker.maxBodyBytes
+      ? Effect.fail(new PublishError.TooLarge({ bytes, limit: broker.maxBodyBytes }))
+      : broker.publish(encoded.success)
+  }
 
   const publish = (
     event: Event.Event,
-    options: PublishOptions = {}
+    { persistent = true, routingKey: asked, unroutable }: PublishOptions = {}
   ): Effect.Effect<void, PublishError.PublishError> => {
-    const routingKey = RoutingKey.check(options.routingKey ?? RoutingKey.make(event.eventType, event.priority))
-    return Effect.catch(send(event, routingKey, options), (reason) =>
-      reason._tag === "Unroutable" && options.unroutable !== "fail"
-        ? ignoreUnroutable(routingKey)
-        : Effect.fail(new PublishError.PublishError({ eventId: event.eventId, eventType: event.eventType, reason }))
-    )
+    const routingKey = RoutingKey.check(asked ?? RoutingKey.make(event.eventType, event.priority))
+    return Effect.withFiber((fiber) => {
+      const correlated = Event.correlate(event, fiber.getRef(Correlation.Current))
+      return Spans.publishing(fiber, broker, correlated, routingKey, (traceparent) =>
+        Effect.catch(counted(send(correlated, routingKey, persistent, traceparent)), (reason) =>
+          reason._tag === "Unroutable" && unroutable !== "fail"
+            ? warnOnce(routingKey)
+            : Effect.fail(new PublishError.PublishError({ eventId: event.eventId, eventType: event.eventType, reason }))
+        )
+      )
+    })
   }
 
   const subscribe: EventBus["Service"]["subscribe"] = (handler) => Subscriber.start(broker, handler)

@@ -302,6 +302,8 @@ const make = (options: Options) =>
     const waiting = (queue: string) => Effect.sync(() => queues.get(queue)?.envelopes ?? [])
 
     const broker = Broker.Broker.of({
+      system: "memory",
+      destination: "",
       prefetch,
       maxBodyBytes: options.maxBodyBytes ?? 4 * 1024 * 1024,
       publish,

@@ -13,10 +13,8 @@
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import * as Metric from "effect/Metric"
 import * as Pull from "effect/Pull"
 import * as Queue from "effect/Queue"
 import * as Result from "effect/Result"
@@ -26,82 +24,21 @@ import type { Broker } from "./Broker.ts"
 import type { SubscribeError } from "./BrokerError.ts"
 import * as Correlation from "./Correlation.ts"
 import type { Delivered, Delivery } from "./Delivery.ts"
-import * as Envelope from "./Envelope.ts"
 import * as Event from "./Event.ts"
 import * as FailurePolicy from "./FailurePolicy.ts"
 import * as Fault from "./Fault.ts"
 import * as Handler from "./Handler.ts"
+import { make as makeSettling, type Settling } from "./internal/settling.ts"
+import * as Spans from "./internal/spans.ts"
+import * as Metrics from "./Metrics.ts"
 import type * as Settlement from "./Settlement.ts"
-import { isDeadLetterQueue, type Queue as QueueOf, type Subscription } from "./Subscription.ts"
-
-const counter = (name: string, description: string) => {
-  const metric = Metric.counter(name, { description, incremental: true })
-  return (queue: string) => Metric.update(Metric.withAttributes(metric, { queue }), 1)
-}
-
-const countDeadLettered = counter("eventbus_dead_lettered", "Events put into the dead letters")
-const countDiscarded = counter("eventbus_discarded", "Events dropped by a policy, or for want of dead letters")
+import { isDeadLetterQueue, type Subscription } from "./Subscription.ts"
 
 /** How long handlers that were interrupted may take to clean up. */
 const interruptTimeout = "1 second"
 
 /** What happens where a handler says nothing. */
 const defaultPolicy = FailurePolicy.retryUpToMax
-
-const because = (delivery: Delivery, fault: Pick<Fault.Fault, "reason" | "message"> | undefined) =>
-  Effect.annotateLogs({ eventId: delivery.envelope.id, reason: fault?.reason, message: fault?.message })
-
-const discard = (
-  queue: string,
-  delivery: Delivery,
-  fault: Pick<Fault.Fault, "reason" | "message"> | undefined
-): Effect.Effect<void> =>
-  Effect.logWarning(`Discarded an event of "${queue}"`).pipe(
-    because(delivery, fault),
-    Effect.andThen(countDiscarded(queue)),
-    Effect.andThen(delivery.ack)
-  )
-
-const deadLetter = (
-  { deadLetterQueue, queue }: QueueOf,
-  delivery: Delivery,
-  fault: Fault.Fault | undefined
-): Effect.Effect<void> =>
-  deadLetterQueue === undefined
-    ? discard(queue, delivery, fault)
-    : Effect.logWarning(`Dead-lettered an event of "${queue}"`).pipe(
-        because(delivery, fault),
-        Effect.andThen(delivery.deadLetter(Envelope.deadLettered(delivery.envelope, fault))),
-        Effect.andThen(countDeadLettered(queue))
-      )
-
-const settle =
-  <Ev extends Event.Event>(subscription: Subscription<Ev>, delivery: Delivery, event: Ev, attempt: number) =>
-  (settlement: Settlement.Settlement): Effect.Effect<void> => {
-    switch (settlement._tag) {
-      case "Ack":
-        return delivery.ack
-      case "Requeue":
-        return delivery.requeue
-      case "Discard":
-        return discard(subscription.queue, delivery, settlement.fault)
-      case "DeadLetter":
-        return deadLetter(subscription, delivery, settlement.fault)
-      case "Retry": {
-        if (subscription.atMostOnce) return discard(subscription.queue, delivery, settlement.fault)
-        const { delay } = settlement
-        // A dead letter goes on saying why it is one, however often its handler fails.
-        const fault = (isDeadLetterQueue(subscription.queue) ? delivery.envelope.fault : undefined) ?? settlement.fault
-        const retryCount = Math.max(event.retryCount, attempt)
-        const envelope = Envelope.retried(delivery.envelope, { number: attempt + 1, retryCount, fault })
-        const millis = Math.max(0, Math.round(Duration.toMillis(delay)))
-        return Effect.logDebug(`Retrying an event of "${subscription.queue}" in ${millis} ms`).pipe(
-          because(delivery, settlement.fault),
-          Effect.andThen(delivery.retry(envelope, millis))
-        )
-      }
-    }
-  }
 
 /** The broker's clock ends the wait in a queue; only a retried event has waited without it. */
 const expired = (event: Event.Event, attempt: number, now: number): boolean =>
@@ -120,65 +57,60 @@ const gone = ({ envelope, redelivered }: Delivery): Delivery => ({
   deadLetter: () => Effect.void
 })
 
-/**
- * Takes an event off its queue before it is handled. One that was delivered before
- * may have been handled, and must not be again.
- */
-const takeOff = (queue: string, delivery: Delivery): Effect.Effect<Delivery | undefined> =>
-  delivery.redelivered
-    ? Effect.as(
-        discard(queue, delivery, { reason: "redelivered", message: "it may have been handled already" }),
+/** Receives a delivery: what comes of it is to be handled, unless it has been settled already. */
+const receive = <Ev extends Event.Event>(
+  subscription: Subscription<Ev>,
+  maxBodyBytes: number,
+  { refuse, settle }: Settling,
+  registry: Metrics.Registry
+) => {
+  const { atMostOnce, decode, queue } = subscription
+  const count = Metrics.all.delivered.series(registry, Metrics.labelsOf(subscription))
+
+  const refuseAs = (delivery: Delivery, reason: string, message: string, attempts: number) =>
+    Effect.flatMap(Clock.currentTimeMillis, (now) =>
+      Effect.as(
+        refuse(delivery, Fault.make({ reason, message, attempts, now, previous: delivery.envelope.fault })),
         undefined
       )
-    : Effect.as(delivery.ack, gone(delivery))
+    )
 
-/** Decodes a delivery; one that cannot be decoded, or is too old, is settled here and now. */
-const decode =
-  <Ev extends Event.Event>(subscription: Subscription<Ev>, maxBodyBytes: number) =>
-  (delivery: Delivery): Effect.Effect<Delivered<Ev> | undefined> => {
-    const { envelope } = delivery
-    const refuse = (reason: string, message: string, attempts: number) =>
-      Effect.flatMap(Clock.currentTimeMillis, (now) =>
-        Effect.as(
-          deadLetter(subscription, delivery, Fault.make({ reason, message, attempts, now, previous: envelope.fault })),
-          undefined
-        )
-      )
-    if (envelope.body.length > maxBodyBytes) {
-      return refuse("TooLarge", `the body has ${envelope.body.length} bytes, the limit is ${maxBodyBytes}`, 0)
+  /** Decodes a delivery; one that cannot be decoded, or is too old, is settled here and now. */
+  const open = (delivery: Delivery): Effect.Effect<Delivered<Ev> | undefined> => {
+    const { envelope, redelivered } = delivery
+    const bytes = envelope.body.length
+    if (bytes > maxBodyBytes) {
+      return refuseAs(delivery, "TooLarge", `the body has ${bytes} bytes, the limit is ${maxBodyBytes}`, 0)
     }
-    const decoded = subscription.decode(envelope.body)
-    if (Result.isFailure(decoded)) return refuse(decoded.failure.code, decoded.failure.detail, 0)
+    const decoded = decode(envelope.body)
+    if (Result.isFailure(decoded)) return refuseAs(delivery, decoded.failure.code, decoded.failure.detail, 0)
     const event = decoded.success
     const attempt = envelope.attempt ?? event.retryCount + 1
     const delivered: Delivered<Ev> = {
       event,
       envelope,
-      queue: subscription.queue,
+      queue,
       attempt,
-      redelivered: delivery.redelivered,
-      settle: settle(subscription, delivery, event, attempt)
+      redelivered,
+      settle: (settlement) => settle(delivery, { event, number: attempt }, settlement)
     }
     // A dead letter is there to be looked at, however old it is.
-    if (attempt === 1 || event.ttlSeconds === undefined || isDeadLetterQueue(subscription.queue)) {
-      return Effect.succeed(delivered)
-    }
+    if (attempt === 1 || event.ttlSeconds === undefined || isDeadLetterQueue(queue)) return Effect.succeed(delivered)
     return Effect.flatMap(Clock.currentTimeMillis, (now) =>
       expired(event, attempt, now)
-        ? refuse("expired", "the event outlived its time to live between two attempts", attempt - 1)
+        ? refuseAs(delivery, "expired", "the event outlived its time to live between two attempts", attempt - 1)
         : Effect.succeed(delivered)
     )
   }
 
-/** Receives a delivery: what comes of it is to be handled, unless it has been settled already. */
-const receive = <Ev extends Event.Event>(subscription: Subscription<Ev>, maxBodyBytes: number) => {
-  const decodeDelivery = decode(subscription, maxBodyBytes)
   return (delivery: Delivery): Effect.Effect<Delivered<Ev> | undefined> => {
     if (!delivery.isLive()) return Effect.undefined
-    if (!subscription.atMostOnce) return decodeDelivery(delivery)
-    return Effect.flatMap(takeOff(subscription.queue, delivery), (taken) =>
-      taken === undefined ? Effect.undefined : decodeDelivery(taken)
-    )
+    count(1)
+    if (!atMostOnce) return open(delivery)
+    // It leaves its queue before it is handled. What was delivered before may have been handled, and must not be again.
+    return delivery.redelivered
+      ? refuseAs(delivery, "redelivered", "it may have been handled already", 0)
+      : Effect.flatMap(delivery.ack, () => open(gone(delivery)))
   }
 }
 
@@ -197,28 +129,43 @@ export const start = Effect.fnUntraced(function* <Ev extends Event.Event, E, R>(
   // First, because a start that fails must leave nothing behind.
   const consumer = yield* broker.consume(subscription)
   const handle = yield* handler.prepare(yield* Effect.scope)
+  const clock = yield* Clock.Clock
+  const registry = yield* Metrics.registry
+  const labels = Metrics.labelsOf(subscription)
+  const handlersRunning = Metrics.all.handlersRunning.series(registry, labels)
+  const handlerSeconds = Metrics.all.handlerSeconds.series(registry, labels)
+  const settling = makeSettling(broker, subscription, registry)
+  let running = 0
   let stopping = false
 
-  const process = (delivered: Delivered<Ev> | undefined): Effect.Effect<void, never, R> =>
-    delivered === undefined
-      ? Effect.void
-      : handle(delivered).pipe(
-          Effect.provideService(Correlation.Current, Event.toCorrelation(delivered.event)),
-          Effect.catchCause((cause) =>
-            stopping ? Effect.failCause(Cause.interrupt()) : Handler.answer(defaultPolicy, cause, delivered)
-          ),
-          Effect.flatMap(delivered.settle)
-        )
+  const process = (delivered: Delivered<Ev> | undefined): Effect.Effect<void, never, R> => {
+    if (delivered === undefined) return Effect.void
+    const since = clock.monotonicTimeNanosUnsafe()
+    running += 1
+    handlersRunning(1)
+    const handling = handle(delivered).pipe(
+      Effect.provideService(Correlation.Current, Event.toCorrelation(delivered.event)),
+      Effect.catchCause((cause) =>
+        stopping ? Effect.failCause(Cause.interrupt()) : Handler.answer(defaultPolicy, cause, delivered)
+      )
+    )
+    return Spans.processing(broker, subscription, delivered, handling, (settlement) => {
+      running -= 1
+      handlersRunning(-1)
+      handlerSeconds(Number(clock.monotonicTimeNanosUnsafe() - since) / 1e9)
+      return delivered.settle(settlement)
+    })
+  }
 
   /** The last resort: whatever happens to one delivery, the worker goes on with the next. */
   const giveUp = (delivery: Delivery) => (cause: Cause.Cause<never>) =>
     stopping
       ? Effect.failCause(cause)
       : Effect.flatMap(Clock.currentTimeMillis, (now) =>
-          deadLetter(subscription, delivery, Fault.fromCause(cause, { attempts: 0, now }))
+          settling.refuse(delivery, Fault.fromCause(cause, { attempts: 0, now }))
         )
 
-  const receiveDelivery = receive(subscription, broker.maxBodyBytes)
+  const receiveDelivery = receive(subscription, broker.maxBodyBytes, settling, registry)
   const worker = Queue.take(consumer.deliveries).pipe(
     Effect.flatMap((delivery) =>
       receiveDelivery(delivery).pipe(
@@ -243,6 +190,7 @@ export const start = Effect.fnUntraced(function* <Ev extends Event.Event, E, R>(
       stopping = true
       // A handler that cannot be interrupted must not hold up the others: what it has not settled goes back.
       yield* Effect.timeoutOption(Fiber.interruptAll(workers), interruptTimeout)
+      handlersRunning(-running)
     })
   )
 })
@@ -258,7 +206,14 @@ export const stream = <Ev extends Event.Event>(
   broker: Broker["Service"],
   subscription: Subscription<Ev>
 ): Stream.Stream<Delivered<Ev>, SubscribeError> =>
-  Stream.unwrap(Effect.map(broker.consume(subscription), (consumer) => Stream.fromQueue(consumer.deliveries))).pipe(
-    Stream.mapEffect(receive(subscription, broker.maxBodyBytes)),
-    Stream.filter((delivered) => delivered !== undefined)
-  )
+  Stream.unwrap(
+    Effect.gen(function* () {
+      const { deliveries } = yield* broker.consume(subscription)
+      const registry = yield* Metrics.registry
+      const settling = makeSettling(broker, subscription, registry)
+      return Stream.mapEffect(
+        Stream.fromQueue(deliveries),
+        receive(subscription, broker.maxBodyBytes, settling, registry)
+      )
+    })
+  ).pipe(Stream.filter((delivered) => delivered !== undefined))

@@ -46,6 +46,8 @@ export interface Subscription<out E extends Event.Event> extends Queue {
   readonly atMostOnce: boolean
   /** How long handlers may go on when the subscription stops. */
   readonly drainTimeout: Duration.Duration
+  /** What the span that published an event is to the span that handles it. */
+  readonly producerSpan: "link" | "parent"
 }
 
 /**
@@ -85,6 +87,13 @@ export interface Options {
   readonly temporary?: boolean | undefined
   /** How long handlers may go on when the subscription stops. Default: 10 seconds. */
   readonly drainTimeout?: Duration.Input | undefined
+  /**
+   * What the span that published an event is to the span that handles it. Default:
+   * `link`. A trace of its own for each handling is what OpenTelemetry recommends;
+   * `parent` makes one trace of both, which reads well where events are handled
+   * within seconds, and by few.
+   */
+  readonly producerSpan?: "link" | "parent" | undefined
 }
 
 const namePattern = /^[A-Za-z0-9._-]+$/
@@ -221,6 +230,7 @@ export const make: {
     priorities: options.priorities ?? false,
     temporary,
     drainTimeout: Duration.fromInputUnsafe(options.drainTimeout ?? "10 seconds"),
+    producerSpan: options.producerSpan ?? "link",
     decode: EventCodec.decoder(types)
   }
 }

@@ -1,0 +1,199 @@
+/**
+ * Everything that the bus counts and measures, declared in one place.
+ *
+ * The metrics are Effect's own, so whatever reads a `Metric.MetricRegistry`
+ * (Prometheus, OTLP) reads them. A series is there, at zero, as soon as its bus or
+ * its subscription is, in the registry that is provided then.
+ *
+ * @since 0.1.0
+ */
+
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Metric from "effect/Metric"
+
+/**
+ * Adds to a counter or a gauge, or puts a value into a histogram: at once, for
+ * some 50 nanoseconds.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Series {
+  (value: number): void
+}
+
+/**
+ * Where series are kept, with nothing else beside it: then an update finds it at
+ * once.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Registry extends Context.Context<never> {}
+
+/**
+ * The registry that is provided here.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const registry: Effect.Effect<Registry> = Effect.withFiberSucceed((fiber) =>
+  Context.make(Metric.MetricRegistry, fiber.getRef(Metric.MetricRegistry)).pipe(
+    Context.add(Metric.CurrentMetricAttributes, fiber.getRef(Metric.CurrentMetricAttributes))
+  )
+)
+
+/**
+ * A metric, as it is documented. Histograms are in seconds.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Instrument<Label extends string = never> {
+  readonly name: string
+  readonly type: "counter" | "gauge" | "histogram"
+  readonly description: string
+  readonly labels: ReadonlyArray<string>
+  /** The series with these labels. */
+  readonly series: (registry: Registry, labels: { readonly [L in Label]: string }) => Series
+}
+
+type Make = (
+  name: string,
+  options: { readonly description: string; readonly attributes: Metric.Metric.AttributeSet }
+) => Metric.Metric<number, unknown>
+
+const instrument =
+  (type: Instrument["type"], make: Make) =>
+  <const Label extends string = never>(
+    name: string,
+    description: string,
+    labels: ReadonlyArray<Label> = []
+  ): Instrument<Label> => ({
+    name,
+    type,
+    description,
+    labels,
+    series: (registry, attributes) => {
+      // A metric looks its series up for every update, which costs more than the update. This one is looked up once.
+      const own: Metric.MetricRegistry = new Map()
+      make(name, { description, attributes }).valueUnsafe(Context.add(registry, Metric.MetricRegistry, own))
+      const shared = Context.get(registry, Metric.MetricRegistry)
+      const [entry] = own
+      if (entry === undefined) throw new Error(`${name} has no series`)
+      const [key, made] = entry
+      const metadata = shared.get(key) ?? made
+      shared.set(key, metadata)
+      const { modify } = metadata.hooks
+      return (value) => modify(value, registry)
+    }
+  })
+
+const counter = instrument("counter", (name, options) => Metric.counter(name, { ...options, incremental: true }))
+const gauge = instrument("gauge", (name, options) => Metric.gauge(name, options))
+const histogram = (...boundaries: ReadonlyArray<number>) =>
+  instrument("histogram", (name, { attributes, description }) =>
+    Metric.histogram(name, { description, attributes: { ...attributes, unit: "seconds" }, boundaries })
+  )
+
+const ofWork = histogram(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+const ofWaiting = histogram(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 3600, 86_400)
+
+/**
+ * Every metric.
+ *
+ * **Details**
+ *
+ * The queues of temporary subscriptions share the label `temporary`, and the error
+ * types of a queue beyond the first fifty the label `_OTHER`, so that the number of
+ * series is bounded by the program, and not by what happens to it.
+ *
+ * **Example** (Looking at a counter in a test)
+ *
+ * ```ts
+ * import * as assert from "node:assert"
+ * import { Effect, Metric } from "effect"
+ * import { EventBus, EventType, Metrics } from "effect-eventbus"
+ *
+ * const Ping = EventType.untyped("ping")
+ *
+ * const program = Effect.gen(function* () {
+ *   const bus = yield* EventBus.EventBus
+ *   yield* bus.publish(yield* Ping.event({}))
+ *   const snapshot = yield* Metric.snapshot
+ *   const returned = snapshot.find(({ id }) => id === Metrics.all.returned.name)
+ *   assert.deepStrictEqual(returned?.state, { count: 1, incremental: true })
+ * })
+ *
+ * await Effect.runPromise(
+ *   program.pipe(Effect.provide(EventBus.layerMemory), Effect.provideService(Metric.MetricRegistry, new Map()))
+ * )
+ * ```
+ *
+ * @category metrics
+ * @since 0.1.0
+ */
+export const all = {
+  published: counter("eventbus_published", "Events given to the bus"),
+  confirmed: counter("eventbus_confirmed", "Events that the broker has safe"),
+  returned: counter("eventbus_returned", "Events that no queue wanted"),
+  nacked: counter("eventbus_nacked", "Events that the broker refused"),
+  notPublished: counter(
+    "eventbus_not_published",
+    "Events that were not published, or may not have been, for any other reason",
+    ["error_type"]
+  ),
+  inFlight: gauge("eventbus_in_flight", "Publishes that wait for the broker"),
+  confirmSeconds: ofWork("eventbus_confirm_seconds", "From a publish to its confirmation"),
+  delivered: counter("eventbus_delivered", "Deliveries taken from a queue", ["queue"]),
+  handled: counter("eventbus_handled", "Deliveries that were handled", ["queue"]),
+  failed: counter("eventbus_failed", "Deliveries that could not be decoded, or whose handler failed", [
+    "queue",
+    "error_type"
+  ]),
+  retried: counter("eventbus_retried", "Failed deliveries that come back after a delay", ["queue"]),
+  deadLettered: counter("eventbus_dead_lettered", "Failed deliveries put into the dead letters", ["queue"]),
+  discarded: counter("eventbus_discarded", "Deliveries dropped by a policy, or for want of dead letters", ["queue"]),
+  staleSettlements: counter("eventbus_stale_settlements", "Deliveries settled after the broker had taken them back"),
+  handlersRunning: gauge("eventbus_handlers_running", "Deliveries that are being handled", ["queue"]),
+  handlerSeconds: ofWork("eventbus_handler_seconds", "From a delivery to the end of its handler", ["queue"]),
+  criticalSeconds: ofWaiting("eventbus_critical_seconds", "From an event's timestamp to its being handled", ["queue"]),
+  connections: gauge("eventbus_connections", "Connections to the broker that are up", ["role"]),
+  reconnects: counter("eventbus_reconnects", "Connections to the broker made anew after a loss", ["role"]),
+  blocked: gauge("eventbus_blocked", "Connections on which the broker takes no events", ["role"])
+} as const
+
+/**
+ * The labels of a subscription's series. A queue that is somebody's alone has a
+ * name that nobody asks for again.
+ *
+ * @category metrics
+ * @since 0.1.0
+ */
+export const labelsOf = (queue: { readonly queue: string; readonly temporary: boolean }): { readonly queue: string } => ({
+  queue: queue.temporary ? "temporary" : queue.queue
+})
+
+/** How many error types have a series of their own. */
+const maxErrorTypes = 50
+
+/**
+ * Counts by the type of an error, of which nobody knows beforehand how many there
+ * are. The types beyond the first fifty are counted together, as `_OTHER`.
+ *
+ * @category metrics
+ * @since 0.1.0
+ */
+export const byErrorType = (seriesOf: (errorType: string) => Series): ((errorType: string) => void) => {
+  const known = new Map<string, Series>()
+  const find = (errorType: string): Series => {
+    const found = known.get(errorType)
+    if (found !== undefined) return found
+    if (known.size >= maxErrorTypes && errorType !== "_OTHER") return find("_OTHER")
+    const series = seriesOf(errorType)
+    known.set(errorType, series)
+    return series
+  }
+  return (errorType) => find(errorType)(1)
+}

@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Queue, Redacted, Result } from "effect"
+import { Deferred, Effect, Fiber, Metric, Queue, Redacted, Result } from "effect"
 import { Handler, Subscription } from "effect-eventbus"
 import type { PublishError } from "effect-eventbus"
+import { readings } from "../support/Readings.ts"
 import * as Node from "./support/OwnNode.ts"
 import * as Rig from "./support/Rig.ts"
 import { timed, until } from "./support/Wait.ts"
@@ -83,7 +84,8 @@ describe.skipIf(!Node.isPossible)("Publisher", () => {
       assert.strictEqual(refused.reason._tag, "Nacked")
       assert.isTrue(refused.isRetryable)
       assert.strictEqual(neighbour, "published")
-    })
+      assert.include(yield* readings, { eventbus_published: 3, eventbus_confirmed: 2, eventbus_nacked: 1 })
+    }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
   )
 
   it.live("is held up by nobody but the publish of the same event, where a queue does not confirm", () =>
@@ -254,6 +256,11 @@ describe.skipIf(!Node.isPossible)("Publisher", () => {
       const error = yield* Effect.flip(events.publish(yield* Ping.event({})))
       assert.strictEqual(error.reason._tag, "Blocked", error.message)
       assert.match(error.message, /memory/)
+      assert.include(yield* readings, {
+        'eventbus_blocked{role="publish"}': 2,
+        'eventbus_blocked{role="consume"}': 0,
+        'eventbus_not_published{error_type="Blocked"}': 1
+      })
 
       yield* Deferred.succeed(open, undefined)
       // An acknowledgement that the broker does not read would leave events in the queue.
@@ -268,6 +275,7 @@ describe.skipIf(!Node.isPossible)("Publisher", () => {
       assert.strictEqual(yield* Fiber.join(waiting), "published")
       assert.strictEqual(yield* outcome(events.publish(yield* Ping.event({}))), "published")
       assert.strictEqual((yield* events.health).status, "healthy")
-    })
+      assert.strictEqual((yield* readings)['eventbus_blocked{role="publish"}'], 0)
+    }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
   )
 })

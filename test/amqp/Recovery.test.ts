@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Metric, Option, Queue, Redacted, Schedule, Scope, Stream } from "effect"
 import { FailurePolicy, Handler, Settlement, Subscription } from "effect-eventbus"
 import type { Delivery, EventBus } from "effect-eventbus"
+import { readings } from "../support/Readings.ts"
 import * as Node from "./support/OwnNode.ts"
 import * as Proxy from "./support/Proxy.ts"
 import * as Rig from "./support/Rig.ts"
@@ -115,6 +116,27 @@ describe.skipIf(!Node.isPossible)("Recovery", () => {
         yield* becomes(events, "healthy")
       }
     })
+  )
+
+  it.live("counts its connections, and how often they were made anew", () =>
+    Effect.gen(function* () {
+      const { bus, queue } = yield* rig()
+      const now = Effect.map(readings, (all) =>
+        ["connections", "reconnects"].flatMap((name) =>
+          ["publish", "consume"].map((role) => all[`eventbus_${name}{role="${role}"}`])
+        )
+      )
+      yield* Effect.gen(function* () {
+        const events = yield* bus()
+        yield* Rig.collect(events, queue("work"))
+        assert.deepStrictEqual(yield* now, [1, 1, 0, 0])
+        yield* node.ctl("close_all_connections", "a test")
+        yield* publish(events)
+        yield* becomes(events, "healthy")
+        assert.deepStrictEqual(yield* now, [1, 1, 1, 1])
+      }).pipe(Effect.scoped)
+      assert.deepStrictEqual(yield* now, [0, 0, 1, 1])
+    }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
   )
 
   it.live("declares a queue again that is deleted while it is consumed, and is degraded until then", () =>

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Layer, Queue, Schedule, Schema } from "effect"
+import { Context, Effect, Layer, Metric, Queue, Schedule, Schema } from "effect"
 import type { Scope } from "effect"
 import { EventBus, EventType, FailurePolicy, Handler, Subscription } from "effect-eventbus"
 import type { Delivery, Event } from "effect-eventbus"
@@ -38,7 +38,14 @@ export const suite =
     describe.skipIf(harness.skip)(`${title} (${harness.name})`, () =>
       tests(
         (name, body) =>
-          it.live(name, () => Effect.suspend(body).pipe(Effect.scoped, Effect.provide(layer, { local: true }))),
+          it.live(name, () =>
+            Effect.suspend(body).pipe(
+              Effect.scoped,
+              Effect.provide(layer, { local: true }),
+              // What is counted in one test is not counted in another.
+              Effect.provideService(Metric.MetricRegistry, new Map())
+            )
+          ),
         harness
       )
     )

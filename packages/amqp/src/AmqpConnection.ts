@@ -190,7 +190,14 @@ export const make = Effect.fnUntraced(function* (
   )
 
   yield* Effect.addFinalizer(() =>
-    Effect.suspend(() => (live === undefined ? Effect.void : Effect.andThen(close(live), Effect.sync(() => take(undefined)))))
+    Effect.suspend(() =>
+      live === undefined
+        ? Effect.void
+        : Effect.andThen(
+            close(live),
+            Effect.sync(() => take(undefined))
+          )
+    )
   )
   let next: Effect.Effect<Live, Reason> = Effect.succeed(first)
   yield* Effect.gen(function* () {

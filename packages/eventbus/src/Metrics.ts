@@ -3,7 +3,8 @@
  *
  * The metrics are Effect's own, so whatever reads a `Metric.MetricRegistry`
  * (Prometheus, OTLP) reads them. A series is there, at zero, as soon as its bus or
- * its subscription is, in the registry that is provided then.
+ * its subscription is (one of an error type: with the first error), in the registry
+ * that is provided then.
  *
  * @since 0.1.0
  */
@@ -171,7 +172,10 @@ export const all = {
  * @category metrics
  * @since 0.1.0
  */
-export const labelsOf = (queue: { readonly queue: string; readonly temporary: boolean }): { readonly queue: string } => ({
+export const labelsOf = (queue: {
+  readonly queue: string
+  readonly temporary: boolean
+}): { readonly queue: string } => ({
   queue: queue.temporary ? "temporary" : queue.queue
 })
 

@@ -31,7 +31,6 @@ import * as Handler from "./Handler.ts"
 import { make as makeSettling, type Settling } from "./internal/settling.ts"
 import * as Spans from "./internal/spans.ts"
 import * as Metrics from "./Metrics.ts"
-import type * as Settlement from "./Settlement.ts"
 import { isDeadLetterQueue, type Subscription } from "./Subscription.ts"
 
 /** How long handlers that were interrupted may take to clean up. */

@@ -48,6 +48,9 @@ export const make = (
   const discarded = Metrics.all.discarded.series(registry, labels)
   const failed = Metrics.byErrorType((error_type) => Metrics.all.failed.series(registry, { ...labels, error_type }))
 
+  // Brokers count these, wherever they find one out.
+  Metrics.all.staleSettlements.series(registry, {})
+
   /** What can be done of what is asked for. */
   const possible = (settlement: Settlement.Settlement): Settlement.Settlement =>
     (settlement._tag === "Retry" && atMostOnce) || (settlement._tag === "DeadLetter" && deadLetterQueue === undefined)

@@ -108,6 +108,7 @@ const maxInFlight = 1024
  */
 export const make: Effect.Effect<EventBus["Service"], never, Broker.Broker> = Effect.gen(function* () {
   const broker = yield* Broker.Broker
+  const spanned = Spans.publishing(broker)
   const counted = Outcomes.counter(yield* Metrics.registry, yield* Clock.Clock)
   const warned = new Set<string>()
 
@@ -139,7 +140,7 @@ export const make: Effect.Effect<EventBus["Service"], never, Broker.Broker> = Ef
     const routingKey = RoutingKey.check(asked ?? RoutingKey.make(event.eventType, event.priority))
     return Effect.withFiber((fiber) => {
       const correlated = Event.correlate(event, fiber.getRef(Correlation.Current))
-      return Spans.publishing(fiber, broker, correlated, routingKey, (traceparent) =>
+      return spanned(fiber, correlated, routingKey, (traceparent) =>
         Effect.catch(counted(send(correlated, routingKey, persistent, traceparent)), (reason) =>
           reason._tag === "Unroutable" && unroutable !== "fail"
             ? warnOnce(routingKey)

@@ -31,7 +31,7 @@ export interface Series {
  * @category models
  * @since 0.1.0
  */
-export interface Registry extends Context.Context<never> {}
+export type Registry = Context.Context<never>
 
 /**
  * The registry that is provided here.

@@ -112,3 +112,11 @@ export const discard = (fault?: Fault | undefined): Settlement => ({ _tag: "Disc
  */
 export const because = (self: Settlement, fault: Fault): Settlement =>
   "fault" in self && self.fault === undefined ? { ...self, fault } : self
+
+/**
+ * Why a delivery that was not handled was not, where it says so.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const faultOf = (self: Settlement): Fault | undefined => ("fault" in self ? self.fault : undefined)

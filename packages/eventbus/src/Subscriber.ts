@@ -28,7 +28,7 @@ import * as Event from "./Event.ts"
 import * as FailurePolicy from "./FailurePolicy.ts"
 import * as Fault from "./Fault.ts"
 import * as Handler from "./Handler.ts"
-import { make as makeSettling, type Settling } from "./internal/settling.ts"
+import * as Settling from "./internal/settling.ts"
 import * as Spans from "./internal/spans.ts"
 import * as Metrics from "./Metrics.ts"
 import { isDeadLetterQueue, type Subscription } from "./Subscription.ts"
@@ -57,15 +57,12 @@ const gone = ({ envelope, redelivered }: Delivery): Delivery => ({
 })
 
 /** Receives a delivery: what comes of it is to be handled, unless it has been settled already. */
-const receive = <Ev extends Event.Event>(
-  subscription: Subscription<Ev>,
+const receiver = <Ev extends Event.Event>(
+  { atMostOnce, decode, queue }: Subscription<Ev>,
   maxBodyBytes: number,
-  { refuse, settle }: Settling,
-  registry: Metrics.Registry
+  { refuse, settle }: Settling.Settling,
+  count: Metrics.Series
 ) => {
-  const { atMostOnce, decode, queue } = subscription
-  const count = Metrics.all.delivered.series(registry, Metrics.labelsOf(subscription))
-
   const refuseAs = (delivery: Delivery, reason: string, message: string, attempts: number) =>
     Effect.flatMap(Clock.currentTimeMillis, (now) =>
       Effect.as(
@@ -113,6 +110,15 @@ const receive = <Ev extends Event.Event>(
   }
 }
 
+/** All that the deliveries of a subscription go through, but for the handler. */
+const prepare = <Ev extends Event.Event>(broker: Broker["Service"], subscription: Subscription<Ev>) =>
+  Effect.map(Metrics.registry, (registry) => {
+    const spans = Spans.ofSubscription(broker, subscription)
+    const settling = Settling.make(subscription, spans, registry)
+    const delivered = Metrics.all.delivered.series(registry, Metrics.labelsOf(subscription))
+    return { registry, spans, settling, receive: receiver(subscription, broker.maxBodyBytes, settling, delivered) }
+  })
+
 /**
  * Runs a handler on the deliveries of its subscription, for as long as the scope
  * is open. Returns when the queue is bound and being consumed.
@@ -129,29 +135,31 @@ export const start = Effect.fnUntraced(function* <Ev extends Event.Event, E, R>(
   const consumer = yield* broker.consume(subscription)
   const handle = yield* handler.prepare(yield* Effect.scope)
   const clock = yield* Clock.Clock
-  const registry = yield* Metrics.registry
+  const { receive, registry, settling, spans } = yield* prepare(broker, subscription)
   const labels = Metrics.labelsOf(subscription)
   const handlersRunning = Metrics.all.handlersRunning.series(registry, labels)
   const handlerSeconds = Metrics.all.handlerSeconds.series(registry, labels)
-  const settling = makeSettling(broker, subscription, registry)
   let running = 0
   let stopping = false
 
   const process = (delivered: Delivered<Ev> | undefined): Effect.Effect<void, never, R> => {
     if (delivered === undefined) return Effect.void
-    const since = clock.monotonicTimeNanosUnsafe()
-    running += 1
-    handlersRunning(1)
     const handling = handle(delivered).pipe(
       Effect.provideService(Correlation.Current, Event.toCorrelation(delivered.event)),
       Effect.catchCause((cause) =>
         stopping ? Effect.failCause(Cause.interrupt()) : Handler.answer(defaultPolicy, cause, delivered)
       )
     )
-    return Spans.processing(broker, subscription, delivered, handling, (settlement) => {
-      running -= 1
-      handlersRunning(-1)
+    const since = clock.monotonicTimeNanosUnsafe()
+    running += 1
+    handlersRunning(1)
+    return spans.processing(delivered, handling, (settlement) => {
       handlerSeconds(Number(clock.monotonicTimeNanosUnsafe() - since) / 1e9)
+      // One that was given up on has been taken off already.
+      if (running > 0) {
+        running -= 1
+        handlersRunning(-1)
+      }
       return delivered.settle(settlement)
     })
   }
@@ -164,10 +172,9 @@ export const start = Effect.fnUntraced(function* <Ev extends Event.Event, E, R>(
           settling.refuse(delivery, Fault.fromCause(cause, { attempts: 0, now }))
         )
 
-  const receiveDelivery = receive(subscription, broker.maxBodyBytes, settling, registry)
   const worker = Queue.take(consumer.deliveries).pipe(
     Effect.flatMap((delivery) =>
-      receiveDelivery(delivery).pipe(
+      receive(delivery).pipe(
         Effect.flatMap(process),
         Effect.catchCause(giveUp(delivery)),
         Effect.catchCause((cause) =>
@@ -190,6 +197,7 @@ export const start = Effect.fnUntraced(function* <Ev extends Event.Event, E, R>(
       // A handler that cannot be interrupted must not hold up the others: what it has not settled goes back.
       yield* Effect.timeoutOption(Fiber.interruptAll(workers), interruptTimeout)
       handlersRunning(-running)
+      running = 0
     })
   )
 })
@@ -208,11 +216,7 @@ export const stream = <Ev extends Event.Event>(
   Stream.unwrap(
     Effect.gen(function* () {
       const { deliveries } = yield* broker.consume(subscription)
-      const registry = yield* Metrics.registry
-      const settling = makeSettling(broker, subscription, registry)
-      return Stream.mapEffect(
-        Stream.fromQueue(deliveries),
-        receive(subscription, broker.maxBodyBytes, settling, registry)
-      )
+      const { receive } = yield* prepare(broker, subscription)
+      return Stream.mapEffect(Stream.fromQueue(deliveries), receive)
     })
   ).pipe(Stream.filter((delivered) => delivered !== undefined))

@@ -9,7 +9,6 @@ import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type { Broker } from "../Broker.ts"
 import type { Delivery } from "../Delivery.ts"
 import * as Envelope from "../Envelope.ts"
 import type { Event } from "../Event.ts"
@@ -17,7 +16,7 @@ import type { Fault } from "../Fault.ts"
 import * as Metrics from "../Metrics.ts"
 import * as Settlement from "../Settlement.ts"
 import { isDeadLetterQueue, type Subscription } from "../Subscription.ts"
-import * as Spans from "./spans.ts"
+import type * as Spans from "./spans.ts"
 
 /** An attempt at handling an event, from the first. */
 export interface Attempt {
@@ -34,11 +33,7 @@ export interface Settling {
 const because = (delivery: Delivery, fault: Fault | undefined) =>
   Effect.annotateLogs({ eventId: delivery.envelope.id, reason: fault?.reason, message: fault?.message })
 
-export const make = (
-  broker: Broker["Service"],
-  subscription: Subscription<Event>,
-  registry: Metrics.Registry
-): Settling => {
+export const make = (subscription: Subscription<Event>, spans: Spans.Spans, registry: Metrics.Registry): Settling => {
   const { atMostOnce, deadLetterQueue, queue } = subscription
   const labels = Metrics.labelsOf(subscription)
   const handled = Metrics.all.handled.series(registry, labels)
@@ -94,7 +89,8 @@ export const make = (
     settle: (delivery, attempt, asked) =>
       Effect.withFiber((fiber) => {
         const settlement = possible(asked)
-        if ("fault" in settlement && settlement.fault !== undefined) failed(settlement.fault.reason)
+        const fault = Settlement.faultOf(settlement)
+        if (fault !== undefined) failed(fault.reason)
         const settle = () => {
           switch (settlement._tag) {
             case "Ack":
@@ -109,14 +105,14 @@ export const make = (
               return retry(delivery, attempt, settlement)
           }
         }
-        return Spans.settling(fiber, broker, subscription, delivery.envelope, settlement, true, settle())
+        return spans.settling(fiber, delivery, settlement, true, settle())
       }),
     refuse: (delivery, fault) =>
       Effect.withFiber((fiber) => {
         failed(fault.reason)
         const settlement = possible(Settlement.deadLetter(fault))
         const settle = settlement._tag === "Discard" ? discard(delivery, fault) : deadLetter(delivery, fault)
-        return Spans.settling(fiber, broker, subscription, delivery.envelope, settlement, false, settle)
+        return spans.settling(fiber, delivery, settlement, false, settle)
       })
   }
 }

@@ -15,17 +15,16 @@ import type * as Fiber from "effect/Fiber"
 import * as References from "effect/References"
 import * as Tracer from "effect/Tracer"
 import type { Broker } from "../Broker.ts"
-import type { Delivered } from "../Delivery.ts"
-import type { Envelope } from "../Envelope.ts"
+import type { Delivered, Delivery } from "../Delivery.ts"
 import type { Event } from "../Event.ts"
 import type { Fault } from "../Fault.ts"
 import type { PublishError } from "../PublishError.ts"
-import type { Settlement } from "../Settlement.ts"
+import * as Settlement from "../Settlement.ts"
 import type { Subscription } from "../Subscription.ts"
 import * as Traceparent from "../Traceparent.ts"
 
 type Place = Pick<Broker["Service"], "system" | "destination">
-type QueueName = Pick<Subscription<Event>, "queue" | "temporary">
+type AnyFiber = Fiber.Fiber<unknown, unknown>
 
 /** What spans tell of a message; never its payload. */
 interface Message {
@@ -36,7 +35,7 @@ interface Message {
 }
 
 /** Whether anybody looks at spans: Effect's own tracer keeps none. */
-const isTraced = ({ cache }: Fiber.Fiber<unknown, unknown>): boolean =>
+const isTraced = ({ cache }: AnyFiber): boolean =>
   cache.tracerEnabled && cache.tracer !== undefined && cache.tracer !== Tracer.nativeTracer
 
 const joined = (...parts: ReadonlyArray<string>): string => parts.filter((part) => part !== "").join(":")
@@ -46,101 +45,58 @@ const describe = (
   { destination, system }: Place,
   { id, routingKey, traceId, type }: Message,
   operation: { readonly name: string; readonly type: "send" | "process" | "settle" },
-  queue?: QueueName
+  queue = ""
 ): void => {
   span.attribute("messaging.system", system)
   span.attribute("messaging.operation.name", operation.name)
   span.attribute("messaging.operation.type", operation.type)
-  span.attribute("messaging.destination.name", joined(destination, routingKey, queue?.queue ?? ""))
+  span.attribute("messaging.destination.name", joined(destination, routingKey, queue))
   span.attribute(`messaging.${system}.destination.routing_key`, routingKey)
-  if (queue?.temporary === true) span.attribute("messaging.destination.temporary", true)
   if (id !== undefined) span.attribute("messaging.message.id", id)
   if (traceId !== undefined) span.attribute("messaging.message.conversation_id", traceId)
   if (type !== undefined) span.attribute("eventbus.event_type", type)
 }
+
+/** Publishes in a span of its own, of which the event carries the `traceparent`. */
+export const publishing =
+  (place: Place) =>
+  (
+    fiber: AnyFiber,
+    event: Event,
+    routingKey: string,
+    publish: (traceparent: string | undefined) => Effect.Effect<void, PublishError>
+  ): Effect.Effect<void, PublishError> => {
+    const { span: ambient } = fiber.cache
+    const traceparent = ambient === undefined ? undefined : Traceparent.fromSpan(ambient)
+    if (!isTraced(fiber) || traceparent?.endsWith("-00") === true) return publish(traceparent)
+    const { eventId: id, eventType: type, traceId } = event
+    // A routing key may be anything; of event types there are only so many.
+    const template = joined(place.destination, type)
+    return Effect.useSpan(`publish ${template}`, { kind: "producer" }, (span) => {
+      const published = publish(Traceparent.fromSpan(span))
+      if (!span.sampled) return published
+      describe(span, place, { id, type, traceId, routingKey }, { name: "publish", type: "send" })
+      span.attribute("messaging.destination.template", template)
+      return Effect.tapError(published, ({ reason }) => Effect.sync(() => span.attribute("error.type", reason._tag)))
+    })
+  }
 
 const linkTo = (traceparent: string | undefined): ReadonlyArray<Tracer.SpanLink> => {
   const span = traceparent === undefined ? undefined : Traceparent.toSpan(traceparent)
   return span === undefined ? [] : [{ span, attributes: {} }]
 }
 
-const ofItsOwn = { root: true } as const
-
-/** Names a span by a queue, unless it is somebody's alone: there may be any number of those. */
-const nameAt = (operation: string, { queue, temporary }: QueueName): string =>
-  temporary ? operation : `${operation} ${queue}`
-
-/** Publishes in a span of its own, of which the event carries the `traceparent`. */
-export const publishing = (
-  fiber: Fiber.Fiber<unknown, unknown>,
-  place: Place,
-  event: Event,
-  routingKey: string,
-  publish: (traceparent: string | undefined) => Effect.Effect<void, PublishError>
-): Effect.Effect<void, PublishError> => {
-  const { span: ambient } = fiber.cache
-  const traceparent = ambient === undefined ? undefined : Traceparent.fromSpan(ambient)
-  if (!isTraced(fiber) || traceparent?.endsWith("-00") === true) return publish(traceparent)
-  const { eventId: id, eventType: type, traceId } = event
-  // A routing key may be anything; of event types there are only so many.
-  const template = joined(place.destination, type)
-  return Effect.useSpan(`publish ${template}`, { kind: "producer" }, (span) => {
-    const published = publish(Traceparent.fromSpan(span))
-    if (!span.sampled) return published
-    describe(span, place, { id, type, traceId, routingKey }, { name: "publish", type: "send" })
-    span.attribute("messaging.destination.template", template)
-    return Effect.tapError(published, ({ reason }) => Effect.sync(() => span.attribute("error.type", reason._tag)))
-  })
-}
-
 const toError = ({ message, reason, stack }: Fault): Error =>
   Object.assign(new Error(message), { name: reason, stack: stack ?? `${reason}: ${message}` })
 
-const faultOf = (settlement: Settlement): Fault | undefined => ("fault" in settlement ? settlement.fault : undefined)
-
 /** Ends the span of an attempt. One that failed has been answered, and is an error all the same. */
-const endAs = (fiber: Fiber.Fiber<unknown, unknown>, span: Tracer.Span, fault: Fault | undefined): void => {
+const endAs = (fiber: AnyFiber, span: Tracer.Span, fault: Fault | undefined): void => {
   const now = fiber.getRef(References.TracerTimingEnabled) ? fiber.getRef(Clock.Clock).currentTimeNanosUnsafe() : 0n
   if (fault !== undefined) span.attribute("error.type", fault.reason)
   span.end(now, fault === undefined ? Exit.void : Exit.fail(toError(fault)))
 }
 
-/**
- * Handles a delivery in a span of its own, which is the parent of everything in
- * the handler, and of the settlement after it. Without one, the span that
- * published the event takes its place.
- */
-export const processing = <R>(
-  place: Place,
-  subscription: Subscription<Event>,
-  { attempt, envelope, event }: Delivered,
-  handling: Effect.Effect<Settlement, never, R>,
-  settle: (settlement: Settlement) => Effect.Effect<void>
-): Effect.Effect<void, never, R> =>
-  Effect.withFiber((fiber) => {
-    const links = linkTo(envelope.traceparent)
-    const producer = links[0]?.span
-    if (!isTraced(fiber) || producer?.sampled === false) {
-      const handled = Effect.flatMap(handling, settle)
-      return producer === undefined ? handled : Effect.provideService(handled, Tracer.ParentSpan, producer)
-    }
-    // A subscription goes on when the span is long over in which it was started: that one is nobody's parent.
-    const parent = subscription.producerSpan === "parent" && producer !== undefined ? { parent: producer } : ofItsOwn
-    return Effect.useSpan(nameAt("process", subscription), { kind: "consumer", links, ...parent }, (span) => {
-      if (span.sampled) {
-        const { eventId: id, eventType: type, traceId } = event
-        const message = { id, type, traceId, routingKey: envelope.routingKey }
-        describe(span, place, message, { name: "process", type: "process" }, subscription)
-        span.attribute("eventbus.attempt", attempt)
-      }
-      return Effect.flatMap(handling, (settlement) => {
-        if (span.sampled) endAs(fiber, span, faultOf(settlement))
-        return settle(settlement)
-      }).pipe(Effect.provideService(Tracer.ParentSpan, span))
-    })
-  })
-
-const operations: Readonly<Record<Settlement["_tag"], string>> = {
+const operations: Readonly<Record<Settlement.Settlement["_tag"], string>> = {
   Ack: "ack",
   Requeue: "requeue",
   Retry: "retry",
@@ -148,24 +104,75 @@ const operations: Readonly<Record<Settlement["_tag"], string>> = {
   Discard: "discard"
 }
 
-/** Settles a delivery in a span of its own. One that no handler has seen belongs to no other span. */
-export const settling = (
-  fiber: Fiber.Fiber<unknown, unknown>,
+/** A subscription goes on when the span is long over in which it was started: that one is nobody's parent. */
+const ofItsOwn = { root: true } as const
+
+/** The spans of a subscription's deliveries. */
+export interface Spans {
+  /**
+   * Handles a delivery in a span of its own, which is the parent of everything in
+   * the handler, and of the settlement after it. Without one, the span that
+   * published the event takes its place.
+   */
+  readonly processing: <R>(
+    delivered: Delivered,
+    handling: Effect.Effect<Settlement.Settlement, never, R>,
+    settle: (settlement: Settlement.Settlement) => Effect.Effect<void>
+  ) => Effect.Effect<void, never, R>
+  /** Settles a delivery in a span of its own. What no handler has seen belongs to no other span. */
+  readonly settling: (
+    fiber: AnyFiber,
+    delivery: Delivery,
+    settlement: Settlement.Settlement,
+    isHandled: boolean,
+    settle: Effect.Effect<void>
+  ) => Effect.Effect<void>
+}
+
+export const ofSubscription = (
   place: Place,
-  subscription: Subscription<Event>,
-  envelope: Envelope,
-  settlement: Settlement,
-  isHandled: boolean,
-  settle: Effect.Effect<void>
-): Effect.Effect<void> => {
-  if (!isTraced(fiber) || fiber.cache.span?.sampled === false) return settle
-  const name = operations[settlement._tag]
-  const options = { kind: "client", links: linkTo(envelope.traceparent), ...(isHandled ? {} : ofItsOwn) } as const
-  return Effect.useSpan(nameAt(name, subscription), options, (span) => {
-    if (!span.sampled) return settle
-    describe(span, place, envelope, { name, type: "settle" }, subscription)
-    const reason = faultOf(settlement)?.reason
-    if (reason !== undefined) span.attribute("eventbus.reason", reason)
-    return settle
-  })
+  { producerSpan, queue, temporary }: Pick<Subscription<Event>, "queue" | "temporary" | "producerSpan">
+): Spans => {
+  /** There may be any number of queues that are each somebody's alone: their names are not for spans. */
+  const nameOf = (operation: string) => (temporary ? operation : `${operation} ${queue}`)
+  const describeHere = (span: Tracer.Span, message: Message, name: string, type: "process" | "settle") => {
+    describe(span, place, message, { name, type }, queue)
+    if (temporary) span.attribute("messaging.destination.temporary", true)
+  }
+
+  return {
+    processing: ({ attempt, envelope, event }, handling, settle) =>
+      Effect.withFiber((fiber) => {
+        const links = linkTo(envelope.traceparent)
+        const producer = links[0]?.span
+        if (!isTraced(fiber) || producer?.sampled === false) {
+          const handled = Effect.flatMap(handling, settle)
+          return producer === undefined ? handled : Effect.provideService(handled, Tracer.ParentSpan, producer)
+        }
+        const parent = producerSpan === "parent" && producer !== undefined ? { parent: producer } : ofItsOwn
+        return Effect.useSpan(nameOf("process"), { kind: "consumer", links, ...parent }, (span) => {
+          if (span.sampled) {
+            const { eventId: id, eventType: type, traceId } = event
+            describeHere(span, { id, type, traceId, routingKey: envelope.routingKey }, "process", "process")
+            span.attribute("eventbus.attempt", attempt)
+          }
+          return Effect.flatMap(handling, (settlement) => {
+            if (span.sampled) endAs(fiber, span, Settlement.faultOf(settlement))
+            return settle(settlement)
+          }).pipe(Effect.provideService(Tracer.ParentSpan, span))
+        })
+      }),
+    settling: (fiber, { envelope }, settlement, isHandled, settle) => {
+      if (!isTraced(fiber) || fiber.cache.span?.sampled === false) return settle
+      const name = operations[settlement._tag]
+      const options = { kind: "client", links: linkTo(envelope.traceparent), ...(isHandled ? {} : ofItsOwn) } as const
+      return Effect.useSpan(nameOf(name), options, (span) => {
+        if (!span.sampled) return settle
+        describeHere(span, envelope, name, "settle")
+        const reason = Settlement.faultOf(settlement)?.reason
+        if (reason !== undefined) span.attribute("eventbus.reason", reason)
+        return settle
+      })
+    }
+  }
 }

@@ -14,8 +14,8 @@ import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 
 /**
- * Adds to a counter or a gauge, or puts a value into a histogram: at once, for
- * some 50 nanoseconds.
+ * Adds to a counter or a gauge, or puts a value into a histogram: at once, and at
+ * next to no cost.
  *
  * @category models
  * @since 0.1.0

@@ -21,6 +21,7 @@ const envelope: Envelope.Envelope = {
   ttl: undefined,
   persistent: true,
   traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+  round: 0,
   attempt: undefined,
   fault: undefined
 }
@@ -29,6 +30,8 @@ const fault = {
   reason: "RateLimited",
   message: "come back later ✓",
   stack: "Error: come back later\n    at f",
+  fingerprint: "0123456789ab",
+  host: "worker-7",
   attempts: 2,
   firstFailedAt: now - 60_000,
   lastFailedAt: now
@@ -67,7 +70,7 @@ const received = (properties: object, queue = "work"): Envelope.Envelope =>
   AmqpMessage.toEnvelope(message(properties), queue, now)
 
 describe("AmqpMessage", () => {
-  const origin = { queue: "work", exchange: "agent_events" }
+  const origin = { queue: "work", exchange: "agent_events", host: "worker-8" }
 
   it("brings an envelope back as it was", () => {
     assert.deepStrictEqual(travel(envelope), envelope)
@@ -89,6 +92,7 @@ describe("AmqpMessage", () => {
     for (const sent of [
       { ...envelope, attempt: 3 },
       { ...envelope, attempt: 3, fault },
+      { ...envelope, attempt: 1, fault, round: 7 },
       { ...envelope, attempt: 1, fault: { ...fault, stack: undefined } }
     ]) {
       assert.deepStrictEqual(travel(sent, origin), sent)
@@ -107,6 +111,8 @@ describe("AmqpMessage", () => {
       "eb-reason": "RateLimited",
       "eb-message": "come back later ✓",
       "eb-stack": "Error: come back later\n    at f",
+      "eb-fingerprint": "0123456789ab",
+      "eb-host": "worker-7",
       "eb-attempts": 2,
       "eb-first-failed-at": "2026-01-15T09:59:00.000Z",
       "eb-last-failed-at": "2026-01-15T10:00:00.000Z"

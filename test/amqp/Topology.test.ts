@@ -64,7 +64,7 @@ describe("AmqpTopology", () => {
     ]) {
       assert.deepStrictEqual(declaration.arguments, {
         "x-queue-type": "quorum",
-        "x-delivery-limit": 500,
+        "x-delivery-limit": 1_000_000_000,
         "x-dead-letter-exchange": settings.deadLetterExchange,
         "x-dead-letter-routing-key": "dlq.dlq.work",
         "x-dead-letter-strategy": "at-least-once",

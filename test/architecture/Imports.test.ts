@@ -16,6 +16,7 @@ const ranks: Record<Package, ReadonlyArray<string>> = {
     "EventType",
     "PublishError",
     "BrokerError",
+    "internal/digest",
     "Fault",
     "internal/jsonMember",
     "Envelope",
@@ -35,6 +36,9 @@ const ranks: Record<Package, ReadonlyArray<string>> = {
     "internal/MemoryQueue",
     "MemoryBroker",
     "Subscriber",
+    "DeadLetter",
+    "Selection",
+    "DeadLetters",
     "EventBus"
   ],
   agents: ["AgentEvents"],
@@ -47,10 +51,12 @@ const ranks: Record<Package, ReadonlyArray<string>> = {
     "AmqpConnection",
     "AmqpChannel",
     "AmqpTopology",
+    "AmqpArguments",
     "PublishWindow",
     "AmqpPublisher",
     "AmqpDelivery",
     "AmqpConsumer",
+    "AmqpBrowser",
     "AmqpBroker"
   ],
   cli: [

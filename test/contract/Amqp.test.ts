@@ -1,4 +1,5 @@
 import { rabbitmq } from "./brokers.ts"
+import { mending } from "./DeadLetters.ts"
 import { failing } from "./Failure.ts"
 import { living } from "./Lifetime.ts"
 import { measuring } from "./Measures.ts"
@@ -7,4 +8,4 @@ import { publishing } from "./Publish.ts"
 import { subscribing } from "./Subscribe.ts"
 import { tracing } from "./Traces.ts"
 
-for (const suite of [publishing, subscribing, living, failing, operating, tracing, measuring]) suite(rabbitmq)
+for (const suite of [publishing, subscribing, living, failing, operating, mending, tracing, measuring]) suite(rabbitmq)

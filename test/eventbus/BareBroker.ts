@@ -19,6 +19,7 @@ export const envelope = (name: string, fields: Partial<Envelope.Envelope> = {}):
   ttl: undefined,
   persistent: true,
   traceparent: undefined,
+  round: 0,
   attempt: undefined,
   fault: undefined,
   ...fields

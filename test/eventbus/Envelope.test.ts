@@ -18,6 +18,7 @@ const envelope = (body: string): Envelope.Envelope => ({
   ttl: 60_000,
   persistent: true,
   traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+  round: 0,
   attempt: undefined,
   fault: undefined
 })

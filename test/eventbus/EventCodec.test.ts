@@ -240,6 +240,7 @@ describe("EventCodec", () => {
           traceId: id,
           priority: "high",
           ttl: 1500,
+          round: 0,
           attempt: undefined,
           fault: undefined
         })

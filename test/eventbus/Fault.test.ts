@@ -140,14 +140,85 @@ describe("Fault", () => {
     const first = Fault.fromCause(Cause.fail("a"), { attempts: 1, now: 1000 })
     const second = Fault.fromCause(Cause.fail("b"), { attempts: 2, now: 5000, previous: first })
     const third = Fault.fromCause(Cause.fail("c"), { attempts: 3, now: 9000, previous: second })
+    const { fingerprint } = first
     assert.deepStrictEqual(third, {
       reason: "string",
       message: "c",
       stack: undefined,
+      fingerprint,
+      host: undefined,
       attempts: 3,
       firstFailedAt: 1000,
       lastFailedAt: 9000
     })
     assert.strictEqual(first.firstFailedAt, first.lastFailedAt)
+  })
+
+  describe("fingerprint", () => {
+    const of = (stack: string, { message = "it failed", reason = "NotReady", type = "task.done" } = {}) =>
+      Fault.make({ reason, message, stack: `${reason}: ${message}\n${stack}`, attempts: 1, now: 0, type }).fingerprint
+    const place = "    at charge (/srv/app/src/billing/charge.ts:12:34)"
+
+    it("is 12 hexadecimal digits, and the same for the same trouble", () => {
+      assert.match(of(place), /^[0-9a-f]{12}$/)
+      assert.strictEqual(of(place), of(place))
+    })
+
+    it("does not know the message", () => {
+      assert.strictEqual(of(place, { message: "invoice 1" }), of(place, { message: "invoice 2\nand more" }))
+      const frame = "x\n    at f (/app/src/a.ts:1:1)"
+      assert.strictEqual(of(place, { message: "x\n    at f (/app/src/b.ts:1:1)" }), of(place, { message: frame }))
+      const messageOnly = (message: string) => Fault.make({ reason: "r", message, attempts: 1, now: 0 }).fingerprint
+      assert.strictEqual(messageOnly("a"), messageOnly("b"))
+    })
+
+    it("tells reasons, event types and places apart", () => {
+      const others = [
+        of(place, { reason: "Refused" }),
+        of(place, { type: "task.failed" }),
+        of(place.replace("12:34", "13:34")),
+        of(place.replace("charge.ts", "refund.ts")),
+        of("")
+      ]
+      assert.strictEqual(new Set([of(place), ...others]).size, 6)
+    })
+
+    it("is the same wherever the application is installed", () => {
+      for (const path of [
+        "/home/me/code/src/billing/charge.ts",
+        "file:///opt/app/src/billing/charge.ts",
+        "C:\\apps\\src\\billing\\charge.ts",
+        "/srv/app/src/billing/charge.ts?t=123"
+      ]) {
+        assert.strictEqual(of(`    at charge (${path}:12:34)`), of(place), path)
+      }
+      assert.strictEqual(of(place.replace("charge (", "async charge (")), of(place))
+    })
+
+    it("skips the frames of Node and of what is installed", () => {
+      const foreign = [
+        "    at process.processTicksAndRejections (node:internal/process/task_queues:95:5)",
+        "    at run (/srv/app/node_modules/.pnpm/effect@4.1.0/node_modules/effect/dist/Effect.js:1:2)",
+        "    at Array.map (<anonymous>)",
+        "    at new Promise (<anonymous>)",
+        "    at eval (eval at run (/srv/app/src/a.ts:1:1), <anonymous>:1:1)"
+      ].join("\n")
+      assert.strictEqual(of(`${foreign}\n${place}\n${place.replace("12", "99")}`), of(place))
+      assert.strictEqual(of(foreign), of(""))
+    })
+
+    it("is of where an error was made, not of where it was caught", () => {
+      const make = (message: string) => new RateLimited({ seconds: message.length })
+      const [one, two] = ["a", "bb"].map((message) => ofError(make(message)).fingerprint)
+      assert.strictEqual(one, two)
+      assert.notStrictEqual(one, ofError(new RateLimited({ seconds: 1 })).fingerprint)
+    })
+
+    it("costs little, however long the stack is", () => {
+      const start = performance.now()
+      of(`${"    at ".repeat(200_000)}\n`.repeat(10), { message: "x".repeat(1_000_000) })
+      of("(".repeat(1_000_000))
+      assert.isBelow(performance.now() - start, 1000)
+    })
   })
 })

@@ -8,6 +8,7 @@
  * @since 0.1.0
  */
 
+import { hostname } from "node:os"
 import * as Broker from "effect-eventbus/Broker"
 import { BrokerError, SubscribeError } from "effect-eventbus/BrokerError"
 import type { Reason } from "effect-eventbus/BrokerError"
@@ -21,6 +22,7 @@ import * as Option from "effect/Option"
 import * as RcRef from "effect/RcRef"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
+import * as AmqpBrowser from "./AmqpBrowser.ts"
 import * as AmqpChannel from "./AmqpChannel.ts"
 import * as AmqpConnection from "./AmqpConnection.ts"
 import * as AmqpConsumer from "./AmqpConsumer.ts"
@@ -32,6 +34,8 @@ import * as AmqpTopology from "./AmqpTopology.ts"
 
 /** How long the broker may take to say that it is well. */
 const healthTimeout = 2000
+
+const host = hostname()
 
 /**
  * Makes a broker on RabbitMQ. It fails when there is no connection within the
@@ -77,16 +81,36 @@ export const make = Effect.fnUntraced(function* (
       })
     )
 
+  /** Publishes to the queue of a name, with all that can be said of an envelope that has been in a queue before. */
+  const send = (
+    to: string,
+    envelope: Envelope,
+    origin: AmqpMessage.Origin
+  ): Effect.Effect<void, PublishError.Reason> => {
+    const exchange = settings.deadLetterExchange
+    return Effect.catchTag(publisher.publish(exchange, to, envelope, origin), "EncodeFailed", () =>
+      publisher.publish(exchange, to, AmqpMessage.bare(envelope), origin)
+    )
+  }
+
+  /** The exchange need not lead to a queue that others declared: then it is told to. */
+  const put = (to: string, envelope: Envelope): Effect.Effect<void, PublishError.Reason> => {
+    const origin = { queue: Subscription.originOf(to), exchange: settings.exchange, host: undefined }
+    const sent = send(to, envelope, origin)
+    return Effect.catchTag(sent, "Unroutable", (reason) =>
+      Effect.flatMap(consuming.live, (live) => AmqpTopology.bindByName(live, settings, to)).pipe(
+        Effect.mapError(() => reason),
+        Effect.andThen(sent)
+      )
+    )
+  }
+
   /** The ways out of a queue other than the acknowledgement. What they need is declared when it turns out to be missing. */
   const exitsOf = (queue: Subscription.Queue): AmqpDelivery.Exits => {
     const declared = new Set<number>()
     const declaring = Semaphore.makeUnsafe(1)
-    const exchange = settings.deadLetterExchange
-    const origin = { queue: queue.queue, exchange: settings.exchange }
-    const move = (to: string, envelope: Envelope): Effect.Effect<void, PublishError.Reason> =>
-      Effect.catchTag(publisher.publish(exchange, to, envelope, origin), "EncodeFailed", () =>
-        publisher.publish(exchange, to, AmqpMessage.bare(envelope), origin)
-      )
+    const origin = { queue: queue.queue, exchange: settings.exchange, host }
+    const move = (to: string, envelope: Envelope) => send(to, envelope, origin)
     /** Once at a time: a queue that somebody else still declares is there before it knows its own arguments. */
     const declareWait = (tier: number): Effect.Effect<void, PublishError.Reason> =>
       Effect.suspend(() =>
@@ -163,6 +187,12 @@ export const make = Effect.fnUntraced(function* (
       },
       (effect, queue) => Effect.mapError(effect, (reason) => new SubscribeError({ queue: queue.queue, reason }))
     ),
+    put,
+    browse: (name) =>
+      Effect.mapError(
+        Effect.flatMap(RcRef.get(reading), (connection) => AmqpBrowser.make(connection, settings, name)),
+        (reason) => new BrokerError({ reason })
+      ),
     queueInfo: (name) =>
       ask((ask) => ask(`look at the queue "${name}"`, (channel) => channel.checkQueue(name))).pipe(
         Effect.map(({ consumerCount, messageCount }) =>

@@ -50,13 +50,6 @@ interface Session {
 }
 
 /**
- * How long a channel stays open after its last settlement, in milliseconds. Nobody
- * confirms those, and under load RabbitMQ drops, with the channel, what has not
- * reached a quorum queue yet: then the event would be handled once more.
- */
-const lingerTime = 250
-
-/**
  * Starts a consumer. It fails only here, at its start.
  *
  * @category constructors
@@ -115,8 +108,8 @@ export const make = Effect.fnUntraced(function* (
   })
 
   const goodbye = Effect.suspend(() => {
-    const wait = settledAt + lingerTime - clock.currentTimeMillisUnsafe()
-    return wait > 0 ? Effect.sleep(Math.min(wait, lingerTime)) : Effect.void
+    const wait = settledAt + AmqpDelivery.lingerTime - clock.currentTimeMillisUnsafe()
+    return wait > 0 ? Effect.sleep(Math.min(wait, AmqpDelivery.lingerTime)) : Effect.void
   })
 
   /** What a short trouble of the connection may spoil is tried twice more. */

@@ -45,6 +45,16 @@ export interface Source {
 }
 
 /**
+ * How long a channel stays open after its last settlement, in milliseconds. Nobody
+ * confirms those, and under load RabbitMQ drops, with the channel, what has not
+ * reached a quorum queue yet: then the event would be handled once more.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const lingerTime = 250
+
+/**
  * Makes the delivery of a message.
  *
  * @category constructors

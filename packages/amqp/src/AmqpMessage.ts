@@ -40,7 +40,13 @@ const iso = (millis: number): string => new Date(millis).toISOString()
 export interface Origin {
   readonly queue: string
   readonly exchange: string
+  /** The machine on which its handler failed just now, if one did. */
+  readonly host: string | undefined
 }
+
+/** Together, headers stay well under the 16 KiB that any broker and client takes. */
+const maxMessage = 2048
+const maxStack = 8192
 
 const headersOf = (envelope: Envelope, origin: Origin | undefined): Record<string, string | number> => {
   const headers: Record<string, string | number> = {}
@@ -48,14 +54,18 @@ const headersOf = (envelope: Envelope, origin: Origin | undefined): Record<strin
   if (envelope.version !== undefined) headers["eb-version"] = envelope.version
   if (origin === undefined) return headers
   headers["eb-attempt"] = envelope.attempt ?? 1
-  headers["eb-routing-key"] = envelope.routingKey
+  if (envelope.round > 0) headers["eb-round"] = envelope.round
+  headers["eb-routing-key"] = short(envelope.routingKey)
   headers["eb-exchange"] = origin.exchange
   headers["eb-queue"] = origin.queue
   const { fault } = envelope
   if (fault === undefined) return headers
-  headers["eb-reason"] = fault.reason
-  headers["eb-message"] = fault.message
-  if (fault.stack !== undefined) headers["eb-stack"] = fault.stack
+  const host = fault.host ?? origin.host
+  headers["eb-reason"] = short(fault.reason)
+  headers["eb-message"] = short(fault.message, maxMessage)
+  if (fault.stack !== undefined) headers["eb-stack"] = short(fault.stack, maxStack)
+  headers["eb-fingerprint"] = short(fault.fingerprint)
+  if (host !== undefined) headers["eb-host"] = short(host)
   headers["eb-attempts"] = fault.attempts
   headers["eb-first-failed-at"] = iso(fault.firstFailedAt)
   headers["eb-last-failed-at"] = iso(fault.lastFailedAt)
@@ -88,7 +98,8 @@ export const toOptions = (envelope: Envelope, messageId: string, origin: Origin 
 }
 
 /** AMQP's short strings have at most 255 bytes; no character takes more than three a code unit. */
-const short = (value: string): string => (Buffer.byteLength(value) <= 255 ? value : value.slice(0, 85))
+const short = (value: string, maxBytes = 255): string =>
+  Buffer.byteLength(value) <= maxBytes ? value : value.slice(0, Math.floor(maxBytes / 3))
 
 const own = (table: unknown, key: string): unknown =>
   typeof table === "object" && table !== null && Object.hasOwn(table, key) ? Reflect.get(table, key) : undefined
@@ -105,10 +116,16 @@ const millisFrom = (seconds: unknown): number | undefined => {
   return whole === undefined ? undefined : whole * 1000
 }
 
-/** The latest reason for which the broker itself moved a message out of a queue. */
-const deathOf = (
-  headers: unknown
-): { readonly reason: string; readonly routingKey: string | undefined } | undefined => {
+/** What the broker itself says of why it moved a message out of a queue. */
+interface Death {
+  readonly reason: string
+  readonly routingKey: string | undefined
+  /** Milliseconds since 1970. */
+  readonly time: number | undefined
+}
+
+/** The latest of them. */
+const deathOf = (headers: unknown): Death | undefined => {
   const deaths = own(headers, "x-death")
   // A wait is over when its queue expires: that is no death.
   const death = Array.isArray(deaths)
@@ -117,7 +134,11 @@ const deathOf = (
   const reason = text(own(death, "reason"))
   if (reason === undefined) return undefined
   const keys = own(death, "routing-keys")
-  return { reason, routingKey: Array.isArray(keys) ? text(keys[0]) : undefined }
+  return {
+    reason,
+    routingKey: Array.isArray(keys) ? text(keys[0]) : undefined,
+    time: millisFrom(own(own(death, "time"), "value"))
+  }
 }
 
 /**
@@ -135,19 +156,31 @@ const brokerSays: Readonly<Record<string, string>> = {
   maxlen: "its queue was full"
 }
 
-const faultOf = (headers: unknown, death: string | undefined, now: number): Fault.Fault | undefined => {
+const faultOf = (
+  headers: unknown,
+  type: string | undefined,
+  death: Death | undefined,
+  now: number
+): Fault.Fault | undefined => {
   const reason = text(own(headers, "eb-reason"))
   const at = (key: string) => {
     const millis = Date.parse(text(own(headers, key)) ?? "")
     return Number.isNaN(millis) ? now : millis
   }
+  const message = text(own(headers, "eb-message"), maxMessage) ?? ""
+  const stack = text(own(headers, "eb-stack"), maxStack)
   const ours =
     reason === undefined
       ? undefined
       : {
           reason,
-          message: text(own(headers, "eb-message"), 2048) ?? "",
-          stack: text(own(headers, "eb-stack"), 8192),
+          message,
+          stack,
+          // A letter of before there were fingerprints has one, too.
+          fingerprint:
+            text(own(headers, "eb-fingerprint")) ??
+            Fault.make({ reason, message, stack, attempts: 0, now, type }).fingerprint,
+          host: text(own(headers, "eb-host")),
           attempts: count(own(headers, "eb-attempts"), maxAttempt) ?? 0,
           firstFailedAt: at("eb-first-failed-at"),
           lastFailedAt: at("eb-last-failed-at")
@@ -155,10 +188,11 @@ const faultOf = (headers: unknown, death: string | undefined, now: number): Faul
   if (death === undefined) return ours
   const attempts = (count(own(headers, "eb-attempt"), maxAttempt) ?? 1) - 1
   return Fault.make({
-    reason: death,
-    message: brokerSays[death] ?? "the broker says no more",
+    reason: death.reason,
+    message: brokerSays[death.reason] ?? "the broker says no more",
     attempts,
-    now,
+    now: death.time ?? now,
+    type,
     previous: ours
   })
 }
@@ -178,10 +212,11 @@ export const toEnvelope = ({ content, fields, properties }: ConsumeMessage, queu
   const attempt = count(own(headers, "eb-attempt"), maxAttempt)
   const traceparent = text(own(headers, "traceparent"))
   const id = text(properties.messageId)
+  const type = text(properties.type)
   return {
     // What is not UTF-8 grows when it is read, and it has to go out again.
     id: id === undefined ? undefined : short(id),
-    type: text(properties.type),
+    type,
     version: count(own(headers, "eb-version"), 2 ** 31),
     routingKey: text(own(headers, "eb-routing-key")) ?? death?.routingKey ?? fields.routingKey,
     body: content,
@@ -192,9 +227,10 @@ export const toEnvelope = ({ content, fields, properties }: ConsumeMessage, queu
     ttl: undefined,
     persistent: properties.deliveryMode === 2,
     traceparent: traceparent !== undefined && /^[0-9a-f-]{55}$/.test(traceparent) ? traceparent : undefined,
+    round: count(own(headers, "eb-round"), maxAttempt) ?? 0,
     // What the broker itself dead-lettered carries the attempt of the queue that it died in.
     attempt: death !== undefined ? 1 : attempt === 0 ? undefined : attempt,
-    fault: faultOf(headers, death?.reason, now)
+    fault: faultOf(headers, type, death, now)
   }
 }
 

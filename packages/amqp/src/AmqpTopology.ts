@@ -46,12 +46,15 @@ const deadLetterTo = (queueType: QueueType, exchange: string, routingKey: string
 })
 
 /**
- * How often a dead letter may be given back: far more often than people look at
- * it with a tool that takes it and puts it back. RabbitMQ 4 would say 20, and drop
- * it then. There is a limit all the same, because a message whose headers kill
- * every reader's connection must not stay at the head for ever.
+ * How often a dead letter may be given back: every look at it is once, so more often
+ * than anybody will look. RabbitMQ 4 would say 20, and drop it then; no limit at all
+ * cannot be said before it. No reader needs one: headers that cannot be read go
+ * through without them. It is a whole number of 32 bits, as all clients send them.
+ *
+ * @category constructors
+ * @since 0.1.0
  */
-const deadLetterDeliveryLimit = 500
+export const deadLetterDeliveryLimit = 1_000_000_000
 
 const durable = (name: string, queueType: QueueType, args: Declaration["arguments"]): Declaration => ({
   name,
@@ -231,6 +234,16 @@ export const declare = (live: Live, settings: Settings, queue: Subscription.Queu
     })
   )
 }
+
+/**
+ * Lets the direct exchange lead to a queue by its name, as it does to all queues that
+ * this library declares.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const bindByName = (live: Live, settings: Settings, queue: string): Effect.Effect<void, Reason> =>
+  onThrowawayChannel(live, settings, (ask) => bind(ask, queue, settings.deadLetterExchange, queue))
 
 /**
  * Declares a wait queue, and the way back from it. Wait queues are this library's

@@ -60,6 +60,32 @@ export interface Consumer {
 }
 
 /**
+ * An envelope that someone looks at in its queue. No consumer gets it meanwhile.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Browsed {
+  readonly envelope: Envelope
+  /** Takes it out of its queue. Fails when the broker has put it back already. */
+  readonly remove: Effect.Effect<void, BrokerError>
+}
+
+/**
+ * Looks through the envelopes that wait in a queue, in their order. When its scope
+ * closes, all that were not removed are where they were before, in the same order.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Browser {
+  /** How many waited when it began. */
+  readonly waiting: number
+  /** The next ones, at most so many. There are none when no more wait. */
+  readonly take: (atMost: number) => Effect.Effect<ReadonlyArray<Browsed>, BrokerError>
+}
+
+/**
  * What moves envelopes.
  *
  * @category services
@@ -83,6 +109,13 @@ export class Broker extends Context.Service<
     readonly publish: (envelope: Envelope) => Effect.Effect<void, PublishError.Reason>
     /** Declares the queue, and returns when it is bound and being consumed. */
     readonly consume: (queue: Subscription.Queue) => Effect.Effect<Consumer, SubscribeError, Scope.Scope>
+    /**
+     * Succeeds when the broker has the envelope safe in the queue of that name, whatever
+     * it is bound to. Without such a queue it is `Unroutable`.
+     */
+    readonly put: (queue: string, envelope: Envelope) => Effect.Effect<void, PublishError.Reason>
+    /** Looks through a queue without spoiling it: a queue that would not stand being looked at is refused. */
+    readonly browse: (queue: string) => Effect.Effect<Browser, BrokerError, Scope.Scope>
     readonly queueInfo: (queue: string) => Effect.Effect<Option.Option<QueueInfo>, BrokerError>
     /** Removes the events that wait in the queue, and says how many. */
     readonly purge: (queue: string) => Effect.Effect<number, BrokerError>

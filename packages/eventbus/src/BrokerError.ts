@@ -159,6 +159,25 @@ export class NotFound extends Schema.TaggedError<NotFound>(id("NotFound"))("NotF
 }
 
 /**
+ * A queue that would not stand being looked at: it was declared in a way by which its
+ * messages would get lost. Nothing was taken out of it.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class NotBrowsable extends Schema.TaggedError<NotBrowsable>(id("NotBrowsable"))("NotBrowsable", {
+  name: Schema.String,
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `"${this.name}" would not stand being looked at: ${this.detail}`
+  }
+  get isRetryable(): boolean {
+    return false
+  }
+}
+
+/**
  * Anything else the broker said.
  *
  * @category errors
@@ -191,6 +210,7 @@ export const Reason = Schema.Union([
   PermissionDenied,
   TopologyMismatch,
   NotFound,
+  NotBrowsable,
   Refused
 ])
 

@@ -5,7 +5,7 @@
  */
 
 import type { Fault } from "./Fault.ts"
-import { setNumber } from "./internal/jsonMember.ts"
+import * as JsonMember from "./internal/jsonMember.ts"
 import type { Priority } from "./Priority.ts"
 
 /**
@@ -34,6 +34,8 @@ export interface Envelope {
   readonly persistent: boolean
   /** https://www.w3.org/TR/trace-context/#traceparent-header */
   readonly traceparent: string | undefined
+  /** How often it was taken out of the dead letters and delivered anew. */
+  readonly round: number
   /** Which attempt of its queue this is, from 1; `undefined` where only the body knows. */
   readonly attempt: number | undefined
   /** Why it was retried or dead-lettered. */
@@ -43,6 +45,18 @@ export interface Envelope {
 const encoder = new TextEncoder()
 /** A byte order mark is a part of the body, too. */
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true })
+
+/**
+ * The envelope with another value, as JSON, of one member of its body, which must
+ * be a JSON object. Every other byte is kept.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const withMember = (self: Envelope, key: string, value: string): Envelope => ({
+  ...self,
+  body: encoder.encode(JsonMember.set(decoder.decode(self.body), key, value))
+})
 
 /**
  * The envelope for the next attempt: the body says so in `retry_count`, and is
@@ -55,8 +69,7 @@ export const retried = (
   self: Envelope,
   attempt: { readonly number: number; readonly retryCount: number; readonly fault: Fault | undefined }
 ): Envelope => ({
-  ...self,
-  body: encoder.encode(setNumber(decoder.decode(self.body), "retry_count", attempt.retryCount)),
+  ...withMember(self, "retry_count", `${attempt.retryCount}`),
   ttl: undefined,
   attempt: attempt.number,
   fault: attempt.fault
@@ -75,4 +88,19 @@ export const deadLettered = (self: Envelope, fault: Fault | undefined): Envelope
   persistent: true,
   attempt: 1,
   fault: fault ?? self.fault
+})
+
+/**
+ * The envelope of a dead letter for its queue, where it is delivered as if for the
+ * first time. The body is the caller's to reset.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const replayed = (self: Envelope): Envelope => ({
+  ...self,
+  ttl: undefined,
+  attempt: 1,
+  round: self.round + 1,
+  fault: undefined
 })

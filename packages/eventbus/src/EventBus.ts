@@ -18,6 +18,7 @@ import type * as Stream from "effect/Stream"
 import * as Broker from "./Broker.ts"
 import type { BrokerError, SubscribeError } from "./BrokerError.ts"
 import * as Correlation from "./Correlation.ts"
+import * as DeadLetters from "./DeadLetters.ts"
 import type { Delivered } from "./Delivery.ts"
 import * as Event from "./Event.ts"
 import * as EventCodec from "./EventCodec.ts"
@@ -90,6 +91,11 @@ export class EventBus extends Context.Service<
     readonly queueInfo: (queue: string) => Effect.Effect<Option.Option<Broker.QueueInfo>, BrokerError>
     /** Removes the events that wait in a queue, and says how many. */
     readonly purge: (queue: string) => Effect.Effect<number, BrokerError>
+    /**
+     * The dead letters of a queue. A name that no queue can have, and what no option can
+     * mean, is a `RangeError`.
+     */
+    readonly deadLetters: (queue: string, options?: DeadLetters.Options) => DeadLetters.DeadLetters
     /** How the bus is. It never fails, and never holds a secret. */
     readonly health: Effect.Effect<Broker.Health>
   }
@@ -161,6 +167,7 @@ export const make: Effect.Effect<EventBus["Service"], never, Broker.Broker> = Ef
     stream: (subscription) => Subscriber.stream(broker, subscription),
     queueInfo: broker.queueInfo,
     purge: broker.purge,
+    deadLetters: (queue, options) => DeadLetters.make(broker, queue, options),
     health: broker.health
   })
 })

@@ -297,6 +297,7 @@ export const toEnvelope = (
     ttl: event.ttlSeconds === undefined ? undefined : Math.round(event.ttlSeconds * 1000),
     persistent: options.persistent,
     traceparent: options.traceparent,
+    round: 0,
     attempt: undefined,
     fault: undefined
   }))

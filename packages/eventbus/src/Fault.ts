@@ -6,6 +6,7 @@
 
 import * as Cause from "effect/Cause"
 import * as Predicate from "effect/Predicate"
+import { digest } from "./internal/digest.ts"
 
 /**
  * Why an event was retried or dead-lettered.
@@ -24,6 +25,14 @@ export interface Fault {
   readonly message: string
   /** At most 8 KiB. */
   readonly stack: string | undefined
+  /**
+   * The same for failures of the same kind at the same place, on every host: made of
+   * the reason, the event's type and the stack's first frame of the application. 12
+   * hexadecimal digits.
+   */
+  readonly fingerprint: string
+  /** The machine on which the handler failed; `undefined` in memory, and where no handler did. */
+  readonly host: string | undefined
   /** How often a handler was given the event. */
   readonly attempts: number
   /** Milliseconds since 1970. */
@@ -64,6 +73,28 @@ const bounded = (text: string, maxBytes: number): string => {
   return bytes.length <= maxBytes ? clean : `${decoder.decode(bytes.subarray(0, maxBytes - 6)).replace(/\uFFFD$/, "")}…`
 }
 
+const frame = /^\s*at (?:(.*?) \()?(.*?)(?:\?[^:]*)?(:\d+:\d+)\)?$/
+/** Node, what is installed, and what has no file. Effect and this library are installed. */
+const isForeign = (file: string): boolean => /^node:|[\\/]node_modules[\\/]|<anonymous>|^native$/.test(file)
+const maxFrames = 100
+const maxFrame = 500
+
+/**
+ * Where in the application an error was made: function, file and line. Of the file,
+ * its folder and its name are the same on every host. What the message says is no
+ * frame, however it looks.
+ */
+const placeOf = (stack: string, message: string): string => {
+  const start = message === "" ? 0 : Math.max(0, stack.indexOf(message)) + message.length
+  const lines = stack.slice(start, start + maxFrames * maxFrame).split("\n", maxFrames)
+  for (const line of lines) {
+    const [, name = "", file = "", position] = frame.exec(line.slice(0, maxFrame)) ?? []
+    if (position === undefined || isForeign(file)) continue
+    return `${name.replace(/^async /, "")} ${file.split(/[\\/]/).slice(-2).join("/")}${position}`
+  }
+  return ""
+}
+
 /**
  * Makes a fault, with its texts cut to their bounds and free of credentials.
  *
@@ -76,12 +107,18 @@ export const make = (options: {
   readonly stack?: string | undefined
   readonly attempts: number
   readonly now: number
+  /** The type of the event. */
+  readonly type?: string | undefined
   /** The fault of the attempt before, which knows when it all began. */
   readonly previous?: Fault | undefined
 }): Fault => ({
   reason: bounded(options.reason, maxReason),
   message: bounded(options.message, maxMessage),
   stack: options.stack === undefined ? undefined : bounded(options.stack, maxStack),
+  fingerprint: digest(
+    `${options.reason}\n${options.type ?? ""}\n${placeOf(options.stack ?? "", options.message)}`
+  ).slice(0, 12),
+  host: undefined,
   attempts: options.attempts,
   firstFailedAt: options.previous?.firstFailedAt ?? options.now,
   lastFailedAt: options.now
@@ -113,5 +150,10 @@ const describe = (error: unknown) => {
  */
 export const fromCause = (
   cause: Cause.Cause<unknown>,
-  options: { readonly attempts: number; readonly now: number; readonly previous?: Fault | undefined }
+  options: {
+    readonly attempts: number
+    readonly now: number
+    readonly type?: string | undefined
+    readonly previous?: Fault | undefined
+  }
 ): Fault => make({ ...options, ...describe(Cause.squash(cause)) })

@@ -227,7 +227,12 @@ export const answer = <E>(
     Effect.map(Clock.currentTimeMillis, (now) =>
       Settlement.because(
         settlement ?? Settlement.deadLetter(),
-        Fault.fromCause(cause, { attempts: delivery.attempt, now, previous: delivery.envelope.fault })
+        Fault.fromCause(cause, {
+          attempts: delivery.attempt,
+          now,
+          type: delivery.event.eventType,
+          previous: delivery.envelope.fault
+        })
       )
     )
   )

@@ -147,7 +147,14 @@ const make = (options: Options) =>
       }
       const attempts = (envelope.attempt ?? 1) - 1
       const message = "the event waited longer than its time to live"
-      const fault = Fault.make({ reason: "expired", message, attempts, now: now(), previous: envelope.fault })
+      const fault = Fault.make({
+        reason: "expired",
+        message,
+        attempts,
+        now: now(),
+        type: envelope.type,
+        previous: envelope.fault
+      })
       target.push(Envelope.deadLettered(envelope, fault))
       return true
     }
@@ -277,11 +284,16 @@ const make = (options: Options) =>
       (effect, wanted) => Effect.mapError(effect, (reason) => new SubscribeError({ queue: wanted.queue, reason }))
     )
 
-    const publish = (envelope: Envelope.Envelope): Effect.Effect<void, PublishError.Reason> =>
+    /** Puts an envelope into all of the queues, as soon as they have room for it. */
+    const deliver = (
+      envelope: Envelope.Envelope,
+      routingKey: string,
+      targetsOf: () => ReadonlyArray<MemoryQueue>
+    ): Effect.Effect<void, PublishError.Reason> =>
       Effect.suspend((): Effect.Effect<void, PublishError.Reason> => {
         if (closed) return Effect.fail(new PublishError.Disconnected({ detail: "the bus is closed", millis: 0 }))
-        const targets = [...bindings.match(envelope.routingKey)]
-        if (targets.length === 0) return Effect.fail(new PublishError.Unroutable({ routingKey: envelope.routingKey }))
+        const targets = targetsOf()
+        if (targets.length === 0) return Effect.fail(new PublishError.Unroutable({ routingKey }))
         const push = () => targets.forEach((queue) => queue.push(envelope))
         if (!targets.some((queue) => queue.isFull)) return Effect.sync(push)
         return Effect.map(awaitRoom(targets), push).pipe(
@@ -299,6 +311,39 @@ const make = (options: Options) =>
         )
       })
 
+    const known = (name: string): Effect.Effect<MemoryQueue, BrokerError> =>
+      Effect.suspend(() => {
+        const queue = queues.get(name)
+        return queue === undefined
+          ? Effect.fail(new BrokerError({ reason: new NotFound({ name, detail: "no such queue in memory" }) }))
+          : Effect.succeed(queue)
+      })
+
+    const browse = Effect.fnUntraced(function* (name: string) {
+      const queue = yield* known(name)
+      const held = yield* Effect.acquireRelease(
+        Effect.sync(() => new Set<Item>()),
+        (held) => Effect.sync(() => queue.putBack(held))
+      )
+      return {
+        waiting: queue.messages,
+        take: (atMost: number) =>
+          Effect.sync(() => {
+            const taken: Array<Broker.Browsed> = []
+            while (taken.length < atMost) {
+              const item = queue.pull()
+              if (item === undefined) break
+              held.add(item)
+              const remove = Effect.sync(() => {
+                if (held.delete(item)) queue.release()
+              })
+              taken.push({ envelope: item.envelope, remove })
+            }
+            return taken
+          })
+      }
+    })
+
     const waiting = (queue: string) => Effect.sync(() => queues.get(queue)?.envelopes ?? [])
 
     const broker = Broker.Broker.of({
@@ -306,8 +351,14 @@ const make = (options: Options) =>
       destination: "",
       prefetch,
       maxBodyBytes: options.maxBodyBytes ?? 4 * 1024 * 1024,
-      publish,
+      publish: (envelope) => deliver(envelope, envelope.routingKey, () => [...bindings.match(envelope.routingKey)]),
       consume,
+      put: (name, envelope) =>
+        deliver(envelope, name, () => {
+          const queue = queues.get(name)
+          return queue === undefined ? [] : [queue]
+        }),
+      browse,
       queueInfo: (name) =>
         Effect.sync(() =>
           Option.map(Option.fromNullishOr(queues.get(name)), ({ messages, takers }) => ({
@@ -316,13 +367,7 @@ const make = (options: Options) =>
             consumers: takers.length
           }))
         ),
-      purge: (name) =>
-        Effect.suspend(() => {
-          const queue = queues.get(name)
-          return queue === undefined
-            ? Effect.fail(new BrokerError({ reason: new NotFound({ name, detail: "no such queue in memory" }) }))
-            : Effect.succeed(queue.purge())
-        }),
+      purge: (name) => Effect.map(known(name), (queue) => queue.purge()),
       health: Effect.sync(() => ({
         status: closed ? "unhealthy" : "healthy",
         connected: !closed,

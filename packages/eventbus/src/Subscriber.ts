@@ -66,7 +66,17 @@ const receiver = <Ev extends Event.Event>(
   const refuseAs = (delivery: Delivery, reason: string, message: string, attempts: number) =>
     Effect.flatMap(Clock.currentTimeMillis, (now) =>
       Effect.as(
-        refuse(delivery, Fault.make({ reason, message, attempts, now, previous: delivery.envelope.fault })),
+        refuse(
+          delivery,
+          Fault.make({
+            reason,
+            message,
+            attempts,
+            now,
+            type: delivery.envelope.type,
+            previous: delivery.envelope.fault
+          })
+        ),
         undefined
       )
     )
@@ -90,8 +100,10 @@ const receiver = <Ev extends Event.Event>(
       redelivered,
       settle: (settlement) => settle(delivery, { event, number: attempt }, settlement)
     }
-    // A dead letter is there to be looked at, however old it is.
-    if (attempt === 1 || event.ttlSeconds === undefined || isDeadLetterQueue(queue)) return Effect.succeed(delivered)
+    // A dead letter is there to be looked at, however old it is, and one that someone replays is wanted.
+    if (attempt === 1 || event.ttlSeconds === undefined || envelope.round > 0 || isDeadLetterQueue(queue)) {
+      return Effect.succeed(delivered)
+    }
     return Effect.flatMap(Clock.currentTimeMillis, (now) =>
       expired(event, attempt, now)
         ? refuseAs(delivery, "expired", "the event outlived its time to live between two attempts", attempt - 1)
@@ -169,7 +181,7 @@ export const start = Effect.fnUntraced(function* <Ev extends Event.Event, E, R>(
     stopping
       ? Effect.failCause(cause)
       : Effect.flatMap(Clock.currentTimeMillis, (now) =>
-          settling.refuse(delivery, Fault.fromCause(cause, { attempts: 0, now }))
+          settling.refuse(delivery, Fault.fromCause(cause, { attempts: 0, now, type: delivery.envelope.type }))
         )
 
   const worker = Queue.take(consumer.deliveries).pipe(

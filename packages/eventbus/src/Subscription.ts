@@ -118,6 +118,15 @@ export const deadLetterQueueOf = (queue: string): string => `${deadLetterPrefix}
 export const isDeadLetterQueue = (queue: string): boolean => queue.startsWith(deadLetterPrefix)
 
 /**
+ * The queue whose dead letters a queue keeps; any other queue is its own.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const originOf = (queue: string): string =>
+  isDeadLetterQueue(queue) ? queue.slice(deadLetterPrefix.length) : queue
+
+/**
  * Returns the name, or throws a `RangeError` when it is no name for a queue.
  *
  * @category guards

@@ -102,6 +102,13 @@ export class MemoryQueue {
     this.dispatch()
   }
 
+  /** Takes out what comes next, past all takers. It stays counted. */
+  pull(): Item | undefined {
+    const head = this.head()
+    if (head !== undefined) this.drop(head)
+    return head
+  }
+
   /** Lets go of something that was counted. */
   release(count = 1): void {
     this.count(-count)

@@ -46,13 +46,28 @@ const findValue = (text: string, key: string): number | undefined => {
   return found
 }
 
+/** The end of the value that starts at `start`. */
+const skipValue = (text: string, start: number): number => {
+  let depth = 0
+  let i = start
+  do {
+    const char = text[i]
+    if (char === '"') i = skipString(text, i)
+    else if (char === "{" || char === "[") (depth++, i++)
+    else if (char === "}" || char === "]") (depth--, i++)
+    else if (depth > 0) i++
+    else while (i < text.length && !", \t\n\r}".includes(text.charAt(i))) i++
+  } while (depth > 0)
+  return i
+}
+
 /**
- * Sets the member `key` of the JSON object `text` to a number. The text must be
- * valid JSON, and the member, if it is there, a number or null.
+ * Sets the member `key` of the JSON object `text`, which must be valid, to a value
+ * that is JSON, too.
  */
-export const setNumber = (text: string, key: string, value: number): string => {
+export const set = (text: string, key: string, value: string): string => {
   const from = findValue(text, key)
-  if (from !== undefined) return `${text.slice(0, from)}${value}${text.slice(from).replace(/^[^,}\s]*/, "")}`
+  if (from !== undefined) return `${text.slice(0, from)}${value}${text.slice(skipValue(text, from))}`
   const last = text.lastIndexOf("}")
   const comma = /\{\s*$/.test(text.slice(0, last)) ? "" : ","
   return `${text.slice(0, last)}${comma}${JSON.stringify(key)}:${value}${text.slice(last)}`

@@ -1,0 +1,58 @@
+/**
+ * Which of the dead letters someone means.
+ *
+ * @since 0.1.0
+ */
+
+import * as Duration from "effect/Duration"
+import type { DeadLetter } from "./DeadLetter.ts"
+
+/**
+ * What a dead letter must be. All that is said must hold; where nothing is said,
+ * every letter is meant.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Selection {
+  readonly ids?: ReadonlyArray<string> | undefined
+  /** The event's type. */
+  readonly type?: string | undefined
+  /** The error's tag, or what else is the fault's reason. */
+  readonly reason?: string | undefined
+  readonly fingerprint?: string | undefined
+  /** It last failed longer ago than that. */
+  readonly olderThan?: Duration.Input | undefined
+  /** It last failed within that time. */
+  readonly newerThan?: Duration.Input | undefined
+  /** Somewhere in the body or in the error's message, whether in capitals or not. */
+  readonly text?: string | undefined
+}
+
+const decoder = new TextDecoder()
+
+/**
+ * What tells whether a letter is one of those meant, at a time in milliseconds
+ * since 1970.
+ *
+ * @category predicates
+ * @since 0.1.0
+ */
+export const matches = (selection: Selection, now: number): ((letter: DeadLetter) => boolean) => {
+  const { fingerprint, reason, type } = selection
+  const ids = selection.ids === undefined ? undefined : new Set(selection.ids)
+  const before = selection.olderThan === undefined ? undefined : now - Duration.toMillis(selection.olderThan)
+  const after = selection.newerThan === undefined ? undefined : now - Duration.toMillis(selection.newerThan)
+  const text = selection.text?.toLowerCase()
+  return ({ envelope, id, type: itsType }) => {
+    const { body, fault } = envelope
+    if (ids !== undefined && !ids.has(id)) return false
+    if (type !== undefined && type !== itsType) return false
+    if (reason !== undefined && reason !== fault?.reason) return false
+    if (fingerprint !== undefined && fingerprint !== fault?.fingerprint) return false
+    if (before !== undefined && !(fault !== undefined && fault.lastFailedAt < before)) return false
+    if (after !== undefined && !(fault !== undefined && fault.lastFailedAt >= after)) return false
+    if (text === undefined) return true
+    return fault?.message.toLowerCase().includes(text) === true || decoder.decode(body).toLowerCase().includes(text)
+  }
+}

@@ -42,15 +42,22 @@ const lookInterval = 10
 /** How long to wait until everything that was returned is counted again, in milliseconds: others may have taken it. */
 const returnTimeout = 1000
 
-/** The messages of one consumer. */
+/** The messages of one consumer. Of those that nobody wants, only the numbers are kept. */
 interface Batch {
   readonly tag: string
-  last: ConsumeMessage | undefined
-  unsettled: number
+  readonly unsettled: Set<number>
+  /** One of them, without its content: amqplib settles messages, not numbers. */
+  sample: ConsumeMessage | undefined
   isCancelled: boolean
 }
 
 const nothing = Buffer.alloc(0)
+
+const numbered = (message: ConsumeMessage, deliveryTag: number): ConsumeMessage => ({
+  ...message,
+  content: nothing,
+  fields: { ...message.fields, deliveryTag }
+})
 
 /** Whether messages can be taken and given back for ever; if not, why. */
 const problem = ({ arguments: args, autoDelete }: AmqpArguments.Declared): string | undefined => {
@@ -117,12 +124,12 @@ export const make = Effect.fnUntraced(function* (
   const fetch = Effect.fnUntraced(function* (most: number) {
     const messages: Array<ConsumeMessage> = []
     const full = Deferred.makeUnsafe<void>()
-    const batch: Batch = { tag: `look-${batches.length}`, last: undefined, unsettled: 0, isCancelled: false }
+    const batch: Batch = { tag: `look-${batches.length}`, unsettled: new Set(), sample: undefined, isCancelled: false }
     const receive = (message: ConsumeMessage | null) => {
       if (message === null) return
       messages.push(message)
-      batch.last = { ...message, content: nothing }
-      batch.unsettled++
+      batch.sample ??= numbered(message, message.fields.deliveryTag)
+      batch.unsettled.add(message.fields.deliveryTag)
       if (messages.length === most) Deferred.doneUnsafe(full, Effect.void)
     }
     if (prefetch !== most) yield* channel.ask(`prefetch ${most}`, (amqp) => amqp.prefetch(most, false))
@@ -141,33 +148,30 @@ export const make = Effect.fnUntraced(function* (
     )
     // Whatever is on its way comes before the answer.
     if (messages.length < most) yield* cancel(batch)
-    isAmongReturned = messages.length === most && batch.last?.fields.redelivered === true
+    isAmongReturned = messages.length === most && messages.at(-1)?.fields.redelivered === true
     return { batch, messages }
   })
 
-  const remove = (batch: Batch, message: ConsumeMessage): Browsed["remove"] => {
-    let isRemoved = false
-    return Effect.andThen(
+  const remove = (batch: Batch, deliveryTag: number): Browsed["remove"] =>
+    Effect.andThen(
       cancel(batch),
       Effect.suspend(() => {
-        if (isRemoved) return Effect.void
+        if (batch.sample === undefined || !batch.unsettled.has(deliveryTag)) return Effect.void
         try {
-          channel.channel.ack(message)
+          channel.channel.ack(numbered(batch.sample, deliveryTag))
         } catch {
           // amqplib throws on a channel that died a moment ago.
           return Effect.fail(new ConnectionFailed({ address: live.address, detail: "the channel is closed" }))
         }
-        isRemoved = true
-        batch.unsettled--
+        batch.unsettled.delete(deliveryTag)
         settledAt = clock.currentTimeMillisUnsafe()
         return Effect.void
       })
     ).pipe(Effect.mapError((reason) => new BrokerError({ reason })))
-  }
 
   const isQuorum = declared.arguments["x-queue-type"] === "quorum"
   const giveBack = Effect.gen(function* () {
-    if (batches.some(({ unsettled }) => unsettled > 0)) {
+    if (batches.some(({ unsettled }) => unsettled.size > 0)) {
       yield* Effect.ignore(
         Effect.whileLoop({
           while: () => isQuorum && isAmongReturned,
@@ -179,9 +183,9 @@ export const make = Effect.fnUntraced(function* (
     let returned = 0
     for (const batch of batches) {
       yield* cancel(batch)
-      if (batch.last === undefined || batch.unsettled === 0) continue
-      channel.channel.nack(batch.last, true, true)
-      returned += batch.unsettled
+      if (batch.sample === undefined || batch.unsettled.size === 0) continue
+      channel.channel.nack(numbered(batch.sample, Math.max(...batch.unsettled)), true, true)
+      returned += batch.unsettled.size
     }
     if (returned > 0)
       yield* Effect.timeoutOption(
@@ -199,7 +203,7 @@ export const make = Effect.fnUntraced(function* (
       Effect.map(fetch(Math.min(atMost, batchSize)), ({ batch, messages }) =>
         messages.map((message) => ({
           envelope: AmqpMessage.toEnvelope(message, queue, clock.currentTimeMillisUnsafe()),
-          remove: remove(batch, { ...message, content: nothing })
+          remove: remove(batch, message.fields.deliveryTag)
         }))
       ).pipe(Effect.mapError((reason) => new BrokerError({ reason })))
   }

@@ -45,7 +45,8 @@ const corrected = (declared: Declared, { argument, current }: AmqpError.Differen
 
 /**
  * Finds out what a queue was declared with, from a guess. The queue must be there:
- * one that is not would be made, as the guess says.
+ * one that is not would be made, as the guess says. Arguments that mean nothing to
+ * a queue of its type stay as they are guessed.
  *
  * @category running
  * @since 0.1.0

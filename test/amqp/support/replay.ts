@@ -1,0 +1,17 @@
+/** A process that replays the dead letters of a queue, and says how many are done, until it is killed. */
+import { AmqpBroker } from "@effect-eventbus/amqp"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import { Effect, Layer, Redacted } from "effect"
+import { EventBus } from "effect-eventbus"
+
+const [url = "", exchange = "", queue = ""] = process.argv.slice(2)
+
+// Without who started it, nobody would ever end it.
+process.stdin.on("close", () => process.exit(1)).resume()
+
+const replay = EventBus.EventBus.use((bus) =>
+  bus.deadLetters(queue).replay({ onProgress: ({ done }) => Effect.sync(() => console.log(done)) })
+)
+const Bus = EventBus.layer.pipe(Layer.provide(AmqpBroker.layer({ url: Redacted.make(url), exchange })))
+
+replay.pipe(Effect.provide(Bus), NodeRuntime.runMain)

@@ -12,6 +12,7 @@ process.stdin.on("close", () => process.exit(1)).resume()
 const replay = EventBus.EventBus.use((bus) =>
   bus.deadLetters(queue).replay({ onProgress: ({ done }) => Effect.sync(() => console.log(done)) })
 )
-const Bus = EventBus.layer.pipe(Layer.provide(AmqpBroker.layer({ url: Redacted.make(url), exchange })))
+// With few publishes in flight, most of what is being replayed is in this process alone when it is killed.
+const Bus = EventBus.layer.pipe(Layer.provide(AmqpBroker.layer({ url: Redacted.make(url), exchange, maxInFlight: 10 })))
 
 replay.pipe(Effect.provide(Bus), NodeRuntime.runMain)

@@ -61,4 +61,28 @@ describe("AmqpError", () => {
     assert.strictEqual(fromChannel(403, "ACCESS_REFUSED")._tag, "PermissionDenied")
     assert.strictEqual(fromChannel(405, "RESOURCE_LOCKED")._tag, "Refused")
   })
+
+  it("reads what a queue has out of what is refused, by the broker's own types", () => {
+    const differenceOf = (argument: string, says: string) =>
+      AmqpError.differenceOf(
+        new Error(
+          `Operation failed: QueueDeclare; 406 (PRECONDITION-FAILED) with message "PRECONDITION_FAILED - inequivalent arg '${argument}' for queue 'work' in vhost '/': received ${says}"`
+        )
+      )
+    for (const [says, current] of [
+      ["'quorum' but current is 'classic'", "classic"],
+      ["the value 'quorum' of type 'longstr' but current is none", undefined],
+      ["none but current is the value '20' of type 'byte'", 20],
+      ["none but current is the value '12' of type 'longstr'", "12"],
+      ["none but current is the value 'it's 'so'' of type 'longstr'", "it's 'so'"],
+      ["none but current is the value 'true' of type 'bool'", true],
+      ["the value '1' of type 'byte' but current is the value '' of type 'longstr'", ""]
+    ] as const) {
+      assert.deepStrictEqual(differenceOf("x-any", says), { argument: "x-any", current })
+    }
+    assert.isUndefined(differenceOf("x-any", "none but current is the value '[1,2]' of type 'array'"))
+    assert.isUndefined(differenceOf("x-any", "none but current is the val"))
+    assert.isUndefined(AmqpError.differenceOf(new Error("PRECONDITION_FAILED - unknown delivery tag 1")))
+    assert.isUndefined(AmqpError.differenceOf(undefined))
+  })
 })

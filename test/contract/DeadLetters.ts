@@ -1,5 +1,5 @@
 import { assert } from "@effect/vitest"
-import { DateTime, Effect, Result, Schema } from "effect"
+import { DateTime, Deferred, Effect, Fiber, Result, Schema } from "effect"
 import {
   DeadLetter,
   EventBus,
@@ -61,7 +61,7 @@ const die = Effect.fnUntraced(function* (
 /** Handles what a queue gets, and keeps it. */
 const revive = (queue: string) => record(Subscription.make(queue, { events: [TaskDone], concurrency: 10 }))
 
-const tally = ({ failure: _, ...counts }: DeadLetters.Tally) => counts
+const tally = ({ done, failed, skipped, waiting }: DeadLetters.Tally) => ({ waiting, done, skipped, failed })
 
 export const mending = suite("dead letters", (test) => {
   test("peek: the oldest 10 in their order, how many were looked at, and how many wait", () =>
@@ -244,6 +244,25 @@ export const mending = suite("dead letters", (test) => {
       yield* letters.replay({ rate: 20, onProgress: ({ done }) => Effect.sync(() => progress.push(done)) })
       assert.isAtLeast(Date.now() - since, 240)
       assert.deepStrictEqual(progress, [1, 2, 3, 4, 5, 6])
+    }))
+
+  test("replay: one that is interrupted leaves every letter either in its queue or where it was, once", () =>
+    Effect.gen(function* () {
+      const queue = yield* unique("tasks")
+      const letters = yield* die(queue, numbers(150))
+      const begun = yield* Deferred.make<void>()
+      const replay = yield* Effect.forkChild(letters.replay({ onProgress: () => Deferred.succeed(begun, undefined) }))
+      yield* Deferred.await(begun)
+      yield* Fiber.interrupt(replay)
+      const handled = yield* revive(queue)
+      const left = payloadsOf((yield* letters.peek({ limit: 150 })).letters)
+      const replayed = (yield* handled.takeN(150 - left.length)).map(({ event }) => event.payload.n)
+      assert.isAtLeast(replayed.length, 1)
+      assert.deepStrictEqual(
+        [...replayed, ...left].toSorted((a, b) => a - b),
+        numbers(150)
+      )
+      assert.strictEqual(yield* handled.size, 0)
     }))
 
   test("replay: an event that outlived its time to live long ago is retried like any other", () =>

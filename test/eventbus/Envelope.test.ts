@@ -127,6 +127,37 @@ describe("Envelope", () => {
     })
   })
 
+  describe("withMember", () => {
+    const payload = (body: string) => textOf(Envelope.withMember(envelope(body), "payload", '{"new":1.0}'))
+    const replaced: ReadonlyArray<readonly [what: string, body: string, after: string]> = [
+      ["an object", '{"a":1.0,"payload":{"b":[{"c":"}"}]},"d":2e1}', '{"a":1.0,"payload":{"new":1.0},"d":2e1}'],
+      ["an array", '{"payload":[1,[2],"]"] , "d":1}', '{"payload":{"new":1.0} , "d":1}'],
+      ["a string", String.raw`{"payload":"a\",}]","d":1}`, '{"payload":{"new":1.0},"d":1}'],
+      ["a scalar at the end", '{"d":1,"payload": null }', '{"d":1,"payload": {"new":1.0} }'],
+      [
+        "the one further out",
+        '{"x":{"payload":1},"payload":{"payload":2}}',
+        '{"x":{"payload":1},"payload":{"new":1.0}}'
+      ]
+    ]
+    for (const [what, body, after] of replaced) {
+      it(`replaces ${what}, and no other byte`, () => assert.strictEqual(payload(body), after))
+    }
+
+    it.prop("replaces any value of any object", [Schema.JsonObject, Schema.Json], ([object, value]) => {
+      const body = JSON.stringify({ ...object, payload: value, last: [{}] }).replace(/"(\\.|\\u....)":/g, '"other":')
+      assert.deepStrictEqual(JSON.parse(payload(body)), { ...JSON.parse(body), payload: { new: 1 } })
+    })
+  })
+
+  describe("replayed", () => {
+    it("starts again, without what went wrong, and counts its round", () => {
+      const before = { ...envelope("{}"), attempt: 4, round: 2, fault }
+      const after = { ...before, ttl: undefined, attempt: 1, round: 3, fault: undefined }
+      assert.deepStrictEqual(Envelope.replayed(before), after)
+    })
+  })
+
   describe("deadLettered", () => {
     it("keeps the bytes, even of what is no text", () => {
       const body = Uint8Array.of(0xff, 0x00, 0xfe)

@@ -18,8 +18,7 @@
 
 import type { ConsumeMessage } from "amqplib"
 import type { Browsed, Browser } from "effect-eventbus/Broker"
-import { ConnectionFailed, NotBrowsable, TimedOut } from "effect-eventbus/BrokerError"
-import { BrokerError } from "effect-eventbus/BrokerError"
+import { BrokerError, ConnectionFailed, NotBrowsable, TimedOut } from "effect-eventbus/BrokerError"
 import type { Reason } from "effect-eventbus/BrokerError"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"

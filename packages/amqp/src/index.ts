@@ -3,8 +3,9 @@
  *
  * `AmqpBroker.layer` is all that most need. The other modules, in the order in
  * which they stand on each other: `AmqpOptions`, `AmqpError`, `AmqpMessage`,
- * `AmqpConnection`, `AmqpChannel`, `AmqpTopology`, `PublishWindow`,
- * `AmqpPublisher`, `AmqpDelivery`, `AmqpConsumer`, `AmqpBroker`.
+ * `AmqpConnection`, `AmqpChannel`, `AmqpTopology`, `AmqpArguments`,
+ * `PublishWindow`, `AmqpPublisher`, `AmqpDelivery`, `AmqpConsumer`, `AmqpBrowser`,
+ * `AmqpBroker`.
  *
  * @since 0.1.0
  */

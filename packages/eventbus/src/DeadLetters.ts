@@ -102,8 +102,50 @@ export interface Taking extends Selection.Selection {
 }
 
 /**
- * The dead letters of a queue. A queue without dead letters fails with a
- * `NotFound`; one that would not stand being looked at, with what is wrong with it.
+ * The dead letters of a queue, as `EventBus.deadLetters` gives them.
+ *
+ * **Details**
+ *
+ * A queue that has none fails with a `NotFound`. RabbitMQ counts how often a message
+ * was taken and given back, so dead letters that someone else declared with a limit to
+ * that are a `NotBrowsable`.
+ *
+ * **Gotchas**
+ *
+ * A letter that was looked at counts as delivered before, so an at-most-once
+ * subscription to the dead letters discards it. Letters are held back while they are
+ * looked at, and the order is only kept where one looks at a time.
+ *
+ * **Example** (What failed for the same reason, delivered anew)
+ *
+ * ```ts
+ * import * as assert from "node:assert"
+ * import { Effect } from "effect"
+ * import { EventBus, EventType, FailurePolicy, Handler, MemoryBroker, Subscription } from "effect-eventbus"
+ *
+ * const Ping = EventType.untyped("ping")
+ * const pings = Subscription.make("pings", { events: [Ping] })
+ * const broken = Handler.make(pings, () => Effect.fail("no")).pipe(Handler.onFailure(FailurePolicy.deadLetter))
+ * const mended = Handler.make(pings, () => Effect.void)
+ *
+ * const program = Effect.gen(function*() {
+ *   const bus = yield* EventBus.EventBus
+ *   const memory = yield* MemoryBroker.MemoryBroker
+ *   yield* Effect.scoped(Effect.gen(function*() {
+ *     yield* bus.subscribe(broken)
+ *     yield* bus.publish(yield* Ping.event({}))
+ *     yield* memory.expect("dlq.pings", 1)
+ *   }))
+ *
+ *   yield* bus.subscribe(mended)
+ *   const letters = bus.deadLetters("pings")
+ *   const { groups } = yield* letters.groups()
+ *   const { done, skipped, failed } = yield* letters.replay({ fingerprint: groups[0]?.fingerprint })
+ *   assert.deepStrictEqual({ done, skipped, failed }, { done: 1, skipped: 0, failed: 0 })
+ * })
+ *
+ * await Effect.runPromise(program.pipe(Effect.scoped, Effect.provide(EventBus.layerMemory)))
+ * ```
  *
  * @category models
  * @since 0.1.0

@@ -48,16 +48,15 @@ const findValue = (text: string, key: string): number | undefined => {
 
 /** The end of the value that starts at `start`. */
 const skipValue = (text: string, start: number): number => {
+  if (!'"{['.includes(text.charAt(start))) return start + text.slice(start).search(/[,}\s]/)
   let depth = 0
   let i = start
   do {
     const char = text[i]
-    if (char === '"') i = skipString(text, i)
-    else if (char === "{" || char === "[") (depth++, i++)
-    else if (char === "}" || char === "]") (depth--, i++)
-    else if (depth > 0) i++
-    else while (i < text.length && !", \t\n\r}".includes(text.charAt(i))) i++
-  } while (depth > 0)
+    if (char === "{" || char === "[") depth++
+    else if (char === "}" || char === "]") depth--
+    i = char === '"' ? skipString(text, i) : i + 1
+  } while (depth > 0 && i < text.length)
   return i
 }
 

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs"
+import { hostname } from "node:os"
 import { join } from "node:path"
 import { assert, describe, inject, it } from "@effect/vitest"
 import type { Options } from "amqplib"
@@ -79,6 +80,7 @@ describe.skipIf(url === "")("The wire", () => {
         "eb-first-failed-at": first,
         "eb-last-failed-at": last,
         "eb-stack": stack,
+        "eb-fingerprint": fingerprint,
         "x-delivery-count": _,
         ...headers
       } = { ...properties.headers }
@@ -86,12 +88,14 @@ describe.skipIf(url === "")("The wire", () => {
         "eb-attempt": 1,
         "eb-attempts": 2,
         "eb-exchange": exchange,
+        "eb-host": hostname(),
         "eb-message": "no room for héllo ✓",
         "eb-queue": name,
         "eb-reason": "OutOfMemory",
         "eb-routing-key": "agent.started.normal"
       })
       assert.match(String(stack), /^OutOfMemory: no room for héllo ✓\n +at /)
+      assert.match(String(fingerprint), /^[0-9a-f]{12}$/)
       assert.match(String(first), /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
       const [firstAt, lastAt] = [Date.parse(String(first)), Date.parse(String(last))]
       assert.isAtLeast(firstAt, start)

@@ -183,7 +183,9 @@ export const make = Effect.fnUntraced(function* (
     for (const batch of batches) {
       yield* cancel(batch)
       if (batch.sample === undefined || batch.unsettled.size === 0) continue
-      channel.channel.nack(numbered(batch.sample, Math.max(...batch.unsettled)), true, true)
+      const last = numbered(batch.sample, Math.max(...batch.unsettled))
+      // amqplib throws on a channel that died a moment ago.
+      yield* Effect.try(() => channel.channel.nack(last, true, true))
       returned += batch.unsettled.size
     }
     if (returned > 0)

@@ -15,6 +15,7 @@ import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
 import * as Pull from "effect/Pull"
 import * as Queue from "effect/Queue"
 import * as Result from "effect/Result"
@@ -176,7 +177,7 @@ export const start = Effect.fnUntraced(function* <Ev extends Event.Event, E, R>(
     })
   }
 
-  /** The last resort: whatever happens to one delivery, the worker goes on with the next. */
+  /** The last resort: whatever happens to one delivery, the subscription goes on with the next. */
   const giveUp = (delivery: Delivery) => (cause: Cause.Cause<never>) =>
     stopping
       ? Effect.failCause(cause)
@@ -184,30 +185,52 @@ export const start = Effect.fnUntraced(function* <Ev extends Event.Event, E, R>(
           settling.refuse(delivery, Fault.fromCause(cause, { attempts: 0, now, type: delivery.envelope.type }))
         )
 
-  const worker = Queue.take(consumer.deliveries).pipe(
-    Effect.flatMap((delivery) =>
-      receive(delivery).pipe(
-        Effect.flatMap(process),
-        Effect.catchCause(giveUp(delivery)),
-        Effect.catchCause((cause) =>
-          stopping
-            ? Effect.failCause(cause)
-            : Effect.logError(`Cannot settle an event of "${subscription.queue}"`, cause)
-        )
+  const handleOne = (delivery: Delivery): Effect.Effect<void, never, R> =>
+    receive(delivery).pipe(
+      Effect.flatMap(process),
+      Effect.catchCause(giveUp(delivery)),
+      Effect.catchCause((cause) =>
+        stopping ? Effect.failCause(cause) : Effect.logError(`Cannot settle an event of "${subscription.queue}"`, cause)
       )
-    ),
-    Effect.forever,
-    Pull.catchDone(() => Effect.void)
-  )
+    )
+
+  const concurrency = subscription.concurrency ?? broker.prefetch
+  const fork = Effect.runForkWith(yield* Effect.context<R>())
+  /** Those under way. Few are, where handlers need not wait: a fiber runs at once, as far as it goes. */
+  const fibers = new Set<Fiber.Fiber<void>>()
+  const room = Latch.makeUnsafe(true)
+  const handleAll = Effect.gen(function* () {
+    for (;;) {
+      yield* room.await
+      // What a lost channel brought may be under way beside what comes anew.
+      const deliveries = yield* Queue.takeBetween(consumer.deliveries, 1, concurrency - fibers.size)
+      for (const delivery of deliveries) {
+        const fiber = fork(handleOne(delivery))
+        if (fiber.pollUnsafe() !== undefined) continue
+        fibers.add(fiber)
+        fiber.addObserver(() => {
+          fibers.delete(fiber)
+          room.openUnsafe()
+        })
+      }
+      if (fibers.size >= concurrency) room.closeUnsafe()
+    }
+  }).pipe(Pull.catchDone(() => Effect.void))
 
   yield* Effect.acquireRelease(
-    Effect.replicateEffect(Effect.forkDetach(worker), subscription.concurrency ?? broker.prefetch),
-    Effect.fnUntraced(function* (workers) {
+    Effect.forkDetach(handleAll),
+    Effect.fnUntraced(function* (handling) {
       yield* consumer.cancel
-      yield* Effect.timeoutOption(Fiber.awaitAll(workers), subscription.drainTimeout)
+      yield* Effect.timeoutOption(
+        Effect.andThen(
+          Fiber.await(handling),
+          Effect.suspend(() => Fiber.awaitAll(fibers))
+        ),
+        subscription.drainTimeout
+      )
       stopping = true
       // A handler that cannot be interrupted must not hold up the others: what it has not settled goes back.
-      yield* Effect.timeoutOption(Fiber.interruptAll(workers), interruptTimeout)
+      yield* Effect.timeoutOption(Fiber.interruptAll([handling, ...fibers]), interruptTimeout)
       handlersRunning(-running)
       running = 0
     })

@@ -28,6 +28,31 @@ export const destroy = (model: ChannelModel): void => {
   socketOf(model)?.destroy()
 }
 
+/**
+ * Sends what is written within one turn of the event loop in one piece. amqplib
+ * writes each frame by itself, and each write is a system call, which costs as much
+ * as everything else that becomes of an acknowledgement.
+ */
+const writeTogether = (model: ChannelModel): void => {
+  const socket = socketOf(model)
+  if (socket === undefined) return
+  const write = socket.write.bind(socket)
+  let isCorked = false
+  const uncork = () => {
+    isCorked = false
+    socket.uncork()
+  }
+  const corked = (...args: Parameters<typeof write>): boolean => {
+    if (!isCorked) {
+      isCorked = true
+      socket.cork()
+      process.nextTick(uncork)
+    }
+    return write(...args)
+  }
+  Reflect.set(socket, "write", corked)
+}
+
 /** Whether a connection was closed before anyone could listen: its close may come in the same packet as its opening. */
 const isOver = (model: ChannelModel): boolean => socketOf(model)?.writableEnded !== false
 
@@ -113,6 +138,7 @@ export const connect = (endpoint: Endpoint, settings: Settings, role: string): E
         // Without a listener an error would end the process; what follows it is a `close`.
         model.on("error", () => {})
         survive(model)
+        writeTogether(model)
         if (wanted && !isOver(model)) return resume(Effect.succeed(model))
         destroy(model)
         resume(Effect.fail("the connection was closed as soon as it was opened"))

@@ -10,7 +10,6 @@
 
 import type { Options } from "amqplib"
 import type { Reason } from "effect-eventbus/PublishError"
-import * as MutableList from "effect/MutableList"
 
 /**
  * A publish on its way.
@@ -46,7 +45,9 @@ const overhead = 512
  * @since 0.1.0
  */
 export class PublishWindow {
-  private readonly waiting = MutableList.make<Outgoing>()
+  /** What waits, from `first` on: a list that would give up its nodes one by one costs more than all else here. */
+  private waiting: Array<Outgoing> = []
+  private first = 0
   private readonly inFlight = new Map<string, Outgoing>()
   /** What waits for a publish of the same id to land: returns are matched by message id. */
   private readonly behind = new Map<string, Array<Outgoing>>()
@@ -64,19 +65,19 @@ export class PublishWindow {
   }
 
   get isIdle(): boolean {
-    return this.inFlight.size === 0 && this.waiting.length === 0
+    return this.inFlight.size === 0 && this.head === undefined
   }
 
   add(outgoing: Outgoing): void {
-    MutableList.append(this.waiting, outgoing)
+    this.waiting.push(outgoing)
   }
 
   /** Moves the next publish into flight, if there is one and there is room for it. */
   next(): Outgoing | undefined {
     for (;;) {
-      const head = MutableList.toArrayN(this.waiting, 1)[0]
+      const { head } = this
       if (head === undefined || (!head.isDone && !this.hasRoom(head))) return undefined
-      MutableList.take(this.waiting)
+      this.drop()
       if (head.isDone) continue
       if (this.inFlight.has(head.messageId)) {
         const others = this.behind.get(head.messageId)
@@ -103,7 +104,7 @@ export class PublishWindow {
     const others = this.behind.get(messageId)
     if (others === undefined) return
     this.behind.delete(messageId)
-    MutableList.prependAll(this.waiting, others)
+    this.prepend(others)
   }
 
   /** Puts what is in flight back to the front, after asking what has become of each. */
@@ -114,10 +115,7 @@ export class PublishWindow {
     this.behind.clear()
     this.bytes = 0
     lost.forEach(f)
-    MutableList.prependAll(
-      this.waiting,
-      [...lost, ...others].filter((outgoing) => !outgoing.isDone)
-    )
+    this.prepend([...lost, ...others].filter((outgoing) => !outgoing.isDone))
   }
 
   /** The deadline of the publish that has been in flight for the longest time. */
@@ -135,11 +133,29 @@ export class PublishWindow {
       others.filter((outgoing) => outgoing.deadline <= now).forEach((outgoing) => f(outgoing, false))
     }
     for (;;) {
-      const head = MutableList.toArrayN(this.waiting, 1)[0]
+      const { head } = this
       if (head === undefined || (!head.isDone && head.deadline > now)) return
-      MutableList.take(this.waiting)
+      this.drop()
       f(head, false)
     }
+  }
+
+  /** The next one out, if any waits. */
+  private get head(): Outgoing | undefined {
+    return this.waiting[this.first]
+  }
+
+  private drop(): void {
+    this.first += 1
+    // Each is moved once at most, because half of them go.
+    if (this.first * 2 < this.waiting.length) return
+    this.waiting = this.waiting.slice(this.first)
+    this.first = 0
+  }
+
+  private prepend(others: ReadonlyArray<Outgoing>): void {
+    this.waiting = [...others, ...this.waiting.slice(this.first)]
+    this.first = 0
   }
 
   private hasRoom(outgoing: Outgoing): boolean {

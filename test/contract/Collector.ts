@@ -7,13 +7,17 @@ export class Collector {
   /** In the order in which they started. */
   readonly all: Array<Tracer.NativeSpan> = []
 
-  readonly #tracer = Tracer.make({
-    span: (options) => {
-      const span = new Tracer.NativeSpan(options)
-      this.all.push(span)
-      return span
-    }
-  })
+  readonly #tracer: Tracer.Tracer
+
+  constructor(sampled = true) {
+    this.#tracer = Tracer.make({
+      span: (options) => {
+        const span = new Tracer.NativeSpan({ ...options, sampled: options.sampled && sampled })
+        this.all.push(span)
+        return span
+      }
+    })
+  }
 
   readonly collect = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     Effect.provideService(effect, Tracer.Tracer, this.#tracer)

@@ -235,7 +235,7 @@ export const tracing = suite("traces", (test) => {
       assert.deepStrictEqual(spans.all, [])
     }))
 
-  test("spans that are switched off by level are not sampled, and tell nothing", () =>
+  test("spans that a level leaves out are not made", () =>
     Effect.gen(function* () {
       const bus = yield* EventBus.EventBus
       const spans = new Collector()
@@ -245,6 +245,16 @@ export const tracing = suite("traces", (test) => {
         spans.collect
       )
       yield* bus.publish(yield* TaskDone.event({ n: 1 })).pipe(off, spans.collect)
+      assert.isUndefined((yield* seen.take).envelope.traceparent)
+      assert.deepStrictEqual(spans.all, [])
+    }))
+
+  test("a span that its tracer does not sample tells nothing, and the handling has none", () =>
+    Effect.gen(function* () {
+      const bus = yield* EventBus.EventBus
+      const spans = new Collector(false)
+      const seen = yield* record(Subscription.make(yield* unique("tasks"), { events: [TaskDone] })).pipe(spans.collect)
+      yield* bus.publish(yield* TaskDone.event({ n: 1 })).pipe(spans.collect)
       assert.match((yield* seen.take).envelope.traceparent ?? "", /-00$/)
       assert.deepStrictEqual(
         spans.all.map(({ attributes, sampled }) => [sampled, attributes.size]),

@@ -12,6 +12,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
+import * as LogLevel from "effect/LogLevel"
 import * as References from "effect/References"
 import * as Tracer from "effect/Tracer"
 import type { Broker } from "../Broker.ts"
@@ -34,9 +35,12 @@ interface Message {
   readonly routingKey: string
 }
 
-/** Whether anybody looks at spans: Effect's own tracer keeps none. */
-const isTraced = ({ cache }: AnyFiber): boolean =>
-  cache.tracerEnabled && cache.tracer !== undefined && cache.tracer !== Tracer.nativeTracer
+/** Whether anybody looks at spans: Effect's own tracer keeps none, and a level may leave them out. */
+const isTraced = (fiber: AnyFiber): boolean =>
+  fiber.cache.tracerEnabled &&
+  fiber.cache.tracer !== undefined &&
+  fiber.cache.tracer !== Tracer.nativeTracer &&
+  !LogLevel.isGreaterThan(fiber.getRef(Tracer.MinimumTraceLevel), fiber.getRef(Tracer.CurrentTraceLevel))
 
 const joined = (...parts: ReadonlyArray<string>): string => parts.filter((part) => part !== "").join(":")
 

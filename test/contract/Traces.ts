@@ -183,6 +183,32 @@ export const tracing = suite("traces", (test) => {
       }
     }))
 
+  test("the handling of a replayed dead letter is linked to the publish of the event", () =>
+    Effect.gen(function* () {
+      const bus = yield* EventBus.EventBus
+      const queue = yield* unique("tasks")
+      const spans = new Collector()
+      const subscription = Subscription.make(queue, { events: [TaskDone] })
+      yield* bus
+        .subscribe(
+          Handler.make(subscription, () => Effect.fail(new Flaky({ n: 1 }))).pipe(
+            Handler.onFailure(FailurePolicy.deadLetter)
+          )
+        )
+        .pipe(
+          Effect.andThen(Effect.flatMap(TaskDone.event({ n: 1 }), bus.publish)),
+          Effect.andThen(spans.ended("dead_letter")),
+          Effect.scoped,
+          spans.collect
+        )
+      const again = new Collector()
+      yield* record(subscription).pipe(again.collect)
+      yield* bus.deadLetters(queue).replay()
+      const process = yield* again.ended("process")
+      assert.deepStrictEqual(linksOf(process), [placeOf(yield* spans.ended("publish"))])
+      assert.isUndefined(process.attributes.get("error.type"))
+    }))
+
   test("a body that cannot be decoded has no handling, but a settlement that says why", () =>
     Effect.gen(function* () {
       const bus = yield* EventBus.EventBus

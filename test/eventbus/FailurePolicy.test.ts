@@ -223,4 +223,14 @@ describe("FailurePolicy", () => {
       })
     )
   })
+
+  it("says which errors it tells apart", () => {
+    const byTag = FailurePolicy.tags({ RateLimited: FailurePolicy.retryUpToMax, Unknown: FailurePolicy.deadLetter })
+    assert.deepStrictEqual(byTag.cases, ["RateLimited", "Unknown"])
+    assert.deepStrictEqual(FailurePolicy.orElse(byTag, FailurePolicy.tags({ Unknown: FailurePolicy.discard })).cases, [
+      "RateLimited",
+      "Unknown"
+    ])
+    assert.deepStrictEqual(FailurePolicy.retryUpToMax.cases, [])
+  })
 })

@@ -11,6 +11,8 @@ describe("Subscription", () => {
     assert.isFunction(decode)
     assert.strictEqual(Duration.toMillis(drainTimeout), 10_000)
     assert.deepStrictEqual(rest, {
+      [Subscription.TypeId]: Subscription.TypeId,
+      events: [InvoicePaid],
       queue: "billing",
       patterns: ["invoice.paid.*"],
       concurrency: undefined,
@@ -36,6 +38,8 @@ describe("Subscription", () => {
     assert.isFunction(decode)
     assert.strictEqual(Duration.toMillis(drainTimeout), 2000)
     assert.deepStrictEqual(rest, {
+      [Subscription.TypeId]: Subscription.TypeId,
+      events: [InvoicePaid, UserCreated],
       queue: "billing.v2",
       patterns: ["invoice.#", "user.*.*"],
       concurrency: 8,

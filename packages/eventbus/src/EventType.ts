@@ -6,10 +6,19 @@
  */
 
 import type * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
 import type * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Event from "./Event.ts"
 import * as RoutingKey from "./RoutingKey.ts"
+
+/**
+ * Marks an event type.
+ *
+ * @category type IDs
+ * @since 0.1.0
+ */
+export const TypeId = "~effect-eventbus/EventType" as const
 
 /**
  * Schemas that a payload may have: anything that is a JSON object when encoded
@@ -44,6 +53,7 @@ export interface EventType<out Name extends string, in out Payload extends Paylo
  * @since 0.1.0
  */
 export interface Any extends Event.Encoder {
+  readonly [TypeId]: typeof TypeId
   readonly name: string
   readonly payload: PayloadSchema
   readonly decodePayload: (json: unknown) => Result.Result<unknown, Schema.SchemaError>
@@ -57,6 +67,14 @@ export interface Any extends Event.Encoder {
  */
 export type EventOf<T extends Any> =
   T extends EventType<infer Name, infer Payload> ? Event.Event<Name, Payload["Type"]> : never
+
+/**
+ * Whether a value is an event type.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isEventType = (u: unknown): u is Any => Predicate.hasProperty(u, TypeId)
 
 const namePattern = /^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/
 
@@ -103,6 +121,7 @@ export const make = <const Name extends string, Payload extends PayloadSchema>(
   }
   const codec = Schema.toCodecJson(options.payload)
   const self: EventType<Name, Payload> = {
+    [TypeId]: TypeId,
     name,
     payload: options.payload,
     version,

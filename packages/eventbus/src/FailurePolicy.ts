@@ -47,12 +47,18 @@ export interface FailurePolicy<in E> extends Pipeable.Pipeable {
   readonly retries: boolean
   /** Whether it asks for dead letters by name. */
   readonly deadLetters: boolean
+  /** The tags of the errors that it tells apart. */
+  readonly cases: ReadonlyArray<string>
 }
 
 const make = <E>(
   decide: FailurePolicy<E>["decide"],
-  asks: { readonly retries: boolean; readonly deadLetters: boolean }
-): FailurePolicy<E> => Object.assign(Object.create(Pipeable.Prototype), { decide, ...asks })
+  asks: {
+    readonly retries: boolean
+    readonly deadLetters: boolean
+    readonly cases?: ReadonlyArray<string> | undefined
+  }
+): FailurePolicy<E> => Object.assign(Object.create(Pipeable.Prototype), { decide, cases: [], ...asks })
 
 /**
  * Dead-letters the event at once.
@@ -175,7 +181,11 @@ export const orElse: {
       Effect.flatMap(self.decide(failure), (settlement) =>
         settlement === undefined ? that.decide(failure) : Effect.succeed(settlement)
       ),
-    { retries: self.retries || that.retries, deadLetters: self.deadLetters || that.deadLetters }
+    {
+      retries: self.retries || that.retries,
+      deadLetters: self.deadLetters || that.deadLetters,
+      cases: [...new Set([...self.cases, ...that.cases])]
+    }
   )
 )
 
@@ -232,7 +242,8 @@ export const tags = <const Cases extends { readonly [Tag: string]: FailurePolicy
     },
     {
       retries: policies.some((policy) => policy.retries),
-      deadLetters: policies.some((policy) => policy.deadLetters)
+      deadLetters: policies.some((policy) => policy.deadLetters),
+      cases: Object.keys(cases)
     }
   )
 }

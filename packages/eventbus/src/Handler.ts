@@ -11,11 +11,12 @@
 
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { dual } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as Pipeable from "effect/Pipeable"
+import * as Predicate from "effect/Predicate"
 import type * as Scope from "effect/Scope"
 import type { Delivered } from "./Delivery.ts"
 import type { Event } from "./Event.ts"
@@ -25,12 +26,44 @@ import * as Settlement from "./Settlement.ts"
 import type { Subscription } from "./Subscription.ts"
 
 /**
+ * Marks a handler.
+ *
+ * @category type IDs
+ * @since 0.1.0
+ */
+export const TypeId = "~effect-eventbus/Handler" as const
+
+/**
+ * A step of a handler that has a part in its failures: what makes an attempt fail
+ * by itself, and what answers the failures of the steps before it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Step =
+  | { readonly _tag: "Timeout"; readonly duration: Duration.Duration }
+  | { readonly _tag: "OnFailure"; readonly policy: FailurePolicy<never> }
+
+/**
+ * Any handler.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Any extends Pipeable.Pipeable {
+  readonly [TypeId]: typeof TypeId
+  readonly subscription: Subscription<Event>
+  /** What it says of failures, from the inside out: as data, for those who ask before anything fails. */
+  readonly steps: ReadonlyArray<Step>
+}
+
+/**
  * A handler of the events `Ev`, which may fail with `E` and requires `R`.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Handler<in out Ev extends Event, out E, out R> extends Pipeable.Pipeable {
+export interface Handler<in out Ev extends Event, out E, out R> extends Any {
   readonly subscription: Subscription<Ev>
   /** Prepares, once for the life of the subscription, what handles each delivery. */
   readonly prepare: (scope: Scope.Scope) => Effect.Effect<Handle<Ev, E, R>, never, R>
@@ -46,16 +79,29 @@ export interface Handle<in Ev extends Event, out E, out R> {
   (delivery: Delivered<Ev>): Effect.Effect<Settlement.Settlement, E, R>
 }
 
+/**
+ * Whether a value is a handler.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isHandler = (u: unknown): u is Any => Predicate.hasProperty(u, TypeId)
+
 const fromPrepare = <Ev extends Event, E, R>(
-  subscription: Subscription<Ev>,
+  { steps, subscription }: Pick<Handler<Ev, E, R>, "steps" | "subscription">,
   prepare: Handler<Ev, E, R>["prepare"]
-): Handler<Ev, E, R> => Object.assign(Object.create(Pipeable.Prototype), { subscription, prepare })
+): Handler<Ev, E, R> =>
+  Object.assign(Object.create(Pipeable.Prototype), { [TypeId]: TypeId, subscription, steps, prepare })
 
 const around = <Ev extends Event, E, R, E2, R2>(
   self: Handler<Ev, E, R>,
-  f: (handle: Handle<Ev, E, R>) => Handle<Ev, E2, R2>
+  f: (handle: Handle<Ev, E, R>) => Handle<Ev, E2, R2>,
+  ...steps: ReadonlyArray<Step>
 ): Handler<Ev, E2, R | R2> =>
-  fromPrepare<Ev, E2, R | R2>(self.subscription, (scope) => Effect.map(self.prepare(scope), f))
+  fromPrepare<Ev, E2, R | R2>(
+    { subscription: self.subscription, steps: [...self.steps, ...steps] },
+    (scope) => Effect.map(self.prepare(scope), f)
+  )
 
 /**
  * Makes a handler of a function.
@@ -102,7 +148,7 @@ export const make = <Ev extends Event, Eff extends Effect.Effect<unknown, unknow
   // one of its own error and services is what the compiler does not see through a type parameter.
   const handle = (event: Ev, delivery: Delivered<Ev>) =>
     Effect.suspend(() => f(event, delivery)) as Effect.Effect<unknown, Effect.Error<Eff>, Effect.Services<Eff>>
-  return fromPrepare(subscription, () =>
+  return fromPrepare({ subscription, steps: [] }, () =>
     Effect.succeed((delivery) => Effect.as(handle(delivery.event, delivery), Settlement.ack))
   )
 }
@@ -119,7 +165,10 @@ export const timeout: {
   ): <Ev extends Event, E, R>(self: Handler<Ev, E, R>) => Handler<Ev, E | Cause.TimeoutError, R>
   <Ev extends Event, E, R>(self: Handler<Ev, E, R>, duration: Duration.Input): Handler<Ev, E | Cause.TimeoutError, R>
 } = dual(2, <Ev extends Event, E, R>(self: Handler<Ev, E, R>, duration: Duration.Input) =>
-  around(self, (handle) => (delivery) => Effect.timeout(handle(delivery), duration))
+  around(self, (handle) => (delivery) => Effect.timeout(handle(delivery), duration), {
+    _tag: "Timeout",
+    duration: Duration.fromInputUnsafe(duration)
+  })
 )
 
 /**
@@ -208,7 +257,8 @@ export const onFailure: {
     (handle) => (delivery) =>
       Effect.catchCause(handle(delivery), (cause) =>
         Cause.hasInterruptsOnly(cause) ? Effect.failCause(Cause.interrupt()) : answer(policy, cause, delivery)
-      )
+      ),
+    { _tag: "OnFailure", policy }
   )
 })
 
@@ -258,7 +308,7 @@ export const provide: {
     self: Handler<Ev, E, R>,
     layer: Layer.Layer<ROut, never, RIn>
   ): Handler<Ev, E, RIn | Exclude<R, ROut>> =>
-    fromPrepare<Ev, E, RIn | Exclude<R, ROut>>(self.subscription, (scope) =>
+    fromPrepare<Ev, E, RIn | Exclude<R, ROut>>(self, (scope) =>
       Effect.flatMap(Layer.buildWithScope(layer, scope), (context) =>
         Effect.map(
           Effect.provideContext(self.prepare(scope), context),

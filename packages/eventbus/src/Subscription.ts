@@ -5,11 +5,20 @@
  */
 
 import * as Duration from "effect/Duration"
+import * as Predicate from "effect/Predicate"
 import type * as Schema from "effect/Schema"
 import type * as Event from "./Event.ts"
 import * as EventCodec from "./EventCodec.ts"
 import type * as EventType from "./EventType.ts"
 import * as RoutingKey from "./RoutingKey.ts"
+
+/**
+ * Marks a subscription.
+ *
+ * @category type IDs
+ * @since 0.1.0
+ */
+export const TypeId = "~effect-eventbus/Subscription" as const
 
 /**
  * What a broker needs to know to keep and to deliver a queue.
@@ -41,6 +50,9 @@ export interface Queue {
  * @since 0.1.0
  */
 export interface Subscription<out E extends Event.Event> extends Queue {
+  readonly [TypeId]: typeof TypeId
+  /** The event types that its handler knows; none where it takes any event. */
+  readonly events: ReadonlyArray<EventType.Any>
   readonly decode: EventCodec.Decoder<E>
   /** Whether events leave the queue before they are handled, not after. */
   readonly atMostOnce: boolean
@@ -49,6 +61,14 @@ export interface Subscription<out E extends Event.Event> extends Queue {
   /** What the span that published an event is to the span that handles it. */
   readonly producerSpan: "link" | "parent"
 }
+
+/**
+ * Whether a value is a subscription.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isSubscription = (u: unknown): u is Subscription<Event.Event> => Predicate.hasProperty(u, TypeId)
 
 /**
  * Options of `make`.
@@ -230,7 +250,9 @@ export const make: {
   }
   const messageTtl = options.messageTtl === undefined ? undefined : Duration.toMillis(options.messageTtl)
   return {
+    [TypeId]: TypeId,
     queue,
+    events: types,
     patterns: forDeadLetters ? [] : [...new Set(patterns)],
     concurrency: wholeFromOne(`The concurrency of "${queue}"`, options.concurrency, 65535),
     deadLetterQueue: (options.deadLetter ?? !atMostOnce) ? deadLetterQueueOf(queue) : undefined,

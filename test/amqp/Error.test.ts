@@ -54,8 +54,24 @@ describe("AmqpError", () => {
     assert.deepInclude(fromChannel(406, inequivalent), {
       _tag: "TopologyMismatch",
       name: "work",
-      argument: "x-message-ttl"
+      argument: "x-message-ttl",
+      wanted: undefined,
+      current: 1
     })
+    const differing = (said: string) => {
+      const detail = `PRECONDITION_FAILED - inequivalent arg 'a' for queue 'work' in vhost '/': received ${said}`
+      const reason = fromChannel(406, detail)
+      return reason._tag === "TopologyMismatch" ? [reason.wanted, reason.current] : reason
+    }
+    assert.deepStrictEqual(differing("'classic' but current is 'quorum'\""), ["classic", "quorum"])
+    assert.deepStrictEqual(differing("'false' but current is 'true'"), [false, true])
+    assert.deepStrictEqual(differing("the value 'true' of type 'longstr' but current is none"), ["true", undefined])
+    assert.deepStrictEqual(
+      differing("the value '7' of type 'longstr' but current is the value '-7' of type 'signedint'"),
+      ["7", -7]
+    )
+    assert.deepStrictEqual(differing("something else"), ["?", "?"])
+    assert.deepStrictEqual(differing("the value 'a'b' of type 'longstr' but current is none"), ["a'b", undefined])
     assert.deepInclude(fromChannel(404, "NOT_FOUND - no queue 'work' in vhost '/'"), { _tag: "NotFound", name: "work" })
     assert.strictEqual(fromChannel(406, "PRECONDITION_FAILED - unknown delivery tag 1")._tag, "Refused")
     assert.strictEqual(fromChannel(403, "ACCESS_REFUSED")._tag, "PermissionDenied")

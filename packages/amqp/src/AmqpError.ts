@@ -14,7 +14,7 @@ import {
   TopologyMismatch,
   VhostNotFound
 } from "effect-eventbus/BrokerError"
-import type { Reason } from "effect-eventbus/BrokerError"
+import type { Argument, Reason } from "effect-eventbus/BrokerError"
 import * as Fault from "effect-eventbus/Fault"
 import * as AmqpOptions from "./AmqpOptions.ts"
 
@@ -101,12 +101,19 @@ export const differenceOf = (error: unknown): Difference | undefined => {
   return typed === "" || Number.isNaN(Number(typed)) ? undefined : { argument, current: Number(typed) }
 }
 
-/** What differs, out of RabbitMQ's `received the value 'x' of type 't' but current is …`. */
-const difference = (detail: string): string => {
-  const value = (text: string | undefined) => text?.replace(/^the value | of type .*$|['"]/g, "") ?? "?"
-  const [, wanted, current] = /received (.*?) but current is (.*)$/.exec(detail) ?? []
-  return `it has ${value(current)}, this subscription wants ${value(wanted)}`
+/** A value in RabbitMQ's words: `none`, `'true'`, `'quorum'`, `the value '5' of type 'byte'`. */
+const argumentOf = (words: string): Argument => {
+  const [, value = "", type] = /^(?:the value )?'(.*?)'(?: of type '(\w+)')?$/.exec(words) ?? []
+  if (words === "none") return undefined
+  if (type === undefined && (value === "true" || value === "false")) return value === "true"
+  return type !== undefined && type !== "longstr" && Number.isFinite(Number(value)) ? Number(value) : value
 }
+
+const inequivalence =
+  /inequivalent arg '([^']*)'(?:.*: received (.*?) but current is (none|the value '.*?' of type '\w+'|'.*?'))?/
+
+/** What is said in other words than these differs all the same. */
+const unsaid = "'?'"
 
 /**
  * Why an operation on a channel failed.
@@ -127,10 +134,10 @@ export const fromChannel = (
     case 404:
       return new NotFound({ name, detail })
     case 406: {
-      const argument = /inequivalent arg '([^']*)'/.exec(detail)?.[1]
+      const [, argument, wanted = unsaid, current = unsaid] = inequivalence.exec(textOf(error)) ?? []
       return argument === undefined
         ? new Refused({ operation, detail })
-        : new TopologyMismatch({ name, argument, detail: difference(detail) })
+        : new TopologyMismatch({ name, argument, wanted: argumentOf(wanted), current: argumentOf(current) })
     }
     case undefined:
       return new ConnectionFailed({ address, detail: `${operation}: ${detail}` })

@@ -119,6 +119,22 @@ export class PermissionDenied extends Schema.TaggedError<PermissionDenied>(id("P
 }
 
 /**
+ * What an argument of a queue can be; `undefined` where it has none.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export const Argument = Schema.UndefinedOr(Schema.Union([Schema.String, Schema.Finite, Schema.Boolean]))
+
+/**
+ * What an argument of a queue can be; `undefined` where it has none.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export type Argument = typeof Argument.Type
+
+/**
  * What exists on the broker was declared with other arguments. Nothing was
  * changed: delete it there, or subscribe in the way it was declared.
  *
@@ -128,12 +144,14 @@ export class PermissionDenied extends Schema.TaggedError<PermissionDenied>(id("P
 export class TopologyMismatch extends Schema.TaggedError<TopologyMismatch>(id("TopologyMismatch"))("TopologyMismatch", {
   /** The queue, or what else differs. */
   name: Schema.String,
-  /** The argument that differs, as the broker names it, or `unknown`. */
+  /** The argument that differs, as the broker names it. */
   argument: Schema.String,
-  detail: Schema.String
+  wanted: Argument,
+  current: Argument
 }) {
   override get message(): string {
-    return `"${this.name}" exists with another ${this.argument}: ${this.detail}. Delete it, or take another name`
+    const difference = `it has ${this.current ?? "none"}, this subscription wants ${this.wanted ?? "none"}`
+    return `"${this.name}" exists with another ${this.argument}: ${difference}. Delete it, or take another name`
   }
   get isRetryable(): boolean {
     return false

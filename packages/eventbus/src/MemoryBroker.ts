@@ -193,8 +193,8 @@ const make = (options: Options) =>
         (argument) => existing.declared[argument] !== wanted[argument]
       )
       if (differs === undefined) return Effect.succeed(existing)
-      const detail = `it has ${existing.declared[differs] ?? "none"}, this subscription wants ${wanted[differs] ?? "none"}`
-      return Effect.fail(new TopologyMismatch({ name: wanted.queue, argument: differs, detail }))
+      const [current, want] = [existing.declared[differs], wanted[differs]]
+      return Effect.fail(new TopologyMismatch({ name: wanted.queue, argument: differs, wanted: want, current }))
     }
 
     const makeDelivery = (

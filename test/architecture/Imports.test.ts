@@ -52,6 +52,7 @@ const ranks: Record<Package, ReadonlyArray<string>> = {
     "AmqpChannel",
     "AmqpTopology",
     "AmqpArguments",
+    "AmqpPlan",
     "PublishWindow",
     "AmqpPublisher",
     "AmqpDelivery",

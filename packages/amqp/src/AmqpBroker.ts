@@ -72,14 +72,8 @@ export const make = Effect.fnUntraced(function* (
   )
 
   /** Asks something on a channel of its own, because an answer may be that the channel is closed. */
-  const ask = <A>(f: (ask: AmqpChannel.AmqpChannel["ask"]) => Effect.Effect<A, Reason>) =>
-    Effect.scoped(
-      Effect.gen(function* () {
-        const live = yield* consuming.live
-        const channel = yield* AmqpChannel.open(live, settings.connectionTimeout)
-        return yield* f(channel.ask)
-      })
-    )
+  const ask = <A>(f: (ask: AmqpChannel.Ask) => Effect.Effect<A, Reason>) =>
+    Effect.flatMap(consuming.live, (live) => AmqpChannel.throwaway(live, settings.connectionTimeout, f))
 
   /** Publishes to the queue of a name, with all that can be said of an envelope that has been in a queue before. */
   const send = (

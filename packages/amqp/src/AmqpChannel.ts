@@ -19,6 +19,16 @@ import type { Live } from "./AmqpConnection.ts"
 import * as AmqpError from "./AmqpError.ts"
 
 /**
+ * Asks something of the broker.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Ask<out C extends Channel = Channel> {
+  <A>(operation: string, f: (channel: C) => Promise<A>): Effect.Effect<A, Reason>
+}
+
+/**
  * A channel that is open, until `closed`.
  *
  * @category models
@@ -29,8 +39,7 @@ export interface AmqpChannel<out C extends Channel = Channel> {
   readonly isOpen: () => boolean
   /** Succeeds with the error that ended the channel, or with `undefined` when nobody said why. */
   readonly closed: Deferred.Deferred<unknown>
-  /** Asks something of the broker. */
-  readonly ask: <A>(operation: string, f: (channel: C) => Promise<A>) => Effect.Effect<A, Reason>
+  readonly ask: Ask<C>
 }
 
 const make = Effect.fnUntraced(function* <C extends Channel>(
@@ -121,3 +130,16 @@ export const openConfirm = (
   timeout: number
 ): Effect.Effect<AmqpChannel<ConfirmChannel>, Reason, Scope.Scope> =>
   make(live, timeout, () => live.model.createConfirmChannel())
+
+/**
+ * Asks something on a channel of its own, because an answer may be that the
+ * channel is closed.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const throwaway = <A>(
+  live: Live,
+  timeout: number,
+  f: (ask: Ask) => Effect.Effect<A, Reason>
+): Effect.Effect<A, Reason> => Effect.scoped(Effect.flatMap(open(live, timeout), ({ ask }) => f(ask)))

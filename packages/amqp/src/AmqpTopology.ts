@@ -18,7 +18,6 @@
 import type { Reason } from "effect-eventbus/BrokerError"
 import * as Subscription from "effect-eventbus/Subscription"
 import * as Effect from "effect/Effect"
-import type * as Scope from "effect/Scope"
 import * as AmqpChannel from "./AmqpChannel.ts"
 import type { Live } from "./AmqpConnection.ts"
 import * as AmqpMessage from "./AmqpMessage.ts"
@@ -37,6 +36,17 @@ export interface Declaration {
   readonly exclusive: boolean
   readonly arguments: Readonly<Record<string, string | number>>
 }
+
+/**
+ * Something to declare.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Item =
+  | { readonly _tag: "Exchange"; readonly name: string; readonly type: "topic" | "direct" }
+  | { readonly _tag: "Queue"; readonly declaration: Declaration }
+  | { readonly _tag: "Binding"; readonly queue: string; readonly exchange: string; readonly key: string }
 
 /** With at-least-once dead-lettering, a quorum queue keeps a message until the next queue has it. */
 const deadLetterTo = (queueType: QueueType, exchange: string, routingKey: string) => ({
@@ -157,28 +167,99 @@ export const waitQueue = (queue: string, delay: number, settings: Settings): Dec
  */
 export const longestWait = (delay: number): number => delay + minute
 
-type Ask = AmqpChannel.AmqpChannel["ask"]
+/**
+ * The two exchanges.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const exchangesOf = (settings: Settings): ReadonlyArray<Item> => [
+  { _tag: "Exchange", name: settings.exchange, type: "topic" },
+  { _tag: "Exchange", name: settings.deadLetterExchange, type: "direct" }
+]
 
-/** Runs a declaration on a channel of its own: one that is refused closes its channel. */
-const onThrowawayChannel = <A>(
-  live: Live,
-  settings: Settings,
-  f: (ask: Ask) => Effect.Effect<A, Reason, Scope.Scope>
-): Effect.Effect<A, Reason> =>
-  Effect.scoped(Effect.flatMap(AmqpChannel.open(live, settings.connectionTimeout), ({ ask }) => f(ask)))
+const binding = (queue: string, exchange: string, key: string): Item => ({ _tag: "Binding", queue, exchange, key })
 
-const assertQueue = (ask: Ask, { arguments: args, durable, exclusive, name }: Declaration) =>
-  ask(`declare the queue "${name}"`, (channel) =>
-    channel.assertQueue(name, { durable, exclusive, autoDelete: exclusive, arguments: args })
+/**
+ * What a subscription needs beside the exchanges, in the order in which it is
+ * declared. The dead letters come first: a queue must never dead-letter into nothing.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const itemsOf = (queue: Subscription.Queue, settings: Settings): ReadonlyArray<Item> => {
+  const { deadLetterExchange, exchange } = settings
+  const patterns = queue.patterns.map((pattern) => binding(queue.queue, exchange, pattern))
+  const work: Item = { _tag: "Queue", declaration: workQueue(queue, settings) }
+  if (queue.temporary) return [work, ...patterns]
+  const letters = queue.deadLetterQueue
+  return [
+    ...(letters === undefined
+      ? []
+      : [
+          { _tag: "Queue", declaration: deadLetterQueue(letters, settings) } as const,
+          binding(letters, deadLetterExchange, letters)
+        ]),
+    work,
+    binding(queue.queue, deadLetterExchange, queue.queue),
+    ...patterns
+  ]
+}
+
+const assertItem = (ask: AmqpChannel.Ask, item: Item): Effect.Effect<unknown, Reason> => {
+  switch (item._tag) {
+    case "Exchange":
+      return ask(`declare the exchange "${item.name}"`, (channel) =>
+        channel.assertExchange(item.name, item.type, { durable: true })
+      )
+    case "Queue": {
+      const { arguments: args, durable, exclusive, name } = item.declaration
+      return ask(`declare the queue "${name}"`, (channel) =>
+        channel.assertQueue(name, { durable, exclusive, autoDelete: exclusive, arguments: args })
+      )
+    }
+    case "Binding":
+      return ask(`bind the queue "${item.queue}" to "${item.exchange}" by "${item.key}"`, (channel) =>
+        channel.bindQueue(item.queue, item.exchange, item.key)
+      )
+  }
+}
+
+/** Looks whether it is there. A binding cannot be looked for. */
+const verifyItem = (ask: AmqpChannel.Ask, item: Item): Effect.Effect<unknown, Reason> => {
+  switch (item._tag) {
+    case "Exchange":
+      return ask(`look for the exchange "${item.name}"`, (channel) => channel.checkExchange(item.name))
+    case "Queue":
+      return ask(`look for the queue "${item.declaration.name}"`, (channel) =>
+        channel.checkQueue(item.declaration.name)
+      )
+    case "Binding":
+      return Effect.void
+  }
+}
+
+/**
+ * Declares what is given, in its order. What is there already stays as it is.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const assert = (live: Live, settings: Settings, items: ReadonlyArray<Item>): Effect.Effect<void, Reason> =>
+  AmqpChannel.throwaway(live, settings.connectionTimeout, (ask) =>
+    Effect.forEach(items, (item) => assertItem(ask, item), { discard: true })
   )
 
-const bind = (ask: Ask, queue: string, exchange: string, key: string) =>
-  ask(`bind the queue "${queue}" to "${exchange}" by "${key}"`, (channel) => channel.bindQueue(queue, exchange, key))
-
-const exchangesOf = (settings: Settings) => [
-  { name: settings.exchange, type: "topic" },
-  { name: settings.deadLetterExchange, type: "direct" }
-]
+/**
+ * Looks whether what is given is there, but for bindings, which cannot be seen.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const verify = (live: Live, settings: Settings, items: ReadonlyArray<Item>): Effect.Effect<void, Reason> =>
+  AmqpChannel.throwaway(live, settings.connectionTimeout, (ask) =>
+    Effect.forEach(items, (item) => verifyItem(ask, item), { discard: true })
+  )
 
 /**
  * Declares the two exchanges, or looks whether they are there.
@@ -186,53 +267,22 @@ const exchangesOf = (settings: Settings) => [
  * @category running
  * @since 0.1.0
  */
-export const exchanges = (live: Live, settings: Settings): Effect.Effect<void, Reason> => {
-  const { topology } = settings
-  if (topology === "none") return Effect.void
-  return onThrowawayChannel(live, settings, (ask) =>
-    Effect.forEach(
-      exchangesOf(settings),
-      ({ name, type }) =>
-        topology === "assert"
-          ? ask(`declare the exchange "${name}"`, (channel) => channel.assertExchange(name, type, { durable: true }))
-          : ask(`look for the exchange "${name}"`, (channel) => channel.checkExchange(name)),
-      { discard: true }
-    )
-  )
-}
+export const exchanges = (live: Live, settings: Settings): Effect.Effect<void, Reason> =>
+  settings.topology === "none"
+    ? Effect.void
+    : (settings.topology === "assert" ? assert : verify)(live, settings, exchangesOf(settings))
 
 /**
- * Declares what a subscription needs, or looks whether it is there. The dead
- * letters come first: a queue must never dead-letter into nothing.
+ * Declares what a subscription needs, or looks whether it is there.
  *
  * @category running
  * @since 0.1.0
  */
 export const declare = (live: Live, settings: Settings, queue: Subscription.Queue): Effect.Effect<void, Reason> => {
-  const work = workQueue(queue, settings)
-  const { topology } = settings.forQueue(queue.queue)
-  if (topology === "none" && !queue.temporary) return Effect.void
-  const names = queue.deadLetterQueue === undefined ? [queue.queue] : [queue.deadLetterQueue, queue.queue]
-  if (topology === "verify" && !queue.temporary) {
-    return onThrowawayChannel(live, settings, (ask) =>
-      Effect.forEach(names, (name) => ask(`look for the queue "${name}"`, (channel) => channel.checkQueue(name)), {
-        discard: true
-      })
-    )
-  }
-  return onThrowawayChannel(
-    live,
-    settings,
-    Effect.fnUntraced(function* (ask) {
-      if (queue.deadLetterQueue !== undefined) {
-        yield* assertQueue(ask, deadLetterQueue(queue.deadLetterQueue, settings))
-        yield* bind(ask, queue.deadLetterQueue, settings.deadLetterExchange, queue.deadLetterQueue)
-      }
-      yield* assertQueue(ask, work)
-      if (!queue.temporary) yield* bind(ask, queue.queue, settings.deadLetterExchange, queue.queue)
-      for (const pattern of queue.patterns) yield* bind(ask, queue.queue, settings.exchange, pattern)
-    })
-  )
+  // A temporary queue is its consumer's own, whoever declares the rest.
+  const topology = queue.temporary ? "assert" : settings.forQueue(queue.queue).topology
+  if (topology === "none") return Effect.void
+  return (topology === "assert" ? assert : verify)(live, settings, itemsOf(queue, settings))
 }
 
 /**
@@ -259,13 +309,9 @@ export const declareWait = (
   delay: number
 ): Effect.Effect<void, Reason> => {
   const wait = waitQueue(queue, delay, settings)
-  return onThrowawayChannel(
-    live,
-    settings,
-    Effect.fnUntraced(function* (ask) {
-      yield* assertQueue(ask, wait)
-      yield* bind(ask, wait.name, settings.deadLetterExchange, wait.name)
-      yield* bind(ask, queue, settings.deadLetterExchange, queue)
-    })
-  )
+  return assert(live, settings, [
+    { _tag: "Queue", declaration: wait },
+    binding(wait.name, settings.deadLetterExchange, wait.name),
+    binding(queue, settings.deadLetterExchange, queue)
+  ])
 }

@@ -98,9 +98,8 @@ const around = <Ev extends Event, E, R, E2, R2>(
   f: (handle: Handle<Ev, E, R>) => Handle<Ev, E2, R2>,
   ...steps: ReadonlyArray<Step>
 ): Handler<Ev, E2, R | R2> =>
-  fromPrepare<Ev, E2, R | R2>(
-    { subscription: self.subscription, steps: [...self.steps, ...steps] },
-    (scope) => Effect.map(self.prepare(scope), f)
+  fromPrepare<Ev, E2, R | R2>({ subscription: self.subscription, steps: [...self.steps, ...steps] }, (scope) =>
+    Effect.map(self.prepare(scope), f)
   )
 
 /**

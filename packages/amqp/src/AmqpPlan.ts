@@ -1,0 +1,252 @@
+/**
+ * What subscriptions need, compared with what is there. It never deletes
+ * anything, nor changes what is there.
+ *
+ * RabbitMQ tells over AMQP whether an exchange or a queue is there, and of a
+ * declaration that differs it names one argument and its value. So what is there
+ * is declared again with that value, until RabbitMQ has nothing more to say: a
+ * declaration changes nothing of what exists. Of bindings it tells nothing.
+ *
+ * @since 0.1.0
+ */
+
+import type { Argument, Reason } from "effect-eventbus/BrokerError"
+import type * as Subscription from "effect-eventbus/Subscription"
+import * as Effect from "effect/Effect"
+import * as AmqpChannel from "./AmqpChannel.ts"
+import type { Live } from "./AmqpConnection.ts"
+import type { Settings } from "./AmqpOptions.ts"
+import * as AmqpTopology from "./AmqpTopology.ts"
+
+/**
+ * Something that is needed.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Wanted {
+  readonly item: AmqpTopology.Item
+  /** Whether it is ours to declare. What is not is only looked for. */
+  readonly isOurs: boolean
+}
+
+/**
+ * An argument that is not what it is to be.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Difference {
+  readonly argument: string
+  readonly wanted: Argument
+  readonly current: Argument
+}
+
+/**
+ * What was found in place of something that is needed.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type State =
+  | { readonly _tag: "There" }
+  | { readonly _tag: "Missing" }
+  | { readonly _tag: "Different"; readonly differences: ReadonlyArray<Difference> }
+  | { readonly _tag: "Unseen"; readonly why: string }
+
+/**
+ * Something that is needed, and what was found.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Finding extends Wanted {
+  readonly state: State
+}
+
+const nameOf = (item: AmqpTopology.Item): string => {
+  switch (item._tag) {
+    case "Exchange":
+      return `exchange "${item.name}"`
+    case "Queue":
+      return `queue "${item.declaration.name}"`
+    case "Binding":
+      return `binding of "${item.queue}" to "${item.exchange}" by "${item.key}"`
+  }
+}
+
+/**
+ * All that subscriptions need, each once, in the order in which it is declared.
+ *
+ * **Details**
+ *
+ * Temporary queues are left out: they come and go with their consumers. A queue
+ * whose `topology` is not `assert` is for others to declare: it is only looked
+ * for, and so are its dead letters. Two subscriptions that want one queue in two
+ * ways are a `RangeError`.
+ *
+ * **Example** (What a subscription needs)
+ *
+ * ```ts
+ * import * as assert from "node:assert"
+ * import { Subscription } from "effect-eventbus"
+ * import { AmqpOptions, AmqpPlan } from "@effect-eventbus/amqp"
+ *
+ * const pager = Subscription.make("pager", { patterns: ["task.*.critical"] })
+ * const wanted = AmqpPlan.wanted([pager], AmqpOptions.settings({}))
+ *
+ * const queues = wanted.flatMap(({ item }) => (item._tag === "Queue" ? [item.declaration.name] : []))
+ * assert.deepStrictEqual(queues, ["dlq.pager", "pager"])
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const wanted = (queues: ReadonlyArray<Subscription.Queue>, settings: Settings): ReadonlyArray<Wanted> => {
+  const all = new Map<string, Wanted>()
+  const add = (wanted: Wanted) => {
+    const name = nameOf(wanted.item)
+    const before = all.get(name)
+    if (before !== undefined && JSON.stringify(before) !== JSON.stringify(wanted)) {
+      throw new RangeError(`Two subscriptions want the ${name}, and not the same one`)
+    }
+    all.set(name, wanted)
+  }
+  for (const item of AmqpTopology.exchangesOf(settings)) add({ item, isOurs: true })
+  for (const queue of queues) {
+    if (queue.temporary) continue
+    const isOurs = settings.forQueue(queue.queue).topology === "assert"
+    for (const item of AmqpTopology.itemsOf(queue, settings)) {
+      if (isOurs || item._tag === "Queue") add({ item, isOurs })
+    }
+  }
+  return [...all.values()]
+}
+
+/** Declares it with the values that are known to be there. */
+const assertAsItIs = (
+  ask: AmqpChannel.Ask,
+  item: AmqpTopology.Item,
+  current: ReadonlyMap<string, Argument>
+): Effect.Effect<unknown, Reason> => {
+  const rest = new Map(current)
+  const take = <A extends string | boolean>(argument: string, wanted: A): A | string | boolean => {
+    const value = rest.get(argument)
+    rest.delete(argument)
+    return typeof value === typeof wanted && value !== undefined && typeof value !== "number" ? value : wanted
+  }
+  const flags = (durable: boolean) => ({
+    durable: take("durable", durable) === true,
+    autoDelete: take("auto_delete", false) === true
+  })
+  const withRest = (args: Readonly<Record<string, Argument>>) =>
+    Object.fromEntries(
+      Object.entries({ ...args, ...Object.fromEntries(rest) }).filter(([, value]) => value !== undefined)
+    )
+  switch (item._tag) {
+    case "Exchange": {
+      const type = String(take("type", item.type))
+      const options = { ...flags(true), internal: take("internal", false) === true, arguments: withRest({}) }
+      return ask(`compare the exchange "${item.name}"`, (channel) => channel.assertExchange(item.name, type, options))
+    }
+    case "Queue": {
+      const { arguments: args, durable, name } = item.declaration
+      const options = { ...flags(durable), arguments: withRest(args) }
+      return ask(`compare the queue "${name}"`, (channel) => channel.assertQueue(name, options))
+    }
+    case "Binding":
+      return Effect.void
+  }
+}
+
+const compare = (
+  live: Live,
+  settings: Settings,
+  item: AmqpTopology.Item,
+  differences: ReadonlyArray<Difference> = []
+): Effect.Effect<State, Reason> => {
+  const current = new Map(differences.map(({ argument, current }) => [argument, current]))
+  return AmqpChannel.throwaway(live, settings.connectionTimeout, (ask) => assertAsItIs(ask, item, current)).pipe(
+    Effect.as<State>(differences.length === 0 ? { _tag: "There" } : { _tag: "Different", differences }),
+    Effect.catchTag("TopologyMismatch", ({ argument, current: value, wanted }) =>
+      // What RabbitMQ names again was not understood, so there is no way past it.
+      current.has(argument)
+        ? Effect.succeed<State>({ _tag: "Different", differences })
+        : compare(live, settings, item, [...differences, { argument, wanted, current: value }])
+    )
+  )
+}
+
+const unseen: State = { _tag: "Unseen", why: "RabbitMQ does not tell over AMQP what is bound" }
+
+const lookAt = (live: Live, settings: Settings, { isOurs, item }: Wanted): Effect.Effect<State, Reason> =>
+  item._tag === "Binding"
+    ? Effect.succeed(unseen)
+    : AmqpTopology.verify(live, settings, [item]).pipe(
+        Effect.andThen(isOurs ? compare(live, settings, item) : Effect.succeed<State>({ _tag: "There" })),
+        Effect.catchTag("NotFound", () => Effect.succeed<State>({ _tag: "Missing" })),
+        Effect.catchTag(["PermissionDenied", "Refused"], ({ detail }) =>
+          Effect.succeed<State>({ _tag: "Unseen", why: detail })
+        )
+      )
+
+/**
+ * Looks what is there of what is needed, and how it differs.
+ *
+ * **Details**
+ *
+ * A binding is missing where its queue or its exchange is, and is unseen
+ * otherwise. So is what this user may not declare, or another connection has for
+ * itself.
+ *
+ * **Gotchas**
+ *
+ * It needs the permission to configure what is there. A queue that somebody
+ * deletes just while it is compared is made again.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const look = Effect.fnUntraced(function* (
+  live: Live,
+  settings: Settings,
+  wanted: ReadonlyArray<Wanted>
+): Effect.fn.Return<ReadonlyArray<Finding>, Reason> {
+  const findings = yield* Effect.forEach(wanted, (each) =>
+    Effect.map(lookAt(live, settings, each), (state): Finding => ({ ...each, state }))
+  )
+  const missing = new Set(findings.filter(({ state }) => state._tag === "Missing").map(({ item }) => nameOf(item)))
+  return findings.map((finding) =>
+    finding.item._tag === "Binding" &&
+    (missing.has(`queue "${finding.item.queue}"`) || missing.has(`exchange "${finding.item.exchange}"`))
+      ? { ...finding, state: { _tag: "Missing" } }
+      : finding
+  )
+})
+
+/**
+ * What `apply` makes of what was found: what is missing, and the bindings that
+ * cannot be seen, because to bind again what is bound changes nothing.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const toMake = (findings: ReadonlyArray<Finding>): ReadonlyArray<Finding> =>
+  findings.filter(
+    ({ isOurs, item, state }) =>
+      isOurs && (state._tag === "Missing" || (state._tag === "Unseen" && item._tag === "Binding"))
+  )
+
+/**
+ * Makes what is missing of what was found. What differs stays as it is: it is for
+ * whoever asks to refuse, before anything is made.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const apply = (live: Live, settings: Settings, findings: ReadonlyArray<Finding>): Effect.Effect<void, Reason> =>
+  AmqpTopology.assert(
+    live,
+    settings,
+    toMake(findings).map(({ item }) => item)
+  )

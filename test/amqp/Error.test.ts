@@ -70,6 +70,8 @@ describe("AmqpError", () => {
       differing("the value '7' of type 'longstr' but current is the value '-7' of type 'signedint'"),
       ["7", -7]
     )
+    assert.deepStrictEqual(differing("'2000' but current is '1000'"), [2000, 1000])
+    assert.deepStrictEqual(differing("'b' but current is 'it's another'\""), ["b", "it's another"])
     assert.deepStrictEqual(differing("something else"), ["?", "?"])
     assert.deepStrictEqual(differing("the value 'a'b' of type 'longstr' but current is none"), ["a'b", undefined])
     assert.deepInclude(fromChannel(404, "NOT_FOUND - no queue 'work' in vhost '/'"), { _tag: "NotFound", name: "work" })

@@ -101,16 +101,26 @@ export const differenceOf = (error: unknown): Difference | undefined => {
   return typed === "" || Number.isNaN(Number(typed)) ? undefined : { argument, current: Number(typed) }
 }
 
-/** A value in RabbitMQ's words: `none`, `'true'`, `'quorum'`, `the value '5' of type 'byte'`. */
+/** A value in RabbitMQ's words: `none`, `'true'`, `'5'`, or `the value '5' of type 'byte'` where types differ, too. */
 const argumentOf = (words: string): Argument => {
   const [, value = "", type] = /^(?:the value )?'(.*?)'(?: of type '(\w+)')?$/.exec(words) ?? []
   if (words === "none") return undefined
-  if (type === undefined && (value === "true" || value === "false")) return value === "true"
-  return type !== undefined && type !== "longstr" && Number.isFinite(Number(value)) ? Number(value) : value
+  if (type !== undefined) return type === "longstr" ? value : Number(value)
+  return value === "true" || value === "false" ? value === "true" : value
+}
+
+const isWhole = (value: Argument): boolean => typeof value === "string" && /^-?\d+$/.test(value)
+
+/** Where RabbitMQ names no types, both are of the same. */
+const argumentsOf = (wanted: string, current: string): { readonly wanted: Argument; readonly current: Argument } => {
+  const values = { wanted: argumentOf(wanted), current: argumentOf(current) }
+  return wanted.startsWith("'") && isWhole(values.wanted) && isWhole(values.current)
+    ? { wanted: Number(values.wanted), current: Number(values.current) }
+    : values
 }
 
 const inequivalence =
-  /inequivalent arg '([^']*)'(?:.*: received (.*?) but current is (none|the value '.*?' of type '\w+'|'.*?'))?/
+  /inequivalent arg '([^']*)'(?:.*: received (.*?) but current is (none|the value '.*' of type '\w+'|'.*'))?/
 
 /** What is said in other words than these differs all the same. */
 const unsaid = "'?'"
@@ -137,7 +147,7 @@ export const fromChannel = (
       const [, argument, wanted = unsaid, current = unsaid] = inequivalence.exec(textOf(error)) ?? []
       return argument === undefined
         ? new Refused({ operation, detail })
-        : new TopologyMismatch({ name, argument, wanted: argumentOf(wanted), current: argumentOf(current) })
+        : new TopologyMismatch({ name, argument, ...argumentsOf(wanted, current) })
     }
     case undefined:
       return new ConnectionFailed({ address, detail: `${operation}: ${detail}` })

@@ -139,9 +139,12 @@ const assertAsItIs = (
     durable: take("durable", durable) === true,
     autoDelete: take("auto_delete", false) === true
   })
+  // Two texts of digits alone have passed for numbers.
   const withRest = (args: Readonly<Record<string, Argument>>) =>
     Object.fromEntries(
-      Object.entries({ ...args, ...Object.fromEntries(rest) }).filter(([, value]) => value !== undefined)
+      Object.entries({ ...args, ...Object.fromEntries(rest) }).flatMap(([name, value]) =>
+        value === undefined ? [] : [[name, typeof args[name] === "string" ? String(value) : value]]
+      )
     )
   switch (item._tag) {
     case "Exchange": {

@@ -4,7 +4,7 @@
  * `AmqpBroker.layer` is all that most need. The other modules, in the order in
  * which they stand on each other: `AmqpOptions`, `AmqpError`, `AmqpMessage`,
  * `AmqpConnection`, `AmqpChannel`, `AmqpTopology`, `AmqpArguments`, `AmqpPlan`,
- * `PublishWindow`, `AmqpPublisher`, `AmqpDelivery`, `AmqpConsumer`, `AmqpBrowser`,
+ * `AmqpProbe`, `PublishWindow`, `AmqpPublisher`, `AmqpDelivery`, `AmqpConsumer`, `AmqpBrowser`,
  * `AmqpBroker`.
  *
  * @since 0.1.0
@@ -14,4 +14,5 @@ export * as AmqpBroker from "./AmqpBroker.ts"
 export * as AmqpConnection from "./AmqpConnection.ts"
 export * as AmqpOptions from "./AmqpOptions.ts"
 export * as AmqpPlan from "./AmqpPlan.ts"
+export * as AmqpProbe from "./AmqpProbe.ts"
 export * as AmqpTopology from "./AmqpTopology.ts"

@@ -18,6 +18,7 @@ import { health } from "./commands/Health.ts"
 import { publish } from "./commands/Publish.ts"
 import { queue } from "./commands/Queue.ts"
 import { tail } from "./commands/Tail.ts"
+import { topology } from "./commands/Topology.ts"
 import * as Connection from "./Connection.ts"
 import type * as ExitCode from "./ExitCode.ts"
 import { Output } from "./Output.ts"
@@ -31,7 +32,7 @@ import * as Problem from "./Problem.ts"
  */
 export const eventbus = Command.make("eventbus").pipe(
   Command.withDescription("Publish events, watch them pass, and look after their queues"),
-  Command.withSubcommands([publish, tail, queue, health, demo])
+  Command.withSubcommands([publish, tail, queue, topology, health, demo])
 )
 
 const version = (): string => JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")).version

@@ -139,6 +139,25 @@ export const cut = (text: string, width: number): string => {
  */
 export const pad = (text: string, width: number): string => text + " ".repeat(Math.max(0, width - displayWidth(text)))
 
+/**
+ * Breaks a text between words into lines of so many columns, the second and
+ * further ones indented.
+ *
+ * @category formatting
+ * @since 0.1.0
+ */
+export const wrap = (text: string, width: number, indent: number): string => {
+  let line = ""
+  const lines: Array<string> = []
+  for (const word of text.split(" ")) {
+    if (line !== "" && displayWidth(line) + displayWidth(word) >= width - indent) {
+      lines.push(line)
+      line = word
+    } else line = line === "" ? word : `${line} ${word}`
+  }
+  return [...lines, line].join(`\n${" ".repeat(indent)}`)
+}
+
 const goneCodes: ReadonlySet<unknown> = new Set(["EPIPE", "ERR_STREAM_DESTROYED", "ECONNRESET"])
 
 const toOutputError = (error: Error): OutputError =>

@@ -24,6 +24,17 @@ export const json = (description: string): Flag.Flag<boolean> =>
   Flag.Boolean("json").pipe(Flag.withDescription(description), Flag.withDefault(false))
 
 /**
+ * The flag that names the module that says what the events are.
+ *
+ * @category flags
+ * @since 0.1.0
+ */
+export const module: Flag.Flag<string> = Flag.String("module").pipe(
+  Flag.withDescription("A module that exports subscriptions or handlers"),
+  Flag.withMetavar("FILE")
+)
+
+/**
  * The flag that says how many.
  *
  * @category flags

@@ -72,6 +72,7 @@ const ranks: Record<Package, ReadonlyArray<string>> = {
     "Contract",
     "Management",
     "Survey",
+    "Explanation",
     "demo/Script",
     "demo/Ledger",
     "demo/Screen",
@@ -84,6 +85,7 @@ const ranks: Record<Package, ReadonlyArray<string>> = {
     "commands/Tail",
     "commands/Queue",
     "commands/Topology",
+    "commands/Explain",
     "commands/Health",
     "commands/Demo",
     "Cli"

@@ -14,6 +14,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { demo } from "./commands/Demo.ts"
+import { explain } from "./commands/Explain.ts"
 import { health } from "./commands/Health.ts"
 import { publish } from "./commands/Publish.ts"
 import { queue } from "./commands/Queue.ts"
@@ -32,7 +33,7 @@ import * as Problem from "./Problem.ts"
  */
 export const eventbus = Command.make("eventbus").pipe(
   Command.withDescription("Publish events, watch them pass, and look after their queues"),
-  Command.withSubcommands([publish, tail, queue, topology, health, demo])
+  Command.withSubcommands([publish, tail, queue, topology, explain, health, demo])
 )
 
 const version = (): string => JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")).version

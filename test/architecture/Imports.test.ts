@@ -73,6 +73,8 @@ const ranks: Record<Package, ReadonlyArray<string>> = {
     "Management",
     "Survey",
     "Explanation",
+    "AsyncApi",
+    "Diagnosis",
     "demo/Script",
     "demo/Ledger",
     "demo/Screen",
@@ -86,7 +88,9 @@ const ranks: Record<Package, ReadonlyArray<string>> = {
     "commands/Queue",
     "commands/Topology",
     "commands/Explain",
+    "commands/AsyncApi",
     "commands/Health",
+    "commands/Doctor",
     "commands/Demo",
     "Cli"
   ],

@@ -34,7 +34,7 @@ export interface Permission {
   /** The rights that it takes. */
   readonly needs: string
   readonly outcome: "granted" | "denied" | "untold"
-  /** Why it is not granted, in RabbitMQ's words. */
+  /** Why it is not granted. */
   readonly detail: string | undefined
 }
 
@@ -53,7 +53,7 @@ const probe = (
     Effect.as(told("granted")),
     Effect.catchTags({
       PermissionDenied: ({ detail }) => Effect.succeed(told("denied", detail)),
-      NotFound: ({ detail }) => Effect.succeed(told("untold", detail)),
+      NotFound: ({ name }) => Effect.succeed(told("untold", `"${name}" is not there`)),
       // It got as far as the reason that was made up for it.
       Refused: () => Effect.succeed(told("granted"))
     })

@@ -13,7 +13,9 @@ import type { FlagDoc } from "effect/cli/HelpDoc"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import { asyncapi } from "./commands/AsyncApi.ts"
 import { demo } from "./commands/Demo.ts"
+import { doctor } from "./commands/Doctor.ts"
 import { explain } from "./commands/Explain.ts"
 import { health } from "./commands/Health.ts"
 import { publish } from "./commands/Publish.ts"
@@ -33,7 +35,7 @@ import * as Problem from "./Problem.ts"
  */
 export const eventbus = Command.make("eventbus").pipe(
   Command.withDescription("Publish events, watch them pass, and look after their queues"),
-  Command.withSubcommands([publish, tail, queue, topology, explain, health, demo])
+  Command.withSubcommands([publish, tail, queue, topology, explain, asyncapi, health, doctor, demo])
 )
 
 const version = (): string => JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")).version

@@ -159,9 +159,8 @@ export const clock = ({ least, most }: AmqpProbe.ClockDifference): Check => {
   const check = "clock"
   const isAhead = least > 0
   if (least <= tolerance && most >= -tolerance) {
-    const about =
-      least <= 0 && most >= 0 ? "agrees" : `is ${seconds(isAhead ? least : most)} ${isAhead ? "ahead" : "behind"}`
-    return { check, status: "ok", detail: `the broker's ${about}, as far as its seconds tell` }
+    const off = `the broker's is ${seconds(isAhead ? least : most)} ${isAhead ? "ahead" : "behind"}, or a bit more`
+    return { check, status: "ok", detail: least <= 0 && most >= 0 ? "the same there and here, within a second" : off }
   }
   return {
     check,
@@ -180,9 +179,13 @@ const publishing = Effect.fnUntraced(function* (
   return yield* Effect.gen(function* () {
     const publishes = yield* AmqpProbe.publishing(live, settings)
     const told = Effect.map(AmqpProbe.clock(live, settings), clock)
-    const time = yield* Effect.catchTag(told, ["NotFound", "PermissionDenied", "Refused"], ({ message }) =>
-      Effect.succeed<Check>({ check: "clock", status: "skip", detail: message, advice: apply })
-    )
+    const untold = (detail: string) =>
+      Effect.succeed<Check>({ check: "clock", status: "skip", detail: `not told: ${detail}`, advice: apply })
+    const time = yield* Effect.catchTags(told, {
+      NotFound: ({ name }) => untold(`"${name}" is not there`),
+      PermissionDenied: ({ operation }) => untold(`may not ${operation}`),
+      Refused: ({ detail }) => untold(detail)
+    })
     return [{ check: "alarms", status: "ok", detail: "none" } as const, time, ...permissions(patient, publishes)]
   }).pipe(
     Effect.catchTag("TimedOut", (reason) =>
@@ -272,8 +275,10 @@ const findings = (found: ReadonlyArray<Survey.Finding>, settings: AmqpOptions.Se
   const queues = new Set(
     found.filter(isThere).flatMap(({ item }) => (item._tag === "Queue" ? [item.declaration.name] : []))
   )
-  // Where a queue is missing, what it would be bound to is no news.
-  const isNews = ({ item }: Survey.Finding) => item._tag !== "Binding" || queues.has(item.queue)
+  const exchanges = new Set(found.filter(isThere).flatMap(({ item }) => (item._tag === "Exchange" ? [item.name] : [])))
+  // Where a queue or an exchange is missing, that it is not bound is no news.
+  const isNews = ({ item }: Survey.Finding) =>
+    item._tag !== "Binding" || (queues.has(item.queue) && exchanges.has(item.exchange))
   const isUsed = [...queues].some((queue) => !isDeadLetterQueue(queue))
   const checks = found
     .filter((each) => isNews(each) && !isUnseenBinding(each))

@@ -49,18 +49,23 @@ interface Shared {
   readonly cookie: string
   readonly epmdPort: number
   readonly config: ReadonlyArray<string>
+  readonly plugins: ReadonlyArray<string>
 }
 
 const nameOf = (port: number): string => `eventbus-${port}@localhost`
 
-const write = async (path: string, port: number, { config, cookie, epmdPort }: Shared): Promise<NodeDirectory> => {
+const write = async (
+  path: string,
+  port: number,
+  { config, cookie, epmdPort, plugins }: Shared
+): Promise<NodeDirectory> => {
   const name = nameOf(port)
   const write = (file: string, lines: ReadonlyArray<string>, mode = 0o600) =>
     writeFile(join(path, file), lines.map((line) => `${line}\n`).join(""), { mode })
   await Promise.all(["home", "log", "mnesia"].map((folder) => mkdir(join(path, folder))))
   await Promise.all([
     writeFile(join(path, "home", ".erlang.cookie"), cookie, { mode: 0o400 }),
-    write("enabled_plugins", ["[]."]),
+    write("enabled_plugins", [`[${plugins.join(", ")}].`]),
     write("advanced.config", NodeConfig.advanced),
     write("rabbitmq.conf", [`listeners.tcp.1 = 127.0.0.1:${port}`, ...config])
   ])
@@ -94,14 +99,19 @@ const write = async (path: string, port: number, { config, cookie, epmdPort }: S
 }
 
 /** The folders of nodes that find each other, where there are several. The first one's epmd serves them all. */
-export const makeAll = async (count: number, config: ReadonlyArray<string>): Promise<ReadonlyArray<NodeDirectory>> => {
+export const makeAll = async (
+  count: number,
+  config: ReadonlyArray<string>,
+  plugins: ReadonlyArray<string>
+): Promise<ReadonlyArray<NodeDirectory>> => {
   const claims: Array<readonly [path: string, port: number]> = []
   while (claims.length < count) claims.push(await claimFree())
   const ports = claims.map(([, port]) => port)
   const shared = {
     cookie: randomBytes(16).toString("hex"),
     epmdPort: (ports[0] ?? 0) + 1,
-    config: NodeConfig.lines(ports.map(nameOf), config)
+    config: NodeConfig.lines(ports.map(nameOf), config),
+    plugins
   }
   return Promise.all(claims.map(([path, port]) => write(path, port, shared)))
 }

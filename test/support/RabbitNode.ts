@@ -14,6 +14,11 @@ import * as RabbitPackage from "./RabbitPackage.ts"
 import * as SingleCpu from "./SingleCpu.ts"
 import * as Watchdog from "./Watchdog.ts"
 
+export interface RabbitNodeOptions extends Options {
+  /** The plugins to start with it, such as `rabbitmq_management`. */
+  readonly plugins?: ReadonlyArray<string> | undefined
+}
+
 const accepts = (port: number): Promise<void> =>
   new Promise((resolve, reject) => {
     const socket = connect(port, "127.0.0.1", () => resolve(void socket.destroy()))
@@ -31,17 +36,17 @@ export class RabbitNode implements BrokerNode {
     return RabbitPackage.find()?.server
   }
 
-  static async start(options: Options = {}): Promise<RabbitNode> {
+  static async start(options: RabbitNodeOptions = {}): Promise<RabbitNode> {
     const [node] = await RabbitNode.startAll(1, options)
     if (node === undefined) throw new Error("No node was started")
     return node
   }
 
   /** Starts nodes that make one cluster. The first one's end is the end of them all. */
-  static async startAll(count: number, options: Options = {}): Promise<ReadonlyArray<RabbitNode>> {
+  static async startAll(count: number, options: RabbitNodeOptions = {}): Promise<ReadonlyArray<RabbitNode>> {
     const programs = RabbitPackage.find()
     if (programs === undefined) throw new Error("No rabbitmq-server is installed on this system")
-    const directories = await NodeDirectory.makeAll(count, options.config ?? [])
+    const directories = await NodeDirectory.makeAll(count, options.config ?? [], options.plugins ?? [])
     const nodes = directories.map((directory) => new RabbitNode(programs, directory, options.timeout ?? 60_000))
     const [first] = nodes
     try {

@@ -14,14 +14,17 @@ export interface OwnNode {
   readonly restart: Effect.Effect<void>
 }
 
-export const ownNode = (config: () => Promise<ReadonlyArray<string>> = async () => []): OwnNode => {
+export const ownNode = (
+  config: () => Promise<ReadonlyArray<string>> = async () => [],
+  plugins: ReadonlyArray<string> = []
+): OwnNode => {
   let node: RabbitNode | undefined
   const running = (): RabbitNode => {
     if (node === undefined) throw new Error("The node has not been started yet")
     return node
   }
   beforeAll(async () => {
-    node = await RabbitNode.start({ config: await config() })
+    node = await RabbitNode.start({ config: await config(), plugins })
   }, 90_000)
   afterAll(() => node?.stop())
   return {

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Fixture from "./fixtures/Fixture.ts"
 import * as Process from "./Process.ts"
 
 const commands = [
@@ -6,13 +7,16 @@ const commands = [
   ["tail"],
   ["queue", "info", "billing"],
   ["queue", "purge", "billing"],
+  ["topology", "plan", ...Fixture.shop],
+  ["topology", "apply", ...Fixture.shop],
+  ["topology", "verify", ...Fixture.shop],
   ["health"],
   ["demo", "--broker", "amqp"]
 ] as const
 
 describe.concurrent("Without a broker", () => {
   for (const command of commands) {
-    it(`eventbus ${command.join(" ")} ends with 1, and one line that names host and port`, async () => {
+    it(`eventbus ${command.filter((word) => !word.startsWith("/")).join(" ")} ends with 1, and one line that names host and port`, async () => {
       const ended = await Process.run(command)
       Process.assertFailed(ended, 1, "127.0.0.1:1")
       assert.notInclude(ended.stderr, Process.password)

@@ -1,4 +1,6 @@
+import { basename } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
+import * as Fixture from "./fixtures/Fixture.ts"
 import * as Process from "./Process.ts"
 
 const commands = [
@@ -8,7 +10,14 @@ const commands = [
   ["queue"],
   ["queue", "info"],
   ["queue", "purge"],
+  ["topology"],
+  ["topology", "plan"],
+  ["topology", "apply"],
+  ["topology", "verify"],
+  ["explain"],
+  ["asyncapi"],
   ["health"],
+  ["doctor"],
   ["demo"]
 ] as const
 
@@ -86,16 +95,28 @@ const misuses: ReadonlyArray<readonly [args: ReadonlyArray<string>, said: string
   [["tail", "--count", "many"], '"many" is not a whole number'],
   [["queue", "info"], "Missing argument <name>"],
   [["queue", "drop", "billing"], 'Unknown command "drop"'],
-  [["demo", "--broker", "kafka"], 'one of memory, amqp, not "kafka"']
+  [["demo", "--broker", "kafka"], 'one of memory, amqp, not "kafka"'],
+  [["topology", "plan"], "Missing flag --module"],
+  [["topology", "drop", ...Fixture.shop], 'Unknown command "drop"'],
+  [["topology", "plan", "--module", "./no-such.ts"], 'There is no module "./no-such.ts"'],
+  [["asyncapi", ...Fixture.module("empty")], "exports no subscription, no handler and no event type"],
+  [["asyncapi", ...Fixture.module("options")], "queueType"],
+  [["explain", ...Fixture.shop], "Missing argument <routing-key>"]
 ]
 
 describe.concurrent("Misuse", () => {
   for (const [args, said] of misuses) {
-    const name = args.map((arg) => (arg.length > 40 ? `${arg.slice(0, 40)}…` : arg)).join(" ")
+    const shown = args.map((arg) => (arg.startsWith("/") ? basename(arg) : arg))
+    const name = shown.map((arg) => (arg.length > 40 ? `${arg.slice(0, 40)}…` : arg)).join(" ")
     it(`"eventbus ${name}" ends with 2, and one line that says why`, async () => {
       Process.assertFailed(await Process.run(args), 2, said)
     })
   }
+
+  it("of a module that cannot be loaded is a failure like any other, and says why", async () => {
+    const ended = await Process.run(["asyncapi", ...Fixture.module("broken")])
+    Process.assertFailed(ended, 1, "cannot be loaded: it wants a database")
+  })
 
   it("of a variable ends with 2, and names the variable", async () => {
     Process.assertFailed(await Process.run(["health"], { RABBITMQ_PORT: "amqp" }), 2, "RABBITMQ_PORT")

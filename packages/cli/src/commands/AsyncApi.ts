@@ -35,9 +35,9 @@ const run = Effect.fnUntraced(function* ({ json, module }: Input) {
 export const asyncapi = Command.make("asyncapi", flags, run).pipe(
   Command.withShortDescription("Write a module's events as an AsyncAPI document"),
   Command.withDescription(
-    "Write what a module says of its events as an AsyncAPI 3.0 document, in JSON: its\n" +
-      "  event types with their payloads' schemas in the envelope of the wire, their\n" +
-      "  routing keys, its queues, and who receives what. It needs no broker."
+    "Write what a module says of its events as an AsyncAPI 3.0 document, in JSON:\n" +
+      "  its event types with their payloads' schemas in the envelope of the wire,\n" +
+      "  their routing keys, its queues, and who receives what. It needs no broker."
   ),
   Command.withExamples([{ command: "eventbus asyncapi --module ./subscriptions.ts > asyncapi.json" }])
 )

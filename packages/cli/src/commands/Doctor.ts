@@ -75,12 +75,13 @@ const run = Effect.fnUntraced(function* ({ json, module }: Input) {
 export const doctor = Command.make("doctor", flags, run).pipe(
   Command.withShortDescription("Look for what is wrong, and say what to do"),
   Command.withDescription(
-    "Look for what is wrong with the broker, and say what to do: its version, feature\n" +
-      "  flags, alarms, clock, what this user may do, and with a module, its queues and\n" +
-      "  dead letters. It leaves nothing behind. Exits with 1 when something is wrong."
+    "Look for what is wrong with the broker, and say what to do: its version,\n" +
+      "  feature flags, alarms, clock, what this user may do, and with a module, its\n" +
+      "  queues and dead letters. It leaves nothing behind. Exits with 1 when\n" +
+      "  something is wrong."
   ),
   Command.withExamples([
     { command: "eventbus doctor" },
-    { command: "eventbus doctor --module ./subscriptions.ts --json | jq 'select(.status == \"fail\")'" }
+    { command: "eventbus doctor --json | jq 'select(.status == \"fail\")'" }
   ])
 )

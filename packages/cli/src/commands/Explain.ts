@@ -163,9 +163,10 @@ const run = Effect.fnUntraced(function* ({ json, module, routingKey }: Input) {
 export const explain = Command.make("explain", flags, run).pipe(
   Command.withShortDescription("Tell where an event goes, and what if it fails"),
   Command.withDescription(
-    "Tell which queues of a module get the events of a routing key, by which pattern,\n" +
-      "  and what becomes of them when their handlers fail: each error, each retry, and\n" +
-      "  where they wait and end. It needs no broker: the policies themselves are asked."
+    "Tell which queues of a module get the events of a routing key, by which\n" +
+      "  pattern, and what becomes of them when their handlers fail: each error, each\n" +
+      "  retry, where they wait and where they end. It needs no broker: the policies\n" +
+      "  themselves are asked."
   ),
   Command.withExamples([{ command: "eventbus explain invoice.paid.high --module ./subscriptions.ts" }])
 )

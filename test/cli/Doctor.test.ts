@@ -1,0 +1,150 @@
+import { assert, beforeAll, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import * as OwnNode from "../amqp/support/OwnNode.ts"
+import * as Server from "../amqp/support/Server.ts"
+import * as Fixture from "./fixtures/Fixture.ts"
+import * as Process from "./Process.ts"
+
+const checksOf = ({ stdout }: Process.Ended) =>
+  Process.objectsOf(stdout).map(({ advice, check, detail, status }) => ({
+    advice,
+    text: `${status} ${check}: ${detail}`
+  }))
+
+const textsOf = (ended: Process.Ended) => checksOf(ended).map(({ text }) => text)
+
+const assertSays = (ended: Process.Ended, ...expected: ReadonlyArray<RegExp>) => {
+  const texts = textsOf(ended)
+  for (const text of expected)
+    assert.isTrue(
+      texts.some((each) => text.test(each)),
+      `${text} in\n${texts.join("\n")}`
+    )
+}
+
+describe("Doctor without a broker", () => {
+  it("says that there is no connection, and what to do", async () => {
+    const ended = await Process.run(["doctor", "--json"])
+    assert.strictEqual(ended.code, 1)
+    assert.strictEqual(ended.stderr, "eventbus: A check failed\n")
+    assertSays(ended, /^fail connection: No connection to 127\.0\.0\.1:1/)
+    assert.include(String(checksOf(ended)[0]?.advice), "RABBITMQ_HOST")
+  })
+})
+
+describe.skipIf(!OwnNode.isPossible)("Doctor on a node of its own", () => {
+  let management = 0
+  const node = OwnNode.ownNode(async () => {
+    management = await Effect.runPromise(Server.deadPort)
+    return [`management.tcp.port = ${management}`, "management.tcp.ip = 127.0.0.1"]
+  }, ["rabbitmq_management"])
+
+  const run = (command: ReadonlyArray<string>, env: Process.Env = {}) =>
+    Process.run([...command, ...Fixture.shop], { ...Process.at(node.url), ...env })
+  const seeing = () => ({ RABBITMQ_MANAGEMENT_URL: `http://guest:guest@127.0.0.1:${management}` })
+  const ctl = (...args: ReadonlyArray<string>) => Effect.runPromise(node.ctl(...args))
+  const evaluate = (code: string) => ctl("eval", code)
+
+  let before: Process.Ended
+  beforeAll(async () => {
+    before = await run(["doctor", "--json"])
+    const applied = await run(["topology", "apply"])
+    assert.strictEqual(applied.code, 0, applied.stderr)
+  }, 120_000)
+
+  it("takes what is not there yet for no failure", () => {
+    assert.strictEqual(before.code, 0, before.stderr)
+    assertSays(before, /^warn queue: "shop\.billing" is not there$/, /^skip permission: not told of what is not there/)
+    assert.notMatch(textsOf(before).join("\n"), /binding/)
+  })
+
+  it("says of each check how it went, and what to do where it is not well", async () => {
+    const ended = await run(["doctor", "--json"], seeing())
+    assert.strictEqual(ended.code, 0, ended.stdout + ended.stderr)
+    assertSays(
+      ended,
+      /^ok connection: 127\.0\.0\.1:\d+, virtual host "\/", as "guest"$/,
+      /^(ok|warn) version: RabbitMQ \d/,
+      /^ok feature flags: all \d+ /,
+      /^ok alarms: none$/,
+      /^ok clock: the same there and here, within a second$/,
+      /^ok permission: publish events$/,
+      /^ok permission: consume "shop\.billing"$/,
+      /^ok queue: "dlq\.shop\.billing"$/,
+      /^ok binding: "dlq\.shop\.billing" to "agent_events_dlx" by "dlq\.shop\.billing"$/
+    )
+    for (const { advice, text } of checksOf(ended))
+      assert.strictEqual(advice === undefined, text.startsWith("ok"), text)
+    assert.notInclude(await ctl("list_queues", "name"), "doctor")
+  }, 60_000)
+
+  it("sees by the management API what is not bound, and what is bound and should not be", async () => {
+    const change = (what: string, exchange: string, key: string) =>
+      evaluate(
+        `rabbit_binding:${what}({binding, rabbit_misc:r(<<"/">>, exchange, <<"${exchange}">>), <<"${key}">>, ` +
+          `rabbit_misc:r(<<"/">>, queue, <<"dlq.shop.billing">>), []}, <<"test">>).`
+      )
+    await change("remove", "agent_events_dlx", "dlq.shop.billing")
+    await change("add", "agent_events", "#")
+    try {
+      const doctor = await run(["doctor", "--json"], seeing())
+      assert.strictEqual(doctor.code, 1)
+      assertSays(
+        doctor,
+        /^fail binding: "dlq\.shop\.billing" to "agent_events_dlx" by "dlq\.shop\.billing" is not there, so that dead letters/,
+        /^warn binding: "dlq\.shop\.billing" to "agent_events" by "#" is not asked for$/
+      )
+      const verified = await run(["topology", "verify"], seeing())
+      assert.strictEqual(verified.code, 1)
+      assert.match(verified.stdout, /^missing +binding +dlq\.shop\.billing to agent_events_dlx by dlq\.shop\.billing$/m)
+      assert.match(verified.stdout, /^unwanted +binding +dlq\.shop\.billing to agent_events by #$/m)
+      assert.include(verified.stderr, "1 missing, 1 not wanted")
+    } finally {
+      await change("remove", "agent_events", "#")
+    }
+    const applied = await run(["topology", "apply", "--json"], seeing())
+    const made = Process.objectsOf(applied.stdout).filter(({ state }) => state !== "there")
+    assert.deepStrictEqual(made, [
+      {
+        kind: "binding",
+        queue: "dlq.shop.billing",
+        exchange: "agent_events_dlx",
+        key: "dlq.shop.billing",
+        ours: true,
+        state: "made"
+      }
+    ])
+    assert.strictEqual((await run(["topology", "verify"], seeing())).code, 0)
+  }, 120_000)
+
+  it("says what is wrong: a permission, a queue of dead letters that has gone", async () => {
+    await ctl("add_user", "limited", "hush")
+    await ctl("set_permissions", "limited", ".*", "^agent_events", ".*")
+    await ctl("delete_queue", "dlq.shop.pager")
+    const limited = new URL(node.url)
+    limited.username = "limited"
+    limited.password = "hush"
+    const ended = await run(["doctor", "--json"], Process.at(limited.href))
+    assert.strictEqual(ended.code, 1)
+    assertSays(
+      ended,
+      /^ok permission: publish events$/,
+      /^fail permission: bind "shop\.billing": denied to "limited"$/,
+      /^fail queue: "dlq\.shop\.pager" is not there, so that dead letters or retries go nowhere$/
+    )
+    const advice = checksOf(ended).map(({ advice }) => advice)
+    assert.isTrue(advice.some((each) => String(each).includes('rabbitmqctl set_permissions -p "/" "limited"')))
+  }, 120_000)
+
+  it("says so when an alarm keeps the broker from taking publishes, in lines that fit a terminal", async () => {
+    await ctl("set_vm_memory_high_watermark", "absolute", "1MB")
+    try {
+      const ended = await run(["doctor"], { RABBITMQ_CONNECTION_TIMEOUT: "5" })
+      assert.strictEqual(ended.code, 1)
+      assert.match(ended.stdout, /^fail +alarms +RabbitMQ takes no publishes: low on memory\n +→ Free memory/m)
+      assert.match(ended.stderr, /^\d+ well, \d+ to look at, \d+ wrong, \d+ not looked at\neventbus: /)
+    } finally {
+      await ctl("set_vm_memory_high_watermark", "absolute", "512MB")
+    }
+  }, 120_000)
+})

@@ -34,7 +34,7 @@ describe.skipIf(url === "")("AmqpProbe on RabbitMQ", () => {
       assert.deepStrictEqual(outcomes(subscribing), [
         `consume "${name}": granted`,
         `bind "${name}": granted`,
-        `let events of "${name}" wait: granted`,
+        `retry events of "${name}": granted`,
         `bind "dlq.${name}": granted`
       ])
       for (const [queue, messages] of [
@@ -61,7 +61,7 @@ describe.skipIf(url === "")("AmqpProbe on RabbitMQ", () => {
       assert.deepStrictEqual(outcomes(yield* AmqpProbe.subscribing(live, settings(), [subscription])), [
         `consume "${name}": untold`,
         `bind "${name}": granted`,
-        `let events of "${name}" wait: untold`
+        `retry events of "${name}": untold`
       ])
     })
   )
@@ -112,7 +112,7 @@ describe.skipIf(!OwnNode.isPossible)("AmqpProbe on a node of its own", () => {
           "retry and dead-letter events",
           `consume "${name}"`,
           `bind "${name}"`,
-          `let events of "${name}" wait`,
+          `retry events of "${name}"`,
           `bind "dlq.${name}"`
         ]
         const all = (...granted: ReadonlyArray<number>) =>

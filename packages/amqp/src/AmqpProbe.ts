@@ -108,7 +108,7 @@ const wait = (live: Live, settings: Settings, queue: string) => {
   const { deadLetterExchange } = settings
   const needs = `configure, write and read on "${AmqpMessage.waitPrefix}${queue}.…", write and read on "${deadLetterExchange}"`
   const name = `${AmqpMessage.waitPrefix}${queue}.${unique()}`
-  return probe(live, settings, `let events of "${queue}" wait`, needs, (ask) =>
+  return probe(live, settings, `retry events of "${queue}"`, needs, (ask) =>
     Effect.andThen(temporary(ask, name, settings, deadLetterTo(settings, queue)), remove(ask, name))
   )
 }

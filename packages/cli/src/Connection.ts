@@ -103,5 +103,6 @@ export const variables: ReadonlyArray<readonly [name: string, meaning: string]> 
   ["RABBITMQ_VHOST", "The virtual host [/]"],
   ["RABBITMQ_EXCHANGE", "The exchange of the events [agent_events]"],
   ["RABBITMQ_URL", "Instead: amqp(s):// URLs, with commas between"],
+  ["RABBITMQ_MANAGEMENT_URL", "Its management API, for what AMQP does not tell"],
   ["RABBITMQ_CONNECTION_TIMEOUT", "How many seconds it may take to connect [3]"]
 ]

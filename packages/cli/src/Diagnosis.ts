@@ -37,9 +37,9 @@ interface Patient {
   readonly management: Option.Option<Management>
 }
 
-const apply = "Start a service that declares it, or run eventbus topology apply."
+const apply = "Run eventbus topology apply, or start its service."
 
-const upgrade = (to: string): string => `Upgrade RabbitMQ to ${to} or later.`
+const upgrade = "Upgrade RabbitMQ to 4.2, or to 4.3.5 or later."
 
 /**
  * What there is to say of a version of RabbitMQ.
@@ -64,14 +64,14 @@ export const version = (version: string): Check => {
   })
   if (major === 0) return but("warn", "what that can do is not known", "Look whether it is RabbitMQ, 3.10 or later.")
   if (major < 3 || (major === 3 && minor < 10)) {
-    return but("fail", "its quorum queues know no time to live, so that retries would wait for ever", upgrade("4.2"))
+    return but("fail", "its quorum queues know no time to live, so that retries would wait for ever", upgrade)
   }
-  if (major === 3) return but("warn", "it gets no more fixes from the community", upgrade("4.2"))
+  if (major === 3) return but("warn", "it gets no more fixes from the community", upgrade)
   if (major === 4 && minor === 3 && patch < 3) {
-    return but("fail", "it may confirm events before they are safe, and lose them", upgrade("4.3.5"))
+    return but("fail", "it may confirm events before they are safe, and lose them", upgrade)
   }
   if (major === 4 && minor === 3 && patch < 5) {
-    return but("warn", "a queue may be used before it has recovered", upgrade("4.3.5"))
+    return but("warn", "a queue may be used before it has recovered", upgrade)
   }
   return { ...found, status: "ok" }
 }

@@ -164,7 +164,7 @@ export const format = (
         ? [state.why]
         : differences(finding)
   return [
-    `${paint(style, pad(word, 10))}${paint("dim", pad(item._tag.toLowerCase(), 11))}${plain(nameOf(item))}`,
+    `${paint(style, pad(word, 10))}${paint("dim", pad(item._tag.toLowerCase(), 11))}${wrap(plain(nameOf(item)), columns, margin)}`,
     ...more.map(
       (text) =>
         " ".repeat(margin) + paint(state._tag === "Different" ? "red" : "dim", wrap(plain(text), columns, margin))

@@ -6,8 +6,8 @@
  * @since 0.1.0
  */
 
-import { AmqpOptions, AmqpProbe } from "@effect-eventbus/amqp"
-import type { AmqpConnection } from "@effect-eventbus/amqp"
+import { AmqpProbe } from "@effect-eventbus/amqp"
+import type { AmqpConnection, AmqpOptions } from "@effect-eventbus/amqp"
 import type { BrokerError, Reason } from "effect-eventbus/BrokerError"
 import { isDeadLetterQueue, type Queue } from "effect-eventbus/Subscription"
 import * as Effect from "effect/Effect"
@@ -209,17 +209,6 @@ const subscribing = (patient: Patient, live: AmqpConnection.Live, queues: Readon
     permissions(patient, told)
   )
 
-const nameOf = ({ item }: Survey.Finding): string => {
-  switch (item._tag) {
-    case "Exchange":
-      return `"${item.name}"`
-    case "Queue":
-      return `"${item.declaration.name}"`
-    case "Binding":
-      return `"${item.queue}" to "${item.exchange}" by "${item.key}"`
-  }
-}
-
 /** Whether dead letters or retries would go nowhere without it. */
 const isWayOut = ({ item }: Survey.Finding, { deadLetterExchange }: AmqpOptions.Settings): boolean =>
   item._tag === "Queue"
@@ -229,7 +218,7 @@ const isWayOut = ({ item }: Survey.Finding, { deadLetterExchange }: AmqpOptions.
 const finding = (finding: Survey.Finding, isGrave: boolean): Check => {
   const { isOurs, item, state } = finding
   const check = item._tag.toLowerCase()
-  const name = nameOf(finding)
+  const name = Survey.nameOf(item)
   switch (state._tag) {
     case "There":
       return { check, status: "ok", detail: isOurs ? name : `${name}, which others declare` }
@@ -268,8 +257,6 @@ const finding = (finding: Survey.Finding, isGrave: boolean): Check => {
   }
 }
 
-const isUnseenBinding = ({ item, state }: Survey.Finding): boolean => item._tag === "Binding" && state._tag === "Unseen"
-
 const findings = (found: ReadonlyArray<Survey.Finding>, settings: AmqpOptions.Settings): ReadonlyArray<Check> => {
   const isThere = ({ state }: Survey.Finding) => state._tag !== "Missing"
   const queues = new Set(
@@ -281,9 +268,9 @@ const findings = (found: ReadonlyArray<Survey.Finding>, settings: AmqpOptions.Se
     item._tag !== "Binding" || (queues.has(item.queue) && exchanges.has(item.exchange))
   const isUsed = [...queues].some((queue) => !isDeadLetterQueue(queue))
   const checks = found
-    .filter((each) => isNews(each) && !isUnseenBinding(each))
+    .filter((each) => isNews(each) && !Survey.isUnseenBinding(each))
     .map((each) => finding(each, isUsed && !isThere(each) && isWayOut(each, settings)))
-  if (!found.some(isUnseenBinding)) return checks
+  if (!found.some(Survey.isUnseenBinding)) return checks
   const advice = `${noManagement} To be sure, eventbus topology apply binds all again.`
   return [...checks, { check: "binding", status: "skip", detail: "not told over AMQP", advice }]
 }

@@ -33,6 +33,23 @@ export interface Finding extends Omit<AmqpPlan.Finding, "state"> {
  */
 export const isWanted = (finding: Finding): finding is AmqpPlan.Finding => finding.state._tag !== "Unwanted"
 
+/**
+ * Whether it is a binding that nobody has looked at.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isUnseenBinding = ({ item, state }: Finding): boolean => state._tag === "Unseen" && item._tag === "Binding"
+
+/**
+ * Whether it is not as it is to be, and stays so whatever is made.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isOff = (finding: Finding): boolean =>
+  finding.state._tag === "Different" || (finding.state._tag === "Unseen" && !isUnseenBinding(finding))
+
 type Binding = Extract<AmqpTopology.Item, { readonly _tag: "Binding" }>
 
 const isBinding = (item: AmqpTopology.Item): item is Binding => item._tag === "Binding"
@@ -100,6 +117,24 @@ export const differences = ({ state }: Finding): ReadonlyArray<string> =>
     : []
 
 /**
+ * How many are not as they are to be, in words; empty where all are.
+ *
+ * @category formatting
+ * @since 0.1.0
+ */
+export const tally = (findings: ReadonlyArray<Finding>): string => {
+  const count = (tag: Finding["state"]["_tag"]) =>
+    findings.filter((finding) => finding.state._tag === tag && !isUnseenBinding(finding)).length
+  const counts = [
+    ["missing", count("Missing")],
+    ["different", count("Different")],
+    ["not to be seen", count("Unseen")],
+    ["not wanted", count("Unwanted")]
+  ] as const
+  return counts.flatMap(([what, n]) => (n === 0 ? [] : [`${n} ${what}`])).join(", ")
+}
+
+/**
  * A state in a word, and its style.
  *
  * @category formatting
@@ -121,7 +156,13 @@ export const words: Readonly<Record<Finding["state"]["_tag"], Word>> = {
   Unwanted: ["unwanted", "yellow"]
 }
 
-const nameOf = (item: AmqpTopology.Item): string => {
+/**
+ * What something is called.
+ *
+ * @category formatting
+ * @since 0.1.0
+ */
+export const nameOf = (item: AmqpTopology.Item): string => {
   switch (item._tag) {
     case "Exchange":
       return `${item.name} (${item.type})`

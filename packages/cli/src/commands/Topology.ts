@@ -34,49 +34,29 @@ const look = Effect.fnUntraced(function* (input: Input) {
   const show = Effect.fnUntraced(function* (finding: Finding, word: Word = Survey.words[finding.state._tag]) {
     yield* input.json ? output.json(Survey.toJson(finding, word)) : output.line(Survey.format(finding, word, output))
   })
-  return { live, settings, findings, show, wanted: findings.filter(Survey.isWanted) }
+  return { Survey, live, settings, findings, show }
 })
-
-const isIn =
-  (...states: ReadonlyArray<Finding["state"]["_tag"]>) =>
-  ({ state }: Finding): boolean =>
-    states.includes(state._tag)
-
-const isUnseenBinding = ({ item, state }: Finding): boolean => state._tag === "Unseen" && item._tag === "Binding"
-
-/** What stays as it is, whatever is done here. */
-const isOff = (finding: Finding): boolean => isIn("Different", "Unseen")(finding) && !isUnseenBinding(finding)
-
-const tally = (findings: ReadonlyArray<Finding>): string => {
-  const counts = [
-    ["missing", findings.filter(isIn("Missing"))],
-    ["different", findings.filter(isIn("Different"))],
-    ["not to be seen", findings.filter((finding) => isOff(finding) && !isIn("Different")(finding))],
-    ["not wanted", findings.filter(isIn("Unwanted"))]
-  ] as const
-  return counts.flatMap(([what, { length }]) => (length === 0 ? [] : [`${length} ${what}`])).join(", ")
-}
 
 const blind = "RabbitMQ does not tell over AMQP what is bound: RABBITMQ_MANAGEMENT_URL would."
 
 const plan = Effect.fnUntraced(function* (input: Input) {
   const output = yield* Output
-  const { findings, show } = yield* look(input)
+  const { Survey, findings, show } = yield* look(input)
   yield* Effect.forEach(findings, (finding) => show(finding), { discard: true })
-  if (findings.some(isUnseenBinding)) yield* output.note(blind)
-  const missing = findings.filter((finding) => isIn("Missing")(finding) && finding.isOurs).length
-  const next = findings.some(isOff)
-    ? `refuse: ${tally(findings)}`
+  if (findings.some(Survey.isUnseenBinding)) yield* output.note(blind)
+  const missing = findings.filter(({ isOurs, state }) => isOurs && state._tag === "Missing").length
+  const next = findings.some(Survey.isOff)
+    ? `refuse: ${Survey.tally(findings)}`
     : `make ${missing === 0 ? "nothing" : missing} of these`
   yield* output.note(`Nothing has been changed. apply would ${next}.`)
 }, Effect.scoped)
 
 const verify = Effect.fnUntraced(function* (input: Input) {
   const output = yield* Output
-  const { findings, show } = yield* look(input)
+  const { Survey, findings, show } = yield* look(input)
   yield* Effect.forEach(findings, (finding) => show(finding), { discard: true })
-  if (findings.some(isUnseenBinding)) yield* output.note(blind)
-  const wrong = tally(findings)
+  if (findings.some(Survey.isUnseenBinding)) yield* output.note(blind)
+  const wrong = Survey.tally(findings)
   if (wrong !== "") return yield* new CommandFailed({ message: `The broker is not as the module wants it: ${wrong}` })
 }, Effect.scoped)
 
@@ -86,18 +66,21 @@ const bound: Word = ["bound", "green"]
 
 const apply = Effect.fnUntraced(function* (input: Input) {
   const { AmqpPlan } = yield* Modules.amqp
-  const { findings, live, settings, show, wanted } = yield* look(input)
-  const off = findings.filter(isOff)
+  const { Survey, findings, live, settings, show } = yield* look(input)
+  const wanted = findings.filter(Survey.isWanted)
+  const off = findings.filter(Survey.isOff)
   if (off.length > 0) {
     yield* Effect.forEach(off, (finding) => show(finding), { discard: true })
-    return yield* new CommandFailed({ message: `Nothing has been made, because what is there differs: ${tally(off)}` })
+    return yield* new CommandFailed({
+      message: `Nothing has been made, because what is there differs: ${Survey.tally(off)}`
+    })
   }
   const making = new Set<Finding>(AmqpPlan.toMake(wanted))
   yield* Connection.asked(AmqpPlan.apply(live, settings, wanted))
   for (const finding of findings) {
-    yield* making.has(finding) ? show(finding, isUnseenBinding(finding) ? bound : made) : show(finding)
+    yield* making.has(finding) ? show(finding, Survey.isUnseenBinding(finding) ? bound : made) : show(finding)
   }
-  const others = findings.filter((finding) => isIn("Missing")(finding) && !finding.isOurs).length
+  const others = findings.filter(({ isOurs, state }) => !isOurs && state._tag === "Missing").length
   if (others > 0) {
     return yield* new CommandFailed({
       message: `${others} missing, for others to declare: that has not been done here`

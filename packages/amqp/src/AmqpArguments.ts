@@ -1,20 +1,19 @@
 /**
- * With what a queue was declared, found out without changing it.
+ * With what a queue or an exchange was declared, found out without changing it.
  *
- * AMQP has no question for that. But a declaration that differs from the queue that
- * is there is refused with the first argument that differs, and what it is on the
- * queue; so a few of them, each corrected by the one before, tell everything.
+ * AMQP has no question for that. But a declaration that differs from what is there
+ * is refused with the first argument that differs, and what it is; so a few of them,
+ * each corrected by the one before, tell everything.
  *
  * @since 0.1.0
  */
 
+import type { Channel } from "amqplib"
 import { Refused } from "effect-eventbus/BrokerError"
-import type { Reason } from "effect-eventbus/BrokerError"
-import * as Deferred from "effect/Deferred"
+import type { Reason, TopologyMismatch } from "effect-eventbus/BrokerError"
 import * as Effect from "effect/Effect"
 import * as AmqpChannel from "./AmqpChannel.ts"
 import type { Live } from "./AmqpConnection.ts"
-import * as AmqpError from "./AmqpError.ts"
 import type { Settings } from "./AmqpOptions.ts"
 import type { Declaration } from "./AmqpTopology.ts"
 
@@ -30,18 +29,58 @@ export interface Declared {
   readonly arguments: Readonly<Record<string, string | number | boolean>>
 }
 
-/** More than there are arguments. */
-const maxRefusals = 30
+/**
+ * What an exchange was declared with.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface DeclaredExchange extends Declared {
+  readonly type: string
+  readonly internal: boolean
+}
 
-const corrected = (declared: Declared, { argument, current }: AmqpError.Difference): Declared => {
-  if (argument === "durable") return { ...declared, durable: current === "true" }
-  if (argument === "auto_delete") return { ...declared, autoDelete: current === "true" }
+const corrected = <D extends Declared>(declared: D, { argument, current }: TopologyMismatch): D => {
+  if (argument === "durable") return { ...declared, durable: current === true }
+  if (argument === "auto_delete") return { ...declared, autoDelete: current === true }
   const { [argument]: wrong, ...others } = declared.arguments
   if (current === undefined) return { ...declared, arguments: others }
-  // Values of one type are told without it.
-  const value = typeof wrong === "number" && typeof current === "string" ? Number(current) : current
+  // Two texts of digits alone pass for numbers: values of one type are told without it.
+  const value = typeof wrong === "string" ? String(current) : current
   return { ...declared, arguments: { ...others, [argument]: value } }
 }
+
+const correctedExchange = (declared: DeclaredExchange, mismatch: TopologyMismatch): DeclaredExchange => {
+  if (mismatch.argument === "type") return { ...declared, type: String(mismatch.current) }
+  if (mismatch.argument === "internal") return { ...declared, internal: mismatch.current === true }
+  return corrected(declared, mismatch)
+}
+
+const learned = Effect.fnUntraced(function* <D>(
+  live: Live,
+  settings: Settings,
+  what: string,
+  guess: D,
+  declare: (channel: Channel, declared: D) => Promise<unknown>,
+  correct: (declared: D, mismatch: TopologyMismatch) => D
+): Effect.fn.Return<D, Reason> {
+  const operation = `find out how the ${what} was declared`
+  const known = new Set<string>()
+  let declared = guess
+  for (;;) {
+    const mismatch = yield* AmqpChannel.throwaway(live, settings.connectionTimeout, (ask) =>
+      ask(operation, (channel) => declare(channel, declared)).pipe(
+        Effect.as(undefined),
+        Effect.catchTag("TopologyMismatch", Effect.succeed)
+      )
+    )
+    if (mismatch === undefined) return declared
+    // What is named again was not understood, so there is no way past it.
+    if (known.has(mismatch.argument)) return yield* new Refused({ operation, detail: mismatch.message })
+    known.add(mismatch.argument)
+    declared = correct(declared, mismatch)
+  }
+})
 
 /**
  * Finds out what a queue was declared with, from a guess. The queue must be there:
@@ -51,26 +90,38 @@ const corrected = (declared: Declared, { argument, current }: AmqpError.Differen
  * @category running
  * @since 0.1.0
  */
-export const learn = Effect.fnUntraced(function* (
+export const learn = (
   live: Live,
   settings: Settings,
   { name, ...guess }: Declaration
-): Effect.fn.Return<Declared, Reason> {
-  const operation = `find out how the queue "${name}" was declared`
-  let declared: Declared = { durable: guess.durable, autoDelete: false, arguments: guess.arguments }
-  for (let i = 0; i < maxRefusals; i++) {
-    const refusal = yield* Effect.scoped(
-      Effect.gen(function* () {
-        const channel = yield* AmqpChannel.open(live, settings.connectionTimeout)
-        const reason = yield* channel
-          .ask(operation, (amqp) => amqp.assertQueue(name, declared))
-          .pipe(Effect.as(undefined), Effect.catchTag("TopologyMismatch", Effect.succeed))
-        return reason && { reason, difference: AmqpError.differenceOf(yield* Deferred.await(channel.closed)) }
-      })
-    )
-    if (refusal === undefined) return declared
-    if (refusal.difference === undefined) return yield* new Refused({ operation, detail: refusal.reason.message })
-    declared = corrected(declared, refusal.difference)
-  }
-  return yield* new Refused({ operation, detail: "the broker does not say" })
-})
+): Effect.Effect<Declared, Reason> =>
+  learned<Declared>(
+    live,
+    settings,
+    `queue "${name}"`,
+    { durable: guess.durable, autoDelete: false, arguments: guess.arguments },
+    (channel, declared) => channel.assertQueue(name, declared),
+    corrected
+  )
+
+/**
+ * Finds out what an exchange was declared with, from a guess. It must be there, or
+ * it would be made.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const learnExchange = (
+  live: Live,
+  settings: Settings,
+  name: string,
+  guess: DeclaredExchange
+): Effect.Effect<DeclaredExchange, Reason> =>
+  learned<DeclaredExchange>(
+    live,
+    settings,
+    `exchange "${name}"`,
+    guess,
+    (channel, { type, ...declared }) => channel.assertExchange(name, type, declared),
+    correctedExchange
+  )

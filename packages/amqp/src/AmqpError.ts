@@ -72,40 +72,13 @@ export const fromConnect = (error: unknown, endpoint: AmqpOptions.Endpoint): Rea
   return new ConnectionFailed({ address, detail: detailOf(error) })
 }
 
-/**
- * An argument of a queue that is not what a declaration says, and what it is: a
- * text, or whatever the broker says the type of. `undefined` is none.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Difference {
-  readonly argument: string
-  readonly current: string | number | boolean | undefined
-}
-
-/**
- * What differs, out of the error that closed a channel, if that is what it says.
- *
- * @category getters
- * @since 0.1.0
- */
-export const differenceOf = (error: unknown): Difference | undefined => {
-  const [, argument, value] = /inequivalent arg '([^']*)' .* but current is (.*?)"?$/s.exec(textOf(error)) ?? []
-  if (argument === undefined || value === undefined) return undefined
-  if (value === "none") return { argument, current: undefined }
-  const [, same, typed = "", type] = /^(?:'(.*)'|the value '(.*)' of type '(\w+)')$/s.exec(value) ?? []
-  if (same !== undefined) return { argument, current: same }
-  if (type === "longstr") return { argument, current: typed }
-  if (type === "bool") return { argument, current: typed === "true" }
-  return typed === "" || Number.isNaN(Number(typed)) ? undefined : { argument, current: Number(typed) }
-}
-
 /** A value in RabbitMQ's words: `none`, `'true'`, `'5'`, or `the value '5' of type 'byte'` where types differ, too. */
 const argumentOf = (words: string): Argument => {
   const [, value = "", type] = /^(?:the value )?'(.*?)'(?: of type '(\w+)')?$/.exec(words) ?? []
   if (words === "none") return undefined
-  if (type !== undefined) return type === "longstr" ? value : Number(value)
+  if (type !== undefined && type !== "bool") {
+    return type === "longstr" || !Number.isFinite(Number(value)) ? value : Number(value)
+  }
   return value === "true" || value === "false" ? value === "true" : value
 }
 

@@ -2,10 +2,8 @@
  * What subscriptions need, compared with what is there. It never deletes
  * anything, nor changes what is there.
  *
- * RabbitMQ tells over AMQP whether an exchange or a queue is there, and of a
- * declaration that differs it names one argument and its value. So what is there
- * is declared again with that value, until RabbitMQ has nothing more to say: a
- * declaration changes nothing of what exists. Of bindings it tells nothing.
+ * RabbitMQ tells over AMQP whether an exchange or a queue is there, and with what it
+ * was declared to those who ask as `AmqpArguments` does. Of bindings it tells nothing.
  *
  * @since 0.1.0
  */
@@ -13,7 +11,7 @@
 import type { Argument, Reason } from "effect-eventbus/BrokerError"
 import type * as Subscription from "effect-eventbus/Subscription"
 import * as Effect from "effect/Effect"
-import * as AmqpChannel from "./AmqpChannel.ts"
+import * as AmqpArguments from "./AmqpArguments.ts"
 import type { Live } from "./AmqpConnection.ts"
 import type { Settings } from "./AmqpOptions.ts"
 import * as AmqpTopology from "./AmqpTopology.ts"
@@ -123,61 +121,39 @@ export const wanted = (queues: ReadonlyArray<Subscription.Queue>, settings: Sett
   return [...all.values()]
 }
 
-/** Declares it with the values that are known to be there. */
-const assertAsItIs = (
-  ask: AmqpChannel.Ask,
-  item: AmqpTopology.Item,
-  current: ReadonlyMap<string, Argument>
-): Effect.Effect<unknown, Reason> => {
-  const rest = new Map(current)
-  const take = <A extends string | boolean>(argument: string, wanted: A): A | string | boolean => {
-    const value = rest.get(argument)
-    rest.delete(argument)
-    return typeof value === typeof wanted && value !== undefined && typeof value !== "number" ? value : wanted
-  }
-  const flags = (durable: boolean) => ({
-    durable: take("durable", durable) === true,
-    autoDelete: take("auto_delete", false) === true
+const flattened = ({ arguments: args, autoDelete, ...flags }: AmqpArguments.Declared): Record<string, Argument> => ({
+  ...flags,
+  auto_delete: autoDelete,
+  ...args
+})
+
+/** What differs, under the names that RabbitMQ has for it. */
+const compared = (wanted: AmqpArguments.Declared, found: AmqpArguments.Declared): State => {
+  const [want, have] = [flattened(wanted), flattened(found)]
+  const names = new Set([...Object.keys(want), ...Object.keys(have)])
+  const differences = [...names].flatMap((argument): ReadonlyArray<Difference> => {
+    const difference = { argument, wanted: want[argument], current: have[argument] }
+    return difference.wanted === difference.current ? [] : [difference]
   })
-  // Two texts of digits alone have passed for numbers.
-  const withRest = (args: Readonly<Record<string, Argument>>) =>
-    Object.fromEntries(
-      Object.entries({ ...args, ...Object.fromEntries(rest) }).flatMap(([name, value]) =>
-        value === undefined ? [] : [[name, typeof args[name] === "string" ? String(value) : value]]
-      )
-    )
-  switch (item._tag) {
-    case "Exchange": {
-      const type = String(take("type", item.type))
-      const options = { ...flags(true), internal: take("internal", false) === true, arguments: withRest({}) }
-      return ask(`compare the exchange "${item.name}"`, (channel) => channel.assertExchange(item.name, type, options))
-    }
-    case "Queue": {
-      const { arguments: args, durable, name } = item.declaration
-      const options = { ...flags(durable), arguments: withRest(args) }
-      return ask(`compare the queue "${name}"`, (channel) => channel.assertQueue(name, options))
-    }
-    case "Binding":
-      return Effect.void
-  }
+  return differences.length === 0 ? { _tag: "There" } : { _tag: "Different", differences }
 }
 
-const compare = (
-  live: Live,
-  settings: Settings,
-  item: AmqpTopology.Item,
-  differences: ReadonlyArray<Difference> = []
-): Effect.Effect<State, Reason> => {
-  const current = new Map(differences.map(({ argument, current }) => [argument, current]))
-  return AmqpChannel.throwaway(live, settings.connectionTimeout, (ask) => assertAsItIs(ask, item, current)).pipe(
-    Effect.as<State>(differences.length === 0 ? { _tag: "There" } : { _tag: "Different", differences }),
-    Effect.catchTag("TopologyMismatch", ({ argument, current: value, wanted }) =>
-      // What RabbitMQ names again was not understood, so there is no way past it.
-      current.has(argument)
-        ? Effect.succeed<State>({ _tag: "Different", differences })
-        : compare(live, settings, item, [...differences, { argument, wanted, current: value }])
-    )
-  )
+const compare = (live: Live, settings: Settings, item: AmqpTopology.Item): Effect.Effect<State, Reason> => {
+  switch (item._tag) {
+    case "Exchange": {
+      const wanted = { type: item.type, durable: true, autoDelete: false, internal: false, arguments: {} }
+      return Effect.map(AmqpArguments.learnExchange(live, settings, item.name, wanted), (found) =>
+        compared(wanted, found)
+      )
+    }
+    case "Queue": {
+      const { arguments: args, durable } = item.declaration
+      const wanted = { durable, autoDelete: false, arguments: args }
+      return Effect.map(AmqpArguments.learn(live, settings, item.declaration), (found) => compared(wanted, found))
+    }
+    case "Binding":
+      return Effect.succeed(unseen)
+  }
 }
 
 const unseen: State = { _tag: "Unseen", why: "RabbitMQ does not tell over AMQP what is bound" }

@@ -293,7 +293,7 @@ export const declare = (live: Live, settings: Settings, queue: Subscription.Queu
  * @since 0.1.0
  */
 export const bindByName = (live: Live, settings: Settings, queue: string): Effect.Effect<void, Reason> =>
-  onThrowawayChannel(live, settings, (ask) => bind(ask, queue, settings.deadLetterExchange, queue))
+  assert(live, settings, [binding(queue, settings.deadLetterExchange, queue)])
 
 /**
  * Declares a wait queue, and the way back from it. Wait queues are this library's

@@ -176,17 +176,11 @@ export const orElse: {
   <E2>(that: FailurePolicy<E2>): <E>(self: FailurePolicy<E>) => FailurePolicy<E & E2>
   <E, E2>(self: FailurePolicy<E>, that: FailurePolicy<E2>): FailurePolicy<E & E2>
 } = dual(2, <E, E2>(self: FailurePolicy<E>, that: FailurePolicy<E2>): FailurePolicy<E & E2> =>
-  make(
-    (failure) =>
-      Effect.flatMap(self.decide(failure), (settlement) =>
-        settlement === undefined ? that.decide(failure) : Effect.succeed(settlement)
-      ),
-    {
-      retries: self.retries || that.retries,
-      deadLetters: self.deadLetters || that.deadLetters,
-      cases: [...new Set([...self.cases, ...that.cases])]
-    }
-  )
+  make((failure) => Effect.filterOrElse(self.decide(failure), Predicate.isNotUndefined, () => that.decide(failure)), {
+    retries: self.retries || that.retries,
+    deadLetters: self.deadLetters || that.deadLetters,
+    cases: [...new Set([...self.cases, ...that.cases])]
+  })
 )
 
 /**

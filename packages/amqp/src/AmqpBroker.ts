@@ -27,13 +27,11 @@ import * as AmqpChannel from "./AmqpChannel.ts"
 import * as AmqpConnection from "./AmqpConnection.ts"
 import * as AmqpConsumer from "./AmqpConsumer.ts"
 import type * as AmqpDelivery from "./AmqpDelivery.ts"
+import * as AmqpHealth from "./AmqpHealth.ts"
 import * as AmqpMessage from "./AmqpMessage.ts"
 import * as AmqpOptions from "./AmqpOptions.ts"
 import * as AmqpPublisher from "./AmqpPublisher.ts"
 import * as AmqpTopology from "./AmqpTopology.ts"
-
-/** How long the broker may take to say that it is well. */
-const healthTimeout = 2000
 
 const host = hostname()
 
@@ -132,36 +130,7 @@ export const make = Effect.fnUntraced(function* (
     }
   }
 
-  const health: Effect.Effect<Broker.Health> = Effect.gen(function* () {
-    const answered = yield* Effect.timeoutOption(Effect.option(ask(() => Effect.void)), healthTimeout)
-    const answers = Option.isSome(Option.flatten(answered))
-    const publish = publishing.current()
-    const consume = consuming.current()
-    const detached = [...consumers.keys()].filter((consumer) => !consumer.isAttached()).length
-    const connected = publish !== undefined && consume !== undefined && answers
-    const publishes =
-      publish === undefined
-        ? "disconnected"
-        : publish.blocked !== undefined
-          ? `blocked: ${publish.blocked}`
-          : publisher.isAttached()
-            ? "connected"
-            : "reopening its channel"
-    return {
-      status: !connected ? "unhealthy" : publishes !== "connected" || detached > 0 ? "degraded" : "healthy",
-      connected,
-      details: {
-        broker: "rabbitmq",
-        address: consume?.address ?? consuming.address,
-        ...(consume === undefined ? {} : { version: consume.version }),
-        publishing: publishes,
-        consuming: consume === undefined ? "disconnected" : answers ? "connected" : "not answering",
-        consumers: consumers.size,
-        consumersDetached: detached,
-        unconfirmed: publisher.unconfirmed()
-      }
-    }
-  })
+  const health = yield* AmqpHealth.make({ settings, publishing, publisher, consuming, consumers, ask })
 
   return Broker.Broker.of({
     system: "rabbitmq",

@@ -5,7 +5,7 @@
  * which they stand on each other: `AmqpOptions`, `AmqpError`, `AmqpMessage`,
  * `AmqpConnection`, `AmqpChannel`, `AmqpTopology`, `AmqpArguments`, `AmqpPlan`,
  * `AmqpProbe`, `PublishWindow`, `AmqpPublisher`, `AmqpDelivery`, `AmqpConsumer`, `AmqpBrowser`,
- * `AmqpBroker`.
+ * `AmqpHealth`, `AmqpBroker`.
  *
  * @since 0.1.0
  */

@@ -34,8 +34,9 @@ export interface QueueInfo {
 }
 
 /**
- * How the broker is. `degraded` is connected but not taking events, or missing
- * one of its consumers.
+ * How the broker is. `degraded` is connected but not taking events, or lacking one
+ * of its consumers or something that they need, such as the queue of their dead
+ * letters.
  *
  * @category models
  * @since 0.1.0

@@ -40,6 +40,14 @@ export interface Sighting {
   readonly fault: Fault | undefined
 }
 
+/**
+ * What was seen of an event: all that trees are made of.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Seen = Pick<Delivered, "event" | "envelope" | "queue" | "attempt">
+
 /** A tree that grows. */
 interface Growing extends Causation {
   readonly sightings: Array<Sighting>
@@ -90,7 +98,7 @@ interface Growing extends Causation {
  * @category constructors
  * @since 0.1.0
  */
-export const forest = (seen: Iterable<Delivered>): ReadonlyArray<Causation> => {
+export const forest = (seen: Iterable<Seen>): ReadonlyArray<Causation> => {
   const trees = new Map<string, Growing>()
   for (const { attempt, envelope, event, queue } of seen) {
     const tree = trees.get(event.eventId) ?? { event, sightings: [], caused: [] }

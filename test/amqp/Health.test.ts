@@ -1,0 +1,67 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Redacted } from "effect"
+import { inject } from "vitest"
+import * as Node from "./support/OwnNode.ts"
+import * as Rig from "./support/Rig.ts"
+import { until } from "./support/Wait.ts"
+
+const url = inject("rabbitUrl") ?? ""
+
+describe.skipIf(inject("rabbitUrl") === null).concurrent("Health", () => {
+  it.live("is degraded while dead letters have no queue, and says which", () =>
+    Effect.gen(function* () {
+      const { bus, queue, raw } = yield* Rig.make(url, "health")
+      const events = yield* bus()
+      const work = queue("work")
+      yield* Rig.collect(events, work)
+      const { run } = yield* raw
+      const before = yield* events.health
+      assert.deepInclude(before, { status: "healthy" })
+      assert.strictEqual(before.details["topology"], "in place")
+
+      yield* run((channel) => channel.deleteQueue(`dlq.${work}`))
+      const says = (topology: string, status: string) =>
+        until(
+          `it says "${topology}"`,
+          Effect.map(events.health, (now) => now.details["topology"] === topology && now.status === status)
+        )
+      yield* says(`lacks queue dlq.${work}`, "degraded")
+
+      // Another of the same subscription declares it again.
+      yield* Rig.collect(events, work)
+      yield* says("in place", "healthy")
+    })
+  )
+
+  it.live("is degraded without the exchange of dead letters", () =>
+    Effect.gen(function* () {
+      const { bus, deadLetterExchange, raw } = yield* Rig.make(url, "health")
+      const events = yield* bus()
+      const { run } = yield* raw
+      yield* run((channel) => channel.deleteExchange(deadLetterExchange))
+      const { details, status } = yield* events.health
+      assert.strictEqual(status, "degraded")
+      assert.strictEqual(details["topology"], `lacks exchange ${deadLetterExchange}`)
+    })
+  )
+})
+
+describe.skipIf(!Node.isPossible)("Health of a user who may only publish", () => {
+  const node = Node.ownNode()
+
+  it.live("is well, although nothing can be published to nobody", () =>
+    Effect.gen(function* () {
+      const { bus, exchange } = yield* Rig.make(node.url, "health")
+      yield* bus()
+      yield* node.ctl("add_user", exchange, "limited")
+      yield* node.ctl("set_permissions", exchange, "^$", `^${exchange}$`, "^$")
+      const own = Redacted.make(`amqp://${exchange}:limited@127.0.0.1:${node.port}`)
+      const events = yield* bus({ url: own, topology: "verify" })
+      for (let i = 0; i < 3; i++) {
+        const { details, status } = yield* events.health
+        assert.deepStrictEqual([status, details["topology"]], ["healthy", "in place"])
+        yield* events.publish(yield* Rig.Ping.event({}))
+      }
+    })
+  )
+})

@@ -23,20 +23,36 @@ export type Decoded = Result.Result<Event<string, Schema.JsonObject>, DecodeFail
 const decoder = new TextDecoder()
 
 /**
+ * The event of an envelope as it travels, after the routing key that it came under.
+ *
+ * @category formatting
+ * @since 0.1.0
+ */
+export const travelling = ({ body, routingKey }: Envelope): object => ({
+  routing_key: routingKey,
+  ...JSON.parse(decoder.decode(body))
+})
+
+/**
  * The event as it travels, after the routing key that it came under. A body that
  * is no event gives way to the reason why.
  *
  * @category formatting
  * @since 0.1.0
  */
-export const toJson = (envelope: Envelope, decoded: Decoded): unknown => ({
-  routing_key: envelope.routingKey,
-  ...(Result.isSuccess(decoded)
-    ? JSON.parse(decoder.decode(envelope.body))
-    : { error: decoded.failure.code, detail: decoded.failure.detail, bytes: envelope.body.length })
-})
+export const toJson = (envelope: Envelope, decoded: Decoded): object => {
+  if (Result.isSuccess(decoded)) return travelling(envelope)
+  const { code, detail } = decoded.failure
+  return { routing_key: envelope.routingKey, error: code, detail, bytes: envelope.body.length }
+}
 
-const clockTime = (date: Date): string => {
+/**
+ * The time of day, on the clock of whoever looks.
+ *
+ * @category formatting
+ * @since 0.1.0
+ */
+export const clockTime = (date: Date): string => {
   const two = (n: number) => String(n).padStart(2, "0")
   const millis = String(date.getMilliseconds()).padStart(3, "0")
   return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${millis}`

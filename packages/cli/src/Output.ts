@@ -89,6 +89,8 @@ export class Output extends Context.Service<
     readonly paint: Paint
     /** How wide the terminal is; `undefined` where stdout is none. */
     readonly columns: number | undefined
+    /** How high it is. */
+    readonly rows: number | undefined
     readonly write: (text: string) => Effect.Effect<void, OutputError>
     readonly line: (text: string) => Effect.Effect<void, OutputError>
     /** Writes a value as one line of JSON. */
@@ -189,6 +191,9 @@ const make = Effect.sync(() => {
     paint: painter(hasColor(process.stdout)),
     get columns() {
       return process.stdout.isTTY ? process.stdout.columns : undefined
+    },
+    get rows() {
+      return process.stdout.isTTY ? process.stdout.rows : undefined
     },
     write,
     line: (text) => write(`${text}\n`),

@@ -5,6 +5,7 @@
  */
 
 import * as Flag from "effect/cli/Flag"
+import * as Duration from "effect/Duration"
 
 /**
  * What a check that throws has to say.
@@ -47,5 +48,34 @@ export const count = (description: string): Flag.Flag<number> =>
     Flag.mapTryCatch((text) => {
       if (!/^[1-9]\d{0,6}$/.test(text)) throw new RangeError(`"${text}" is not a whole number from 1 to 9999999`)
       return Number(text)
+    }, reason)
+  )
+
+const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
+
+/**
+ * Whether a text is a UUID.
+ *
+ * @category predicates
+ * @since 0.1.0
+ */
+export const isUuid = (text: string): boolean => uuid.test(text)
+
+const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
+
+/**
+ * A flag that says how long.
+ *
+ * @category flags
+ * @since 0.1.0
+ */
+export const duration = (name: string, description: string): Flag.Flag<Duration.Duration> =>
+  Flag.String(name).pipe(
+    Flag.withDescription(description),
+    Flag.withMetavar("TIME"),
+    Flag.mapTryCatch((text) => {
+      const [, count, unit = ""] = /^(\d{1,6})(ms|s|m|h)$/.exec(text) ?? []
+      if (count === undefined) throw new RangeError(`"${text}" is not a time such as 500ms, 30s, 5m or 1h`)
+      return Duration.millis(Number(count) * (units[unit] ?? 1))
     }, reason)
   )

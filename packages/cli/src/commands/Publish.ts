@@ -33,7 +33,6 @@ const parsePayload = (text: string): Schema.JsonObject => {
   return json as Schema.JsonObject
 }
 
-const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 /** How many events are on their way at once. */
 const concurrency = 256
 
@@ -63,10 +62,7 @@ const flags = {
   traceId: Flag.String("trace-id").pipe(
     Flag.withDescription("The trace that the event belongs to"),
     Flag.withMetavar("UUID"),
-    Flag.filter(
-      (text) => uuid.test(text),
-      (text) => `"${text}" is not a UUID`
-    ),
+    Flag.filter(Parameters.isUuid, (text) => `"${text}" is not a UUID`),
     Flag.optional
   ),
   routingKey: Flag.String("routing-key").pipe(

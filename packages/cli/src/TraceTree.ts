@@ -1,0 +1,90 @@
+/**
+ * The events of a trace as a drawing: what caused what, and what became a dead
+ * letter.
+ *
+ * @since 0.1.0
+ */
+
+import type { Causation, Sighting } from "effect-eventbus/Causation"
+import { displayWidth } from "effect/cli/CliOutput"
+import * as DateTime from "effect/DateTime"
+import * as EventLine from "./EventLine.ts"
+import { cut, type Output, plain } from "./Output.ts"
+
+type Look = Pick<Output["Service"], "columns" | "paint">
+
+const timeWidth = 12
+/** Of deeper events the branches nearest to them are drawn. */
+const maxIndent = 30
+
+const plural = (count: number, one: string, many: string) => `${count} ${count === 1 ? one : many}`
+
+const isLetter = ({ fault, queue }: Sighting): boolean => fault !== undefined || queue.startsWith("dlq.")
+
+const flatten = (trees: ReadonlyArray<Causation>): ReadonlyArray<Causation> =>
+  trees.flatMap((tree) => [tree, ...flatten(tree.caused)])
+
+/** Why an event is a dead letter, and where. */
+const letter = ({ fault, queue }: Sighting): string => {
+  if (fault === undefined) return `${queue}: nobody said why`
+  const attempts = plural(fault.attempts, "attempt", "attempts")
+  return `${queue} after ${attempts}: ${fault.reason}: ${fault.message}`
+}
+
+/**
+ * Draws the trees, a line for each event and for each time that it was found among
+ * dead letters, cut to the width of the terminal.
+ *
+ * @category formatting
+ * @since 0.1.0
+ */
+export const draw = (trees: ReadonlyArray<Causation>, { columns = Infinity, paint }: Look): ReadonlyArray<string> => {
+  const room = columns - timeWidth - 2
+
+  const lines = (tree: Causation, before: string, branch: string, below: string): ReadonlyArray<string> => {
+    const { caused, event, sightings } = tree
+    const indent = (before + branch).slice(-maxIndent)
+    const inner = (before + below).slice(-maxIndent)
+    const type = cut(plain(event.eventType), room - displayWidth(indent))
+    const cause = before + branch === "" && event.parentEventId !== undefined ? "its cause was not seen" : ""
+    const about = [plain(event.sourceAgentId ?? event.sourceService ?? ""), event.eventId.slice(0, 8), cause]
+    const left = room - displayWidth(indent + type) - 2
+    const rest = left < 4 ? "" : cut(about.filter((word) => word !== "").join("  "), left)
+    const time = EventLine.clockTime(DateTime.toDateUtc(event.timestamp))
+    const stem = caused.length > 0 ? `${inner}│  ` : `${inner}   `
+    return [
+      [
+        paint("dim", time),
+        `${paint("dim", indent)}${paint(EventLine.styleOf(event.eventType), type)}`,
+        paint("dim", rest)
+      ]
+        .filter((part) => part !== "")
+        .join("  "),
+      ...sightings.filter(isLetter).map((sighting) => {
+        const text = cut(`✗ ${plain(letter(sighting))}`, room - displayWidth(stem))
+        return `${" ".repeat(timeWidth)}  ${paint("dim", stem)}${paint("red", text)}`
+      }),
+      ...caused.flatMap((child, index) =>
+        index === caused.length - 1
+          ? lines(child, before + below, "└─ ", "   ")
+          : lines(child, before + below, "├─ ", "│  ")
+      )
+    ]
+  }
+
+  return trees.flatMap((tree) => lines(tree, "", "", ""))
+}
+
+/**
+ * How many events there are, and how many of them are dead letters.
+ *
+ * @category formatting
+ * @since 0.1.0
+ */
+export const summary = (traceId: string, trees: ReadonlyArray<Causation>, { paint }: Look): string => {
+  const events = flatten(trees)
+  const dead = events.filter(({ sightings }) => sightings.some(isLetter)).length
+  const counts = plural(events.length, "event", "events")
+  const letters = dead === 0 ? "" : ` · ${paint("red", plural(dead, "dead letter", "dead letters"))}`
+  return `${paint("dim", "trace")} ${paint("bold", traceId)}  ${counts}${letters}`
+}

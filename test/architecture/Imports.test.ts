@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs"
 import { join, posix } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 
-type Package = "eventbus" | "agents" | "amqp" | "cli" | "bench"
+type Package = "eventbus" | "agents" | "amqp" | "http" | "cli" | "bench"
 
 /** The files of every package, in the order in which they may know each other. */
 const ranks: Record<Package, ReadonlyArray<string>> = {
@@ -59,16 +59,22 @@ const ranks: Record<Package, ReadonlyArray<string>> = {
     "AmqpDelivery",
     "AmqpConsumer",
     "AmqpBrowser",
+    "AmqpHealth",
     "AmqpBroker"
   ],
+  http: ["HealthRoutes"],
   cli: [
     "ExitCode",
     "Output",
     "Problem",
     "Modules",
+    "Exporter",
     "Connection",
     "Parameters",
     "EventLine",
+    "TraceTree",
+    "Trace",
+    "Server",
     "Contract",
     "Management",
     "Survey",
@@ -90,6 +96,8 @@ const ranks: Record<Package, ReadonlyArray<string>> = {
     "commands/Explain",
     "commands/AsyncApi",
     "commands/Health",
+    "commands/Serve",
+    "commands/Trace",
     "commands/Doctor",
     "commands/Demo",
     "Cli"
@@ -126,12 +134,13 @@ const ranks: Record<Package, ReadonlyArray<string>> = {
   ]
 }
 
-/** What a package may know of the world: cli → amqp | agents → eventbus → effect, and never the barrel of Effect. */
+/** What a package may know of the world: cli → amqp | agents | http → eventbus → effect, and never the barrel of Effect. */
 const world: Record<Package, RegExp> = {
   eventbus: /^effect\/[A-Z]\w*$/,
   agents: /^(effect\/|effect-eventbus(\/|$))/,
   amqp: /^(effect\/|effect-eventbus(\/|$)|amqplib$|node:)/,
-  cli: /^(effect\/|@effect\/platform-node\/|effect-eventbus(\/|$)|@effect-eventbus\/(agents|amqp)(\/|$)|node:)/,
+  http: /^(effect\/|effect-eventbus(\/|$))/,
+  cli: /^(effect\/|@effect\/platform-node\/|effect-eventbus(\/|$)|@effect-eventbus\/(agents|amqp|http)(\/|$)|node:)/,
   // Its peers are whatever packages there are; the barrels are not for it either.
   bench: /^(?!effect$|@effect-eventbus\/(agents|cli)(\/|$))/
 }
@@ -167,7 +176,7 @@ const filesOf = (owner: Package) => {
   })
 }
 
-const files = (["eventbus", "agents", "amqp", "cli", "bench"] as const).flatMap(filesOf)
+const files = (["eventbus", "agents", "amqp", "http", "cli", "bench"] as const).flatMap(filesOf)
 const ranked = files.filter(({ module }) => !entryPoints.includes(module))
 
 type File = (typeof files)[number]

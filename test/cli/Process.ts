@@ -14,6 +14,8 @@ export interface Ended {
 
 export interface Running {
   readonly ended: Promise<Ended>
+  /** What stdout has said so far. */
+  readonly said: () => string
   /** Waits until stdout has said this. */
   readonly output: (text: string) => Promise<void>
   /** Waits until stderr has said this. */
@@ -62,6 +64,7 @@ export const start = (args: ReadonlyArray<string>, env: Env = {}): Running => {
   })
   return {
     ended,
+    said: stdout.text,
     output: stdout.until,
     remark: stderr.until,
     interrupt: () => child.kill("SIGINT"),

@@ -11,6 +11,8 @@ const commands = [
   ["topology", "apply", ...Fixture.shop],
   ["topology", "verify", ...Fixture.shop],
   ["health"],
+  ["trace", "1f0b5c1e-0000-4000-8000-00000000000b"],
+  ["serve", "--port", "0"],
   ["demo", "--broker", "amqp"]
 ] as const
 

@@ -17,6 +17,8 @@ const commands = [
   ["explain"],
   ["asyncapi"],
   ["health"],
+  ["trace"],
+  ["serve"],
   ["doctor"],
   ["demo"]
 ] as const
@@ -86,6 +88,7 @@ const misuses: ReadonlyArray<readonly [args: ReadonlyArray<string>, said: string
   [["publish", "a.b", "--trace-id", "42"], '--trace-id: "42" is not a UUID'],
   [["publish", "a.b", "--count", "0"], '--count: "0" is not a whole number from 1'],
   [["publish", "a.b", "--count"], "--count needs a value"],
+  [["serve", "--port", "65536"], '--port: "65536" is not a port from 0 to 65535'],
   [["publish", "a.b", "--routing-key", "k".repeat(256)], "at most 255 bytes"],
   [["publish", "a.b", "c.d"], 'One argument too many: "c.d"'],
   [["publish", "a b"], 'not "a b"'],

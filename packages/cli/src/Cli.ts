@@ -20,10 +20,13 @@ import { explain } from "./commands/Explain.ts"
 import { health } from "./commands/Health.ts"
 import { publish } from "./commands/Publish.ts"
 import { queue } from "./commands/Queue.ts"
+import { serve } from "./commands/Serve.ts"
 import { tail } from "./commands/Tail.ts"
 import { topology } from "./commands/Topology.ts"
+import { trace } from "./commands/Trace.ts"
 import * as Connection from "./Connection.ts"
 import type * as ExitCode from "./ExitCode.ts"
+import * as Exporter from "./Exporter.ts"
 import { Output } from "./Output.ts"
 import * as Problem from "./Problem.ts"
 
@@ -35,7 +38,7 @@ import * as Problem from "./Problem.ts"
  */
 export const eventbus = Command.make("eventbus").pipe(
   Command.withDescription("Publish events, watch them pass, and look after their queues"),
-  Command.withSubcommands([publish, tail, queue, topology, explain, asyncapi, health, doctor, demo])
+  Command.withSubcommands([publish, tail, trace, queue, topology, explain, asyncapi, health, serve, doctor, demo])
 )
 
 const version = (): string => JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")).version
@@ -45,13 +48,14 @@ const section = (title: string, rows: ReadonlyArray<readonly [string, string]>):
   return [title, ...rows.map(([name, meaning]) => `  ${name.padEnd(width)}${meaning}`)].join("\n")
 }
 
+const collector = ["OTEL_EXPORTER_OTLP_ENDPOINT", "A collector for the command's own traces"] as const
 const noColor = ["NO_COLOR", "No colours, whatever the value"] as const
 
 const exitCodes = [
   ["0", "Done"],
   ["1", "It could not be done; stderr says why, in one line"],
   ["2", "It was asked for in a way that cannot be"],
-  ["130", "Interrupted (tail ends with 0)"]
+  ["130", "Interrupted (tail, trace and serve end with 0)"]
 ] as const
 
 /** A list of shells is too wide for a terminal. */
@@ -70,7 +74,7 @@ const formatter = ({ hasColor, paint }: Output["Service"]): CliOutput.Formatter 
       if (doc.commandPath?.length !== 1) return help
       return [
         help,
-        section(paint("bold", "ENVIRONMENT"), [...Connection.variables, noColor]),
+        section(paint("bold", "ENVIRONMENT"), [...Connection.variables, collector, noColor]),
         section(paint("bold", "EXIT CODES"), exitCodes)
       ].join("\n\n")
     }
@@ -106,4 +110,4 @@ const layerCli: Layer.Layer<never, never, Output> = Layer.unwrap(
  */
 export const main: Effect.Effect<void, ExitCode.ExitCode, Command.Environment | Output> = Effect.suspend(() =>
   Command.run(eventbus, { version: version() })
-).pipe(Effect.provide(layerCli), Effect.catchCause(Problem.report))
+).pipe(Effect.provide([layerCli, Exporter.layer]), Effect.catchCause(Problem.report))

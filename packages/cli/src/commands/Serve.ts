@@ -1,0 +1,55 @@
+/**
+ * `eventbus serve`: health and metrics over HTTP, for probes and Prometheus.
+ *
+ * @since 0.1.0
+ */
+
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Effect from "effect/Effect"
+import * as ExitCode from "../ExitCode.ts"
+import * as Parameters from "../Parameters.ts"
+
+const parsePort = (text: string): number => {
+  if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535) throw new RangeError(`"${text}" is not a port from 0 to 65535`)
+  return Number(text)
+}
+
+const flags = {
+  port: Flag.String("port").pipe(
+    Flag.withDescription("Where it listens; 0 is any that is free [9464]"),
+    Flag.withMetavar("N"),
+    Flag.mapTryCatch(parsePort, Parameters.reason),
+    Flag.withDefault(9464)
+  ),
+  host: Flag.String("host").pipe(
+    Flag.withDescription("For whom: 0.0.0.0 is for all [127.0.0.1]"),
+    Flag.withMetavar("ADDRESS"),
+    Flag.withDefault("127.0.0.1")
+  )
+}
+
+type Input = Command.Command.Config.Infer<typeof flags>
+
+const run = Effect.fnUntraced(
+  function* (input: Input) {
+    const { run } = yield* Effect.promise(() => import("../Server.ts"))
+    return yield* run(input)
+  },
+  // Ctrl-C is how it ends, not how it fails.
+  ExitCode.whenInterrupted(0)
+)
+
+/**
+ * @category commands
+ * @since 0.1.0
+ */
+export const serve = Command.make("serve", flags, run).pipe(
+  Command.withShortDescription("Serve health and metrics over HTTP"),
+  Command.withDescription(
+    "Serve /health/live, /health/ready and /metrics to probes and Prometheus, until\n" +
+      "  Ctrl-C. They tell of the broker, as a client of its own sees it. It consumes\n" +
+      "  nothing: of an app's subscriptions only the app's own routes can tell."
+  ),
+  Command.withExamples([{ command: "eventbus serve --port 9464 --host 0.0.0.0" }])
+)

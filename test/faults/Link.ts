@@ -157,6 +157,11 @@ export class Link {
     return `client ${show(this.#client)}, broker ${show(this.#server)}`
   }
 
+  /** Whether both ends are closed. A socket that is reset at the wrong moment is, and never says so. */
+  get isGone(): boolean {
+    return this.#client.readyState === "closed" && this.#server.readyState === "closed"
+  }
+
   destroy(): void {
     this.#client.destroy()
     this.#server.destroy()

@@ -33,7 +33,7 @@ export class TcpProxy {
   }
 
   get connections(): number {
-    return this.#links.size + this.#mute.size
+    return this.links.filter((link) => !link.isGone).length + this.#mute.size
   }
 
   get links(): ReadonlyArray<Link> {

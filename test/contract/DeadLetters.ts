@@ -119,6 +119,7 @@ export const mending = suite("dead letters", (test) => {
       const select = (selection: Parameters<typeof letters.peek>[0]) =>
         Effect.map(letters.peek(selection), ({ letters }) => payloadsOf(letters))
       assert.deepStrictEqual(yield* select({ ids: [all[4]?.id ?? "", all[1]?.id ?? ""] }), [1, 4])
+      assert.deepStrictEqual(yield* select({ idPrefix: all[3]?.id.slice(0, 13) }), [3])
       assert.deepStrictEqual(yield* select({ type: "task.done" }), numbers(6))
       assert.deepStrictEqual(yield* select({ type: "task.failed" }), [])
       assert.deepStrictEqual(yield* select({ reason: "Broken" }), [1, 3, 5])
@@ -251,13 +252,22 @@ export const mending = suite("dead letters", (test) => {
       const queue = yield* unique("tasks")
       const letters = yield* die(queue, numbers(150))
       const begun = yield* Deferred.make<void>()
-      const replay = yield* Effect.forkChild(letters.replay({ onProgress: () => Deferred.succeed(begun, undefined) }))
+      let done = 0
+      const replay = yield* Effect.forkChild(
+        letters.replay({
+          onProgress: (tally) => {
+            done = tally.done
+            return Deferred.succeed(begun, undefined)
+          }
+        })
+      )
       yield* Deferred.await(begun)
       yield* Fiber.interrupt(replay)
       const handled = yield* revive(queue)
       const left = payloadsOf((yield* letters.peek({ limit: 150 })).letters)
       const replayed = (yield* handled.takeN(150 - left.length)).map(({ event }) => event.payload.n)
       assert.isAtLeast(replayed.length, 1)
+      assert.strictEqual(done, replayed.length, "the last tally knows what was in flight")
       assert.deepStrictEqual(
         [...replayed, ...left].toSorted((a, b) => a - b),
         numbers(150)

@@ -97,7 +97,7 @@ export interface Tally {
 export interface Taking extends Selection.Selection {
   /** How many at most, the oldest first. Default: all that wait when it begins. */
   readonly limit?: number | undefined
-  /** Told after each letter. */
+  /** Told after each letter, and a last time where it is interrupted. */
   readonly onProgress?: ((tally: Tally) => Effect.Effect<void>) | undefined
 }
 
@@ -333,7 +333,8 @@ export const make = (broker: Broker["Service"], queue: string, options: Options 
             (letter) => Effect.map(Effect.uninterruptible(end(letter)), () => tally),
             { concurrency: maxInFlight, unordered: true }
           ),
-          Stream.runForEach(onProgress)
+          Stream.runForEach(onProgress),
+          Effect.onInterrupt(() => onProgress(tally))
         )
         return tally
       })

@@ -16,6 +16,8 @@ import type { DeadLetter } from "./DeadLetter.ts"
  */
 export interface Selection {
   readonly ids?: ReadonlyArray<string> | undefined
+  /** What the id begins with. */
+  readonly idPrefix?: string | undefined
   /** The event's type. */
   readonly type?: string | undefined
   /** The error's tag, or what else is the fault's reason. */
@@ -39,7 +41,7 @@ const decoder = new TextDecoder()
  * @since 0.1.0
  */
 export const matches = (selection: Selection, now: number): ((letter: DeadLetter) => boolean) => {
-  const { fingerprint, reason, type } = selection
+  const { fingerprint, idPrefix, reason, type } = selection
   const ids = selection.ids === undefined ? undefined : new Set(selection.ids)
   const before = selection.olderThan === undefined ? undefined : now - Duration.toMillis(selection.olderThan)
   const after = selection.newerThan === undefined ? undefined : now - Duration.toMillis(selection.newerThan)
@@ -47,6 +49,7 @@ export const matches = (selection: Selection, now: number): ((letter: DeadLetter
   return ({ envelope, id, type: itsType }) => {
     const { body, fault } = envelope
     if (ids !== undefined && !ids.has(id)) return false
+    if (idPrefix !== undefined && !id.startsWith(idPrefix)) return false
     if (type !== undefined && type !== itsType) return false
     if (reason !== undefined && reason !== fault?.reason) return false
     if (fingerprint !== undefined && fingerprint !== fault?.fingerprint) return false

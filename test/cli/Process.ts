@@ -21,6 +21,8 @@ export interface Running {
   /** Waits until stderr has said this. */
   readonly remark: (text: string) => Promise<void>
   readonly interrupt: () => void
+  /** Ends it at once, with no time to tidy up. */
+  readonly kill: () => void
   /** Closes the reading end of its stdout. */
   readonly lookAway: () => void
 }
@@ -53,9 +55,10 @@ const collect = (stream: Readable) => {
   return { text: () => text, until }
 }
 
-/** Starts the command, in an environment of its own. */
-export const start = (args: ReadonlyArray<string>, env: Env = {}): Running => {
+/** Starts the command, in an environment of its own, with something to read if need be. */
+export const start = (args: ReadonlyArray<string>, env: Env = {}, input?: string): Running => {
   const child = spawn(process.execPath, [bin, ...args], { env: { TERM: "xterm-256color", ...nowhere, ...env } })
+  if (input !== undefined) child.stdin.end(input)
   const stdout = collect(child.stdout)
   const stderr = collect(child.stderr)
   const ended = new Promise<Ended>((resolve, reject) => {
@@ -68,12 +71,14 @@ export const start = (args: ReadonlyArray<string>, env: Env = {}): Running => {
     output: stdout.until,
     remark: stderr.until,
     interrupt: () => child.kill("SIGINT"),
+    kill: () => child.kill("SIGKILL"),
     lookAway: () => child.stdout.destroy()
   }
 }
 
 /** Runs the command to its end. */
-export const run = (args: ReadonlyArray<string>, env?: Env): Promise<Ended> => start(args, env).ended
+export const run = (args: ReadonlyArray<string>, env?: Env, input?: string): Promise<Ended> =>
+  start(args, env, input).ended
 
 export const linesOf = (text: string): ReadonlyArray<string> => (text === "" ? [] : text.replace(/\n$/, "").split("\n"))
 

@@ -15,6 +15,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { asyncapi } from "./commands/AsyncApi.ts"
 import { demo } from "./commands/Demo.ts"
+import { dlq } from "./commands/Dlq.ts"
 import { doctor } from "./commands/Doctor.ts"
 import { explain } from "./commands/Explain.ts"
 import { health } from "./commands/Health.ts"
@@ -38,7 +39,7 @@ import * as Problem from "./Problem.ts"
  */
 export const eventbus = Command.make("eventbus").pipe(
   Command.withDescription("Publish events, watch them pass, and look after their queues"),
-  Command.withSubcommands([publish, tail, trace, queue, topology, explain, asyncapi, health, serve, doctor, demo])
+  Command.withSubcommands([publish, tail, trace, queue, dlq, topology, explain, asyncapi, health, serve, doctor, demo])
 )
 
 const version = (): string => JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")).version

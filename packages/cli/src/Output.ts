@@ -97,6 +97,10 @@ export class Output extends Context.Service<
     readonly json: (value: unknown) => Effect.Effect<void, OutputError>
     /** Writes a line to stderr. */
     readonly note: (text: string) => Effect.Effect<void>
+    /** How wide the terminal is that stderr is; `undefined` where it is none. */
+    readonly remarkColumns: number | undefined
+    /** Writes to stderr as it is. */
+    readonly remark: (text: string) => Effect.Effect<void>
     /** Writes what went wrong to stderr, as one line. */
     readonly problem: (text: string) => Effect.Effect<void>
   }
@@ -198,6 +202,10 @@ const make = Effect.sync(() => {
     write,
     line: (text) => write(`${text}\n`),
     json: (value) => write(`${JSON.stringify(value)}\n`),
+    get remarkColumns() {
+      return process.stderr.isTTY ? process.stderr.columns : undefined
+    },
+    remark: writeError,
     note: (text) => writeError(`${paintError("dim", text)}\n`),
     problem: (text) => writeError(`${paintError("red", "eventbus:")} ${plain(text)}\n`)
   })

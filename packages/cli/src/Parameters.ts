@@ -6,6 +6,7 @@
 
 import * as Flag from "effect/cli/Flag"
 import * as Duration from "effect/Duration"
+import type * as Schema from "effect/Schema"
 
 /**
  * What a check that throws has to say.
@@ -14,6 +15,23 @@ import * as Duration from "effect/Duration"
  * @since 0.1.0
  */
 export const reason = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
+/**
+ * A JSON object of its text.
+ *
+ * @category parsing
+ * @since 0.1.0
+ */
+export const jsonObject = (text: string): Schema.JsonObject => {
+  let json: Schema.Json
+  try {
+    json = JSON.parse(text)
+  } catch {
+    throw new RangeError("it is not JSON")
+  }
+  if (typeof json !== "object" || json === null || Array.isArray(json)) throw new RangeError("it is not a JSON object")
+  return json as Schema.JsonObject
+}
 
 /**
  * The flag that asks for JSON.
@@ -41,8 +59,8 @@ export const module: Flag.Flag<string> = Flag.String("module").pipe(
  * @category flags
  * @since 0.1.0
  */
-export const count = (description: string): Flag.Flag<number> =>
-  Flag.String("count").pipe(
+export const count = (description: string, name = "count"): Flag.Flag<number> =>
+  Flag.String(name).pipe(
     Flag.withDescription(description),
     Flag.withMetavar("N"),
     Flag.mapTryCatch((text) => {

@@ -22,17 +22,6 @@ import { Output } from "../Output.ts"
 import * as Parameters from "../Parameters.ts"
 import { CommandFailed, UsageError } from "../Problem.ts"
 
-const parsePayload = (text: string): Schema.JsonObject => {
-  let json: Schema.Json
-  try {
-    json = JSON.parse(text)
-  } catch {
-    throw new RangeError("it is not JSON")
-  }
-  if (typeof json !== "object" || json === null || Array.isArray(json)) throw new RangeError("it is not a JSON object")
-  return json as Schema.JsonObject
-}
-
 /** How many events are on their way at once. */
 const concurrency = 256
 
@@ -41,7 +30,7 @@ const flags = {
   payload: Flag.String("payload").pipe(
     Flag.withDescription("The payload, a JSON object [{}]"),
     Flag.withMetavar("JSON"),
-    Flag.mapTryCatch(parsePayload, Parameters.reason),
+    Flag.mapTryCatch(Parameters.jsonObject, Parameters.reason),
     Flag.withDefault({})
   ),
   agent: Flag.String("agent").pipe(

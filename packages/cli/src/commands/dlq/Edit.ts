@@ -44,6 +44,7 @@ const open = (editor: string, file: string): Effect.Effect<void, CommandFailed> 
     child.once("exit", (code) =>
       code === 0 ? resume(Effect.void) : fail(`ended with ${code}, so nothing is replayed`)
     )
+    return Effect.sync(() => child.kill())
   })
 
 /** The payload as someone wrote it in an editor, and the file it is in; `undefined` where they changed nothing. */
@@ -98,13 +99,12 @@ const run = Effect.fnUntraced(function* (input: Input) {
       yield* Effect.try({ try: () => Parameters.jsonObject(text), catch: Parameters.reason }).pipe(
         Effect.mapError(refuse),
         Effect.flatMap((payload) => letters.edit(id, payload, type)),
-        Effect.catchTag("PublishError", (error) =>
-          Effect.fail(
-            error.reason._tag === "EncodeFailed"
-              ? refuse(error.reason.detail)
-              : new CommandFailed({ message: `${error.message}${isKept}` })
-          )
-        )
+        Effect.mapError((error) => {
+          if (error._tag === "UsageError") return error
+          return error._tag === "PublishError" && error.reason._tag === "EncodeFailed"
+            ? refuse(error.reason.detail)
+            : new CommandFailed({ message: `${error.message}${isKept}` })
+        })
       )
       yield* forget
       const isChecked = type !== undefined

@@ -9,6 +9,7 @@ import { Effect, Layer, ManagedRuntime, Redacted, Result } from "effect"
 import { DeadLetter, EventBus, Handler, Subscription } from "effect-eventbus"
 import { afterAll, inject } from "vitest"
 import * as Leftovers from "../support/Leftovers.ts"
+import * as Fixture from "./fixtures/Fixture.ts"
 import * as Process from "./Process.ts"
 
 const url = inject("rabbitUrl") ?? ""
@@ -244,8 +245,17 @@ describe.skipIf(inject("rabbitUrl") === null)("dlq", () => {
       const edited = await dlq(["edit", queue, id, "--payload", "-", "--json"], '{"task_id":"mended"}')
       assert.deepStrictEqual(Process.objectsOf(edited.stdout), [{ queue, id: ids[1], replayed: true, checked: true }])
       const [event] = await drain(queue)
-      assert.deepInclude(event, { event_id: ids[1], payload: { task_id: "mended" } })
+      assert.deepInclude(event, { event_id: ids[1] ?? "", payload: { task_id: "mended" } })
       assert.deepStrictEqual(await waiting(queue), ids.slice(0, 1))
+    }))
+
+  it("edit asks a module what a payload is", () =>
+    withQueue(async (queue) => {
+      const ids = await die(queue, 1)
+      const edit = (...args: ReadonlyArray<string>) =>
+        dlq(["edit", queue, ids[0] ?? "", ...Fixture.module("strict"), ...args], "")
+      Process.assertFailed(await edit("--payload", '{"task_id":"t-1"}'), 2, "payload.tool")
+      assert.strictEqual((await edit("--payload", '{"task_id":"t-1","tool":"search"}')).code, 0)
     }))
 
   it("what export writes, import reads back: the same letters", () =>

@@ -15,6 +15,7 @@ import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
+import * as Contract from "../../Contract.ts"
 import * as Modules from "../../Modules.ts"
 import { Output, plain } from "../../Output.ts"
 import * as Parameters from "../../Parameters.ts"
@@ -29,6 +30,7 @@ const flags = {
     Flag.withMetavar("JSON"),
     Flag.optional
   ),
+  module: Flag.optional(Parameters.module),
   json: Parameters.json("As a line of JSON")
 }
 
@@ -77,10 +79,18 @@ const textOf = Effect.fnUntraced(function* (given: Option.Option<string>, payloa
   return { text: yield* Stream.mkString(Stream.decodeText(stdin)), file: undefined, forget: Effect.void }
 })
 
+/** Looks up what the user's module or the agent platform says of a type. */
+const typesOf = Effect.fnUntraced(function* (module: Option.Option<string>) {
+  const { AgentEvents } = yield* Modules.agents
+  const types = Option.isSome(module) ? (yield* Contract.load(module.value)).eventTypes : []
+  return (name: string): EventType.Any | undefined =>
+    types.find((type) => type.name === name) ?? AgentEvents.byName.get(name)
+})
+
 const run = Effect.fnUntraced(function* (input: Input) {
   const output = yield* Output
-  const { AgentEvents } = yield* Modules.agents
   const { EventCodec } = yield* Modules.eventbus
+  const typeOf = yield* typesOf(input.module)
   yield* Which.withLetters(
     input.queue,
     Effect.fnUntraced(function* (letters) {
@@ -90,7 +100,7 @@ const run = Effect.fnUntraced(function* (input: Input) {
         return yield* new CommandFailed({ message: `"${id}" is no event: ${event.failure.detail}` })
       }
       const { eventType, payload } = event.success
-      const type: EventType.Any | undefined = AgentEvents.byName.get(eventType)
+      const type = typeOf(eventType)
       const written = yield* textOf(input.payload, payload)
       if (written === undefined) return yield* output.note("Nothing was changed, so nothing is replayed")
       const { file, forget, text } = written
@@ -124,7 +134,7 @@ const run = Effect.fnUntraced(function* (input: Input) {
 export const edit = Command.make("edit", flags, run).pipe(
   Command.withDescription(
     "Deliver a letter to its queue anew with another payload. The payload of a type\n" +
-      "  that the agent platform knows is checked before anything is sent."
+      "  that the module or the agent platform knows is checked before anything is sent."
   ),
   Command.withShortDescription("Deliver a letter anew with another payload"),
   Command.withExamples([

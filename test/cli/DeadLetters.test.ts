@@ -141,7 +141,7 @@ describe.skipIf(inject("rabbitUrl") === null)("dlq", () => {
       const { code, stdout } = await dlq(["show", queue, ids[1]?.slice(0, 10) ?? ""])
       assert.strictEqual(code, 0)
       for (const said of [
-        ids[1],
+        ids[1] ?? "",
         "Timeout happened",
         '    "task_id": "t-1"',
         "    at work (file:///app/work.ts:1:1)"
@@ -155,7 +155,7 @@ describe.skipIf(inject("rabbitUrl") === null)("dlq", () => {
     withQueue(async (queue) => {
       const lines = ["same-1", "same-2"].map((id) => `${JSON.stringify({ ...letter(0), id })}\n`)
       await dlq(["import", queue], lines.join(""))
-      Process.assertFailed(await dlq(["show", queue, "same"]), 2, '2 ids begin with "same"')
+      Process.assertFailed(await dlq(["show", queue, "same"]), 2, 'Several ids begin with "same"')
       assert.strictEqual((await dlq(["show", queue, "same-2"])).code, 0)
     }))
 
@@ -295,6 +295,7 @@ describe.concurrent("dlq, called in a way it cannot be", () => {
     [["peek", "billing", "--older-than", "soon"], '"soon" is not a time'],
     [["peek", "billing", "--count", "0"], "is not a whole number"],
     [["replay", "billing", "--rate", "fast"], "is not a whole number"],
+    [["discard", "billing", "--text", "", "--yes"], "--text needs a value"],
     [["show", "billing"], "Missing argument <id>"],
     [["peek"], "Missing argument <queue>"]
   ] as const

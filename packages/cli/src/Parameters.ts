@@ -79,7 +79,7 @@ const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
  */
 export const isUuid = (text: string): boolean => uuid.test(text)
 
-const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
+const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
 /**
  * A flag that says how long.
@@ -92,8 +92,8 @@ export const duration = (name: string, description: string): Flag.Flag<Duration.
     Flag.withDescription(description),
     Flag.withMetavar("TIME"),
     Flag.mapTryCatch((text) => {
-      const [, count, unit = ""] = /^(\d{1,6})(ms|s|m|h)$/.exec(text) ?? []
-      if (count === undefined) throw new RangeError(`"${text}" is not a time such as 500ms, 30s, 5m or 1h`)
+      const [, count, unit = ""] = /^(\d{1,6})(ms|s|m|h|d)$/.exec(text) ?? []
+      if (count === undefined) throw new RangeError(`"${text}" is not a time such as 500ms, 30s, 5m, 1h or 7d`)
       return Duration.millis(Number(count) * (units[unit] ?? 1))
     }, reason)
   )

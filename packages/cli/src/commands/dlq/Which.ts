@@ -14,7 +14,6 @@ import * as Argument from "effect/cli/Argument"
 import type * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import type { ConfigError } from "effect/Config"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
@@ -50,25 +49,16 @@ const ids = Argument.String("id").pipe(
   Argument.variadic()
 )
 
-const units = { s: "seconds", m: "minutes", h: "hours", d: "days", w: "weeks" } as const
-
-const parseAge = (text: string): Duration.Duration => {
-  const [, amount, unit] = /^(\d{1,6})([smhdw])$/.exec(text) ?? []
-  const name = Object.entries(units).find(([letter]) => letter === unit)?.[1]
-  if (name === undefined) throw new RangeError(`"${text}" is not a time such as 30s, 15m, 2h or 7d`)
-  return Duration.fromInputUnsafe(`${Number(amount)} ${name}`)
-}
-
-const age = (name: string, description: string) =>
+const text = (name: string, metavar: string, description: string) =>
   Flag.String(name).pipe(
     Flag.withDescription(description),
-    Flag.withMetavar("TIME"),
-    Flag.mapTryCatch(parseAge, Parameters.reason),
-    Flag.optional
+    Flag.withMetavar(metavar),
+    // A variable of the shell that is not set must not mean all letters.
+    Flag.filter(
+      (text) => text !== "",
+      () => "it is empty"
+    )
   )
-
-const text = (name: string, metavar: string, description: string) =>
-  Flag.String(name).pipe(Flag.withDescription(description), Flag.withMetavar(metavar))
 
 /**
  * The flags that say which letters are meant. All that is said must hold.
@@ -80,8 +70,8 @@ export const filters = {
   type: Flag.optional(text("type", "TYPE", "Only events of that type")),
   reason: Flag.optional(text("reason", "TAG", "Only what failed with that error")),
   fingerprint: text("fingerprint", "HEX", "Only that group of letters").pipe(Flag.withAlias("group"), Flag.optional),
-  olderThan: age("older-than", "Last failed longer ago, such as 15m, 2h, 7d"),
-  newerThan: age("newer-than", "Last failed within that time"),
+  olderThan: Flag.optional(Parameters.duration("older-than", "Last failed longer ago, such as 15m, 2h, 7d")),
+  newerThan: Flag.optional(Parameters.duration("newer-than", "Last failed within that time")),
   text: Flag.optional(text("text", "TEXT", "Somewhere in the body or the message"))
 }
 
@@ -162,10 +152,8 @@ export const find = Effect.fnUntraced(function* (
   }
   const isOne = letter.id === idPrefix || found.every(({ id }) => id === letter.id)
   if (isOne) return letter
-  return yield* new UsageError({ message: `${found.length} ids begin with "${idPrefix}": write more of it` })
+  return yield* new UsageError({ message: `Several ids begin with "${idPrefix}": write more of it` })
 })
-
-const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 /**
  * Whole ids, for what may be their beginnings; `undefined` where nobody names any.
@@ -181,6 +169,6 @@ export const idsOf = Effect.fnUntraced(function* (
   if (beginnings.length === 0) return undefined
   return yield* Effect.forEach(beginnings, (text) =>
     // A look for what is whole already would be for nothing.
-    uuid.test(text) ? Effect.succeed(text) : Effect.map(find(letters, queue, text), ({ id }) => id)
+    Parameters.isUuid(text) ? Effect.succeed(text) : Effect.map(find(letters, queue, text), ({ id }) => id)
   )
 })

@@ -12,6 +12,7 @@
 import * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
@@ -327,15 +328,21 @@ export const make = (broker: Broker["Service"], queue: string, options: Options 
           pause === undefined
             ? letters
             : Stream.throttle(Stream.rechunk(letters, 1), { cost: () => 1, units: 1, duration: pause })
-        yield* paced.pipe(
+        const run = paced.pipe(
           Stream.mapEffect(
             // An interruption in the middle would make a duplicate.
             (letter) => Effect.map(Effect.uninterruptible(end(letter)), () => tally),
             { concurrency: maxInFlight, unordered: true }
           ),
-          Stream.runForEach(onProgress),
-          Effect.onInterrupt(() => onProgress(tally))
+          Stream.runForEach(onProgress)
         )
+        // The stream would go on beginning letters while it waits for those that it began.
+        yield* Effect.acquireUseRelease(Effect.forkChild(Effect.interruptible(run)), Fiber.join, (fiber) =>
+          Effect.suspend(() => {
+            stopped = true
+            return Fiber.interrupt(fiber)
+          })
+        ).pipe(Effect.onInterrupt(() => onProgress(tally)))
         return tally
       })
     )

@@ -133,8 +133,8 @@ const run = Effect.fnUntraced(function* (input: Input) {
  */
 export const edit = Command.make("edit", flags, run).pipe(
   Command.withDescription(
-    "Deliver a letter to its queue anew with another payload. The payload of a type\n" +
-      "  that the module or the agent platform knows is checked before anything is sent."
+    "Deliver a letter to its queue anew with another payload. That of a type that\n" +
+      "  the module or the agent platform knows is checked before anything is sent."
   ),
   Command.withShortDescription("Deliver a letter anew with another payload"),
   Command.withExamples([

@@ -105,8 +105,8 @@ export const commands = [
   ),
   Command.make("groups", groupsFlags, groups).pipe(
     Command.withDescription(
-      "Show what went wrong: letters that failed in the same way at the same place are\n" +
-        "  a group, named by a fingerprint. All stay where they are."
+      "Show what went wrong: letters that failed in the same way at the same place\n" +
+        "  are a group, named by a fingerprint. All stay where they are."
     ),
     Command.withShortDescription("Show what went wrong, and how often"),
     Command.withExamples([{ command: "eventbus dlq groups billing" }])

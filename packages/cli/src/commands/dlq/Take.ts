@@ -128,9 +128,9 @@ const discard = Effect.fnUntraced(function* (input: Command.Command.Config.Infer
 export const commands = [
   Command.make("replay", replayFlags, replay).pipe(
     Command.withDescription(
-      "Deliver letters to their queue anew: those named, those that match, or all. Each\n" +
-        "  is safe in its queue before it leaves the dead letters. Ctrl-C stops it between\n" +
-        "  two letters."
+      "Deliver letters to their queue anew: those named, those that match, or all.\n" +
+        "  Each is safe in its queue before it leaves the dead letters. Ctrl-C stops it\n" +
+        "  between two letters."
     ),
     Command.withShortDescription("Deliver letters to their queue anew"),
     Command.withExamples([

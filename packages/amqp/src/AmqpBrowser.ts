@@ -38,8 +38,6 @@ import * as AmqpTopology from "./AmqpTopology.ts"
 const batchSize = 32
 /** How long a look is repeated in which a queue may still be changing, in milliseconds. */
 const lookInterval = 10
-/** How long the channel stays open after something was removed, in milliseconds: longer than a consumer's, for in between nothing is asked of the queue. */
-const removalTime = 4 * lingerTime
 /** How long to wait until everything that was returned is counted again, in milliseconds: others may have taken it. */
 const returnTimeout = 1000
 
@@ -195,8 +193,8 @@ export const make = Effect.fnUntraced(function* (
         until((messages) => messages >= returned),
         returnTimeout
       )
-    const linger = settledAt + removalTime - clock.currentTimeMillisUnsafe()
-    if (linger > 0) yield* Effect.sleep(Math.min(linger, removalTime))
+    const linger = settledAt + lingerTime - clock.currentTimeMillisUnsafe()
+    if (linger > 0) yield* Effect.sleep(Math.min(linger, lingerTime))
   })
   yield* Effect.addFinalizer(() => (channel.isOpen() ? Effect.ignore(giveBack) : Effect.void))
 

@@ -64,6 +64,7 @@ const methodsOf = async (contestant: Contestant, place: Place.Place): Promise<Re
 const comparable = ({ content, fields, properties }: GetMessage) => {
   const { messageId, timestamp, ...others } = properties
   const {
+    "eb-fingerprint": fingerprint,
     "eb-first-failed-at": first,
     "eb-last-failed-at": last,
     "eb-stack": stack,
@@ -75,7 +76,7 @@ const comparable = ({ content, fields, properties }: GetMessage) => {
   return {
     ...others,
     headers,
-    has: [first, last, stack].map((value) => typeof value),
+    has: [...[first, last, stack].map((value) => typeof value), `${fingerprint}`.replace(/[0-9a-f]/g, "x")],
     exchange: fields.exchange,
     key: fields.routingKey,
     wire: { ...wire, time: time.length, payload: { ...payload, sentAt: 0 } },

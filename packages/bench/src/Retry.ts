@@ -4,11 +4,15 @@
  * @since 0.1.0
  */
 
+import { hostname } from "node:os"
 import type { Options } from "amqplib"
 import * as Order from "./Order.ts"
 import type { Place } from "./Place.ts"
 
 const stack = new Error("not now").stack
+/** As long as that of a real failure. */
+const fingerprint = "0123456789ab"
+const host = hostname()
 
 /**
  * What is known of an order that has failed.
@@ -61,6 +65,8 @@ export const make = (
         "eb-reason": "NotNow",
         "eb-message": "not now",
         "eb-stack": stack,
+        "eb-fingerprint": fingerprint,
+        "eb-host": host,
         "eb-attempts": attempt,
         "eb-first-failed-at": failedAt,
         "eb-last-failed-at": failedAt

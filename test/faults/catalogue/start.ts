@@ -35,7 +35,7 @@ const refuses = (fault: string, tag: string, attempt: Try): Experiment => ({
       )
     const program = Effect.gen(function* () {
       const error = yield* Effect.flip(Effect.scoped(attempt(site, name, bus))).pipe(
-        within(`it fails as ${tag}`, "5 seconds"),
+        within(`it fails as ${tag}`, "15 seconds"),
         Effect.catchCause((cause) => breach(`it does not fail: ${Raw.messageOf(cause)}`))
       )
       const text = `${JSON.stringify(error)} ${error instanceof Error ? error.message : ""}`

@@ -109,7 +109,7 @@ describe.skipIf(url === "")("DeadLetters", () => {
         for (const _ of [1, 2]) {
           const { fields, properties } = yield* other.take(`dlq.${name}`)
           assert.isFalse(fields.redelivered)
-          assert.strictEqual(properties.headers?.["x-delivery-count"], 0)
+          assert.strictEqual(properties.headers?.["x-delivery-count"] ?? 0, 0)
         }
       })
     )

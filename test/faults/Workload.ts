@@ -73,6 +73,9 @@ const policy = FailurePolicy.tags({
 /** Milliseconds after its failure in which a publisher tries no other event. */
 const failurePause = 50
 
+/** How many deliveries may wait before publishers wait, too. */
+const mostBacklog = 10_000
+
 /** Publishers and subscriptions on a bus, with a journal of everything that they see. */
 export class Workload {
   /** Subscribes. The publishers begin with `run`. */
@@ -165,6 +168,10 @@ export class Workload {
   get run(): Effect.Effect<Fiber.Fiber<void>, never, Scope.Scope> {
     const publisher = Effect.gen({ self: this }, function* () {
       while (!this.#isOver) {
+        if (this.#backlog > mostBacklog) {
+          yield* Effect.sleep(failurePause)
+          continue
+        }
         const outcome = yield* this.publish()
         if (outcome !== "confirmed") yield* Effect.sleep(failurePause)
         else if (this.#shape.pause > 0) yield* Effect.sleep(this.#shape.pause)
@@ -176,6 +183,12 @@ export class Workload {
         discard: true
       })
     )
+  }
+
+  /** About how many deliveries wait: who publishes faster than anybody handles has to end some time. */
+  get #backlog(): number {
+    const { confirmed, handled } = this.#journal.ledger
+    return confirmed * (this.#shape.fanout ? 2 : 1) - handled
   }
 
   /** Lets the publishers end with what they have in hand. */

@@ -23,6 +23,7 @@ const envelope: Envelope.Envelope = {
   traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
   round: 0,
   attempt: undefined,
+  origin: undefined,
   fault: undefined
 }
 
@@ -60,17 +61,17 @@ const message = (properties: object, content: Uint8Array = envelope.body, routin
 })
 
 /** What comes out of the broker when this goes in. */
-const travel = (sent: Envelope.Envelope, origin?: AmqpMessage.Origin, queue = "work"): Envelope.Envelope => {
-  const { mandatory: _, persistent, ...properties } = AmqpMessage.toOptions(sent, sent.id ?? "none", origin)
+const travel = (sent: Envelope.Envelope): Envelope.Envelope => {
+  const { mandatory: _, persistent, ...properties } = AmqpMessage.toOptions(sent, sent.id ?? "none")
   const options = { ...properties, deliveryMode: persistent === true ? 2 : 1 }
-  return AmqpMessage.toEnvelope(message(options, sent.body, origin === undefined ? sent.routingKey : queue), queue, now)
+  return AmqpMessage.toEnvelope(message(options, sent.body, sent.origin?.queue ?? sent.routingKey), "work", now)
 }
 
 const received = (properties: object, queue = "work"): Envelope.Envelope =>
   AmqpMessage.toEnvelope(message(properties), queue, now)
 
 describe("AmqpMessage", () => {
-  const origin = { queue: "work", exchange: "agent_events", host: "worker-8" }
+  const moved = { ...envelope, origin: { queue: "work", exchange: "agent_events" } }
 
   it("brings an envelope back as it was", () => {
     assert.deepStrictEqual(travel(envelope), envelope)
@@ -90,17 +91,18 @@ describe("AmqpMessage", () => {
 
   it("brings a retried event and a dead letter back with attempt, fault and the key of their first publish", () => {
     for (const sent of [
-      { ...envelope, attempt: 3 },
-      { ...envelope, attempt: 3, fault },
-      { ...envelope, attempt: 1, fault, round: 7 },
-      { ...envelope, attempt: 1, fault: { ...fault, stack: undefined } }
+      { ...moved, attempt: 3 },
+      { ...moved, attempt: 3, fault },
+      { ...moved, attempt: 1, fault, round: 7 },
+      { ...moved, attempt: 1, origin: { queue: "work", exchange: undefined } },
+      { ...moved, attempt: 1, fault: { ...fault, stack: undefined, host: undefined } }
     ]) {
-      assert.deepStrictEqual(travel(sent, origin), sent)
+      assert.deepStrictEqual(travel(sent), sent)
     }
   })
 
   it("says in headers of strings and whole numbers, and in no others, what became of an event", () => {
-    const { headers } = AmqpMessage.toOptions({ ...envelope, attempt: 3, fault }, "id", origin)
+    const { headers } = AmqpMessage.toOptions({ ...moved, attempt: 3, fault }, "id")
     assert.deepStrictEqual(headers, {
       traceparent: envelope.traceparent,
       "eb-version": 3,
@@ -117,21 +119,21 @@ describe("AmqpMessage", () => {
       "eb-first-failed-at": "2026-01-15T09:59:00.000Z",
       "eb-last-failed-at": "2026-01-15T10:00:00.000Z"
     })
-    assert.deepStrictEqual(AmqpMessage.toOptions({ ...envelope, traceparent: undefined }, "id", undefined).headers, {
+    assert.deepStrictEqual(AmqpMessage.toOptions({ ...envelope, traceparent: undefined }, "id").headers, {
       "eb-version": 3
     })
   })
 
   it("asks for a confirm that means a queue has it, and never for a copy elsewhere", () => {
-    const options = AmqpMessage.toOptions(envelope, "id", origin)
+    const options = AmqpMessage.toOptions(moved, "id")
     assert.deepInclude(options, { mandatory: true, persistent: true, messageId: "id", contentType: "application/json" })
     assert.notProperty(options, "CC")
     assert.notProperty(options, "replyTo")
   })
 
   it("counts a time to live in milliseconds, as far as AMQP does", () => {
-    assert.strictEqual(AmqpMessage.toOptions({ ...envelope, ttl: 1500 }, "id", undefined).expiration, 1500)
-    assert.strictEqual(AmqpMessage.toOptions({ ...envelope, ttl: 2 ** 40 }, "id", undefined).expiration, 2 ** 32 - 1)
+    assert.strictEqual(AmqpMessage.toOptions({ ...envelope, ttl: 1500 }, "id").expiration, 1500)
+    assert.strictEqual(AmqpMessage.toOptions({ ...envelope, ttl: 2 ** 40 }, "id").expiration, 2 ** 32 - 1)
   })
 
   it("never sends again what it received in other headers", () => {
@@ -146,7 +148,7 @@ describe("AmqpMessage", () => {
       "eb-unknown": 1
     }
     for (const queue of ["work", "dlq.work"]) {
-      const again = AmqpMessage.toOptions(received({ headers }, queue), "id", origin)
+      const again = AmqpMessage.toOptions({ ...received({ headers }, queue), origin: moved.origin }, "id")
       for (const [name, value] of Object.entries(again.headers)) {
         assert.match(name, /^(traceparent|eb-.+)$/)
         assert.include(["string", "number"], typeof value)
@@ -158,7 +160,7 @@ describe("AmqpMessage", () => {
   it("cuts what AMQP keeps in 255 bytes, whatever the alphabet", () => {
     for (const character of ["a", "é", "漢", "😀", "\uFFFD"]) {
       const long = character.repeat(300)
-      const sent = AmqpMessage.toOptions({ ...envelope, type: long, source: long, traceId: long }, "id", undefined)
+      const sent = AmqpMessage.toOptions({ ...envelope, type: long, source: long, traceId: long }, "id")
       const { id } = received({ messageId: long })
       for (const text of [sent.type, sent.appId, sent.correlationId, id]) {
         assert.isAtLeast(Buffer.byteLength(text ?? ""), 85)
@@ -234,20 +236,28 @@ describe("AmqpMessage", () => {
   })
 
   describe("the broker's own dead letters", () => {
-    const death = (reason: string, queue = "work") => ({ queue, reason, count: 1, "routing-keys": ["ping.normal"] })
+    const death = (reason: string, queue = "work") => ({
+      queue,
+      reason,
+      exchange: "agent_events",
+      count: 1,
+      "routing-keys": ["ping.normal"]
+    })
 
     it("say why, and under which key the event was published", () => {
-      const { fault, routingKey } = received({ headers: { "x-death": [death("delivery_limit")] } }, "dlq.work")
+      const { fault, origin, routingKey } = received({ headers: { "x-death": [death("delivery_limit")] } }, "dlq.work")
+      assert.deepStrictEqual(origin, moved.origin)
       assert.strictEqual(routingKey, "ping.normal")
       assert.strictEqual(fault?.reason, "delivery_limit")
       assert.deepStrictEqual([fault?.firstFailedAt, fault?.lastFailedAt, fault?.attempts], [now, now, 0])
     })
 
     it("have had the attempts before this one, and remember when the first of them failed", () => {
-      const retried = AmqpMessage.toOptions({ ...envelope, attempt: 3, fault }, "id", origin)
+      const retried = AmqpMessage.toOptions({ ...moved, attempt: 3, fault }, "id")
       const headers = { ...retried.headers, "x-death": [death("expired"), death("expired", "wait.work.100")] }
       const dead = received({ headers }, "dlq.work")
       assert.strictEqual(dead.attempt, 1)
+      assert.deepStrictEqual(dead.origin, moved.origin)
       assert.deepInclude(dead.fault, { reason: "expired", attempts: 2, firstFailedAt: fault.firstFailedAt })
     })
 

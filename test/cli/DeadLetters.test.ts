@@ -51,6 +51,8 @@ const letter = (n: number) => {
     routing_key: "task.submitted.normal",
     priority: "normal",
     round: 0,
+    queue: "billing",
+    exchange: "agent_events",
     fault: {
       reason,
       message: `${reason} happened`,
@@ -142,6 +144,8 @@ describe.skipIf(inject("rabbitUrl") === null)("dlq", () => {
       assert.strictEqual(code, 0)
       for (const said of [
         ids[1] ?? "",
+        "queue         billing\n",
+        "exchange      agent_events\n",
         "Timeout happened",
         '    "task_id": "t-1"',
         "    at work (file:///app/work.ts:1:1)"

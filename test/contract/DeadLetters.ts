@@ -101,6 +101,7 @@ export const mending = suite("dead letters", (test) => {
       assert.strictEqual(id, envelope.id)
       assert.strictEqual(envelope.routingKey, "task.done.normal")
       assert.strictEqual(envelope.round, 0)
+      assert.strictEqual(envelope.origin?.queue, queue)
       const { fault } = envelope
       assert.isDefined(fault)
       assert.deepInclude(fault, { reason: "Flaky", message: "failed at 1", attempts: 1 })
@@ -429,6 +430,7 @@ export const mending = suite("dead letters", (test) => {
       )
       const twice = [yield* letters.peek(), yield* letters.peek()]
       assert.deepStrictEqual(twice[0], twice[1])
+      assert.strictEqual(twice[0]?.letters[0]?.envelope.origin?.queue, queue)
       const handled = yield* record(quick)
       yield* letters.replay()
       yield* handled.takeN(2)

@@ -21,6 +21,7 @@ export const envelope = (name: string, fields: Partial<Envelope.Envelope> = {}):
   traceparent: undefined,
   round: 0,
   attempt: undefined,
+  origin: undefined,
   fault: undefined,
   ...fields
 })

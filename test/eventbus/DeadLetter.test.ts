@@ -15,6 +15,7 @@ const fault = {
   ...Fault.make({ reason: "Flaky", message: "no ✓", stack: "Flaky: no", attempts: 2, now: 1000, type: "task.done" }),
   host: "worker-7"
 }
+const origin = { queue: "work", exchange: "agent_events" }
 
 describe("DeadLetter", () => {
   it("is named by its properties, else by its body, else by its bytes", () => {
@@ -55,7 +56,7 @@ describe("DeadLetter", () => {
         const full = { ...envelope(""), body, id: "an id", type: "a.type", version: 2, timestamp: 5000, source: "s" }
         for (const letter of [
           DeadLetter.fromEnvelope({ ...envelope(""), body, attempt: 1 }),
-          DeadLetter.fromEnvelope({ ...full, attempt: 1, round: 3, traceId: "t", priority: "critical", fault })
+          DeadLetter.fromEnvelope({ ...full, attempt: 1, round: 3, traceId: "t", priority: "critical", origin, fault })
         ]) {
           const { envelope: after, ...rest } = again(letter)
           assert.deepStrictEqual({ ...rest, envelope: { ...after, body: Uint8Array.from(after.body) } }, letter)

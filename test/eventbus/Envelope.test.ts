@@ -20,6 +20,7 @@ const envelope = (body: string): Envelope.Envelope => ({
   traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
   round: 0,
   attempt: undefined,
+  origin: undefined,
   fault: undefined
 })
 

@@ -242,6 +242,7 @@ describe("EventCodec", () => {
           ttl: 1500,
           round: 0,
           attempt: undefined,
+          origin: undefined,
           fault: undefined
         })
       })

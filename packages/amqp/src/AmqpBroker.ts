@@ -74,21 +74,17 @@ export const make = Effect.fnUntraced(function* (
     Effect.flatMap(consuming.live, (live) => AmqpChannel.throwaway(live, settings.connectionTimeout, f))
 
   /** Publishes to the queue of a name, with all that can be said of an envelope that has been in a queue before. */
-  const send = (
-    to: string,
-    envelope: Envelope,
-    origin: AmqpMessage.Origin
-  ): Effect.Effect<void, PublishError.Reason> => {
+  const send = (to: string, envelope: Envelope): Effect.Effect<void, PublishError.Reason> => {
     const exchange = settings.deadLetterExchange
-    return Effect.catchTag(publisher.publish(exchange, to, envelope, origin), "EncodeFailed", () =>
-      publisher.publish(exchange, to, AmqpMessage.bare(envelope), origin)
+    return Effect.catchTag(publisher.publish(exchange, to, envelope), "EncodeFailed", () =>
+      publisher.publish(exchange, to, AmqpMessage.bare(envelope))
     )
   }
 
   /** The exchange need not lead to a queue that others declared: then it is told to. */
   const put = (to: string, envelope: Envelope): Effect.Effect<void, PublishError.Reason> => {
-    const origin = { queue: Subscription.originOf(to), exchange: settings.exchange, host: undefined }
-    const sent = send(to, envelope, origin)
+    const { exchange } = settings
+    const sent = send(to, { ...envelope, origin: envelope.origin ?? { queue: Subscription.originOf(to), exchange } })
     return Effect.catchTag(sent, "Unroutable", (reason) =>
       Effect.flatMap(consuming.live, (live) => AmqpTopology.bindByName(live, settings, to)).pipe(
         Effect.mapError(() => reason),
@@ -101,8 +97,11 @@ export const make = Effect.fnUntraced(function* (
   const exitsOf = (queue: Subscription.Queue): AmqpDelivery.Exits => {
     const declared = new Set<number>()
     const declaring = Semaphore.makeUnsafe(1)
-    const origin = { queue: queue.queue, exchange: settings.exchange, host }
-    const move = (to: string, envelope: Envelope) => send(to, envelope, origin)
+    const origin = { queue: queue.queue, exchange: settings.exchange }
+    const move = (to: string, envelope: Envelope) => {
+      const fault = envelope.fault && { ...envelope.fault, host: envelope.fault.host ?? host }
+      return send(to, { ...envelope, origin, fault })
+    }
     /** Once at a time: a queue that somebody else still declares is there before it knows its own arguments. */
     const declareWait = (tier: number): Effect.Effect<void, PublishError.Reason> =>
       Effect.suspend(() =>

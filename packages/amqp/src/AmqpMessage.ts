@@ -9,7 +9,7 @@
  */
 
 import type { ConsumeMessage, Options } from "amqplib"
-import type { Envelope } from "effect-eventbus/Envelope"
+import type { Envelope, Origin } from "effect-eventbus/Envelope"
 import * as Fault from "effect-eventbus/Fault"
 import * as Priority from "effect-eventbus/Priority"
 import * as Subscription from "effect-eventbus/Subscription"
@@ -30,42 +30,28 @@ const priorityFrom = (value: unknown): Priority.Priority =>
 
 const iso = (millis: number): string => new Date(millis).toISOString()
 
-/**
- * Where an envelope comes from, when it does not come from its publisher: then
- * the message must say what else would be lost.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Origin {
-  readonly queue: string
-  readonly exchange: string
-  /** The machine on which its handler failed just now, if one did. */
-  readonly host: string | undefined
-}
-
 /** Together, headers stay well under the 16 KiB that any broker and client takes. */
 const maxMessage = 2048
 const maxStack = 8192
 
-const headersOf = (envelope: Envelope, origin: Origin | undefined): Record<string, string | number> => {
+/** What does not come from its publisher must say what else would be lost. */
+const headersOf = (envelope: Envelope): Record<string, string | number> => {
   const headers: Record<string, string | number> = {}
   if (envelope.traceparent !== undefined) headers["traceparent"] = envelope.traceparent
   if (envelope.version !== undefined) headers["eb-version"] = envelope.version
+  const { fault, origin } = envelope
   if (origin === undefined) return headers
   headers["eb-attempt"] = envelope.attempt ?? 1
   if (envelope.round > 0) headers["eb-round"] = envelope.round
   headers["eb-routing-key"] = short(envelope.routingKey)
-  headers["eb-exchange"] = origin.exchange
-  headers["eb-queue"] = origin.queue
-  const { fault } = envelope
+  if (origin.exchange !== undefined) headers["eb-exchange"] = short(origin.exchange)
+  headers["eb-queue"] = short(origin.queue)
   if (fault === undefined) return headers
-  const host = fault.host ?? origin.host
   headers["eb-reason"] = short(fault.reason)
   headers["eb-message"] = short(fault.message, maxMessage)
   if (fault.stack !== undefined) headers["eb-stack"] = short(fault.stack, maxStack)
   headers["eb-fingerprint"] = short(fault.fingerprint)
-  if (host !== undefined) headers["eb-host"] = short(host)
+  if (fault.host !== undefined) headers["eb-host"] = short(fault.host)
   headers["eb-attempts"] = fault.attempts
   headers["eb-first-failed-at"] = iso(fault.firstFailedAt)
   headers["eb-last-failed-at"] = iso(fault.lastFailedAt)
@@ -78,14 +64,14 @@ const headersOf = (envelope: Envelope, origin: Origin | undefined): Record<strin
  * @category encoding
  * @since 0.1.0
  */
-export const toOptions = (envelope: Envelope, messageId: string, origin: Origin | undefined): Options.Publish => {
+export const toOptions = (envelope: Envelope, messageId: string): Options.Publish => {
   const options: Options.Publish = {
     mandatory: true,
     persistent: envelope.persistent,
     messageId,
     contentType: "application/json",
     priority: priorities[envelope.priority],
-    headers: headersOf(envelope, origin)
+    headers: headersOf(envelope)
   }
   if (envelope.type !== undefined) options.type = short(envelope.type)
   if (envelope.source !== undefined) options.appId = short(envelope.source)
@@ -119,6 +105,8 @@ const millisFrom = (seconds: unknown): number | undefined => {
 /** What the broker itself says of why it moved a message out of a queue. */
 interface Death {
   readonly reason: string
+  readonly queue: string | undefined
+  readonly exchange: string | undefined
   readonly routingKey: string | undefined
   /** Milliseconds since 1970. */
   readonly time: number | undefined
@@ -136,6 +124,8 @@ const deathOf = (headers: unknown): Death | undefined => {
   const keys = own(death, "routing-keys")
   return {
     reason,
+    queue: text(own(death, "queue")),
+    exchange: text(own(death, "exchange")),
     routingKey: Array.isArray(keys) ? text(keys[0]) : undefined,
     time: millisFrom(own(own(death, "time"), "value"))
   }
@@ -148,6 +138,12 @@ const deathOf = (headers: unknown): Death | undefined => {
  * @since 0.1.0
  */
 export const waitPrefix = "wait."
+
+/** What was retried before it died went to its last queue by another exchange than the first. */
+const originOf = (headers: unknown, death: Death | undefined): Origin | undefined => {
+  const queue = death?.queue ?? text(own(headers, "eb-queue"))
+  return queue === undefined ? undefined : { queue, exchange: text(own(headers, "eb-exchange")) ?? death?.exchange }
+}
 
 const brokerSays: Readonly<Record<string, string>> = {
   expired: "the event waited longer than its time to live",
@@ -230,6 +226,7 @@ export const toEnvelope = ({ content, fields, properties }: ConsumeMessage, queu
     round: count(own(headers, "eb-round"), maxAttempt) ?? 0,
     // What the broker itself dead-lettered carries the attempt of the queue that it died in.
     attempt: death !== undefined ? 1 : attempt === 0 ? undefined : attempt,
+    origin: originOf(headers, death),
     fault: faultOf(headers, type, death, now)
   }
 }

@@ -46,12 +46,7 @@ import { type Outgoing, PublishWindow } from "./PublishWindow.ts"
  */
 export interface AmqpPublisher {
   /** Succeeds when the broker has confirmed the message, and at least one queue has it. */
-  readonly publish: (
-    exchange: string,
-    routingKey: string,
-    envelope: Envelope,
-    origin?: AmqpMessage.Origin | undefined
-  ) => Effect.Effect<void, Reason>
+  readonly publish: (exchange: string, routingKey: string, envelope: Envelope) => Effect.Effect<void, Reason>
   readonly unconfirmed: () => number
   /** Whether there is a channel to publish on right now. */
   readonly isAttached: () => boolean
@@ -249,7 +244,7 @@ export const make = Effect.fnUntraced(function* (
   return {
     unconfirmed: () => window.unconfirmed,
     isAttached: () => channel !== undefined,
-    publish: (exchange, routingKey, envelope, origin) =>
+    publish: (exchange, routingKey, envelope) =>
       Effect.callback<void, Reason>((resume) => {
         if (closed) return resume(Effect.fail(new Disconnected({ detail: "the bus is closed", millis: 0 })))
         const messageId = envelope.id ?? randomUUID()
@@ -258,7 +253,7 @@ export const make = Effect.fnUntraced(function* (
           routingKey,
           content: Buffer.from(envelope.body.buffer, envelope.body.byteOffset, envelope.body.length),
           messageId,
-          options: AmqpMessage.toOptions(envelope, messageId, origin),
+          options: AmqpMessage.toOptions(envelope, messageId),
           deadline: now() + settings.publishTimeout,
           settle: (reason) => resume(reason === undefined ? Effect.void : Effect.fail(reason)),
           isDone: false,

@@ -127,6 +127,8 @@ export const Json = Schema.Struct({
   priority: Schema.Literals(Priority.all),
   traceparent: Schema.optional(Schema.String),
   round: Count,
+  queue: Schema.optional(Schema.String),
+  exchange: Schema.optional(Schema.String),
   fault: Schema.optional(Fault),
   text: Schema.optional(Schema.String),
   bytes: Schema.optional(Schema.Uint8ArrayFromBase64)
@@ -154,7 +156,12 @@ const textOf = (body: Uint8Array): string | undefined => {
  */
 export const toJson = ({ envelope }: DeadLetter): typeof Json.Encoded => {
   const text = textOf(envelope.body)
-  return Schema.encodeSync(Json)({ ...envelope, text, bytes: text === undefined ? envelope.body : undefined })
+  return Schema.encodeSync(Json)({
+    ...envelope,
+    ...envelope.origin,
+    text,
+    bytes: text === undefined ? envelope.body : undefined
+  })
 }
 
 const decodeJson = Schema.decodeUnknownResult(Json)
@@ -182,6 +189,7 @@ export const fromJson = (json: unknown): Result.Result<DeadLetter, Schema.Schema
       traceparent: json.traceparent,
       round: json.round,
       attempt: 1,
+      origin: json.queue === undefined ? undefined : { queue: json.queue, exchange: json.exchange },
       fault: fault === undefined ? undefined : { ...fault, stack: fault.stack, host: fault.host }
     })
   )

@@ -9,6 +9,19 @@ import * as JsonMember from "./internal/jsonMember.ts"
 import type { Priority } from "./Priority.ts"
 
 /**
+ * Where an event was before it was retried or dead-lettered.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Origin {
+  /** The queue that gave it up, which is called as its subscription. */
+  readonly queue: string
+  /** What it was published to; `undefined` in memory. */
+  readonly exchange: string | undefined
+}
+
+/**
  * An encoded event. Of one that another service published, only the routing key
  * and the body are certain.
  *
@@ -38,6 +51,8 @@ export interface Envelope {
   readonly round: number
   /** Which attempt of its queue this is, from 1; `undefined` where only the body knows. */
   readonly attempt: number | undefined
+  /** Where it was retried or dead-lettered; `undefined` where it comes from its publisher. */
+  readonly origin: Origin | undefined
   /** Why it was retried or dead-lettered. */
   readonly fault: Fault | undefined
 }

@@ -299,5 +299,6 @@ export const toEnvelope = (
     traceparent: options.traceparent,
     round: 0,
     attempt: undefined,
+    origin: undefined,
     fault: undefined
   }))

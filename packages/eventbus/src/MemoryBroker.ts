@@ -155,7 +155,7 @@ const make = (options: Options) =>
         type: envelope.type,
         previous: envelope.fault
       })
-      target.push(Envelope.deadLettered(envelope, fault))
+      target.push({ ...Envelope.deadLettered(envelope, fault), origin: originOf(queue) })
       return true
     }
 
@@ -222,7 +222,7 @@ const make = (options: Options) =>
             run(
               Effect.andThen(
                 Effect.sleep(delay),
-                Effect.sync(() => queue.enter(envelope))
+                Effect.sync(() => queue.enter({ ...envelope, origin: originOf(queue) }))
               )
             )
           }),
@@ -232,7 +232,7 @@ const make = (options: Options) =>
             : Effect.andThen(
                 awaitRoom([deadLetterQueue]),
                 settle(() => {
-                  deadLetterQueue.push(envelope)
+                  deadLetterQueue.push({ ...envelope, origin: originOf(queue) })
                   queue.release()
                 })
               )
@@ -393,6 +393,8 @@ const make = (options: Options) =>
 
     return Context.make(Broker.Broker, broker).pipe(Context.add(MemoryBroker, memory))
   })
+
+const originOf = ({ declared: { queue } }: MemoryQueue): Envelope.Origin => ({ queue, exchange: undefined })
 
 /** Waits until all of the queues have room at the same time. */
 const awaitRoom = Effect.fnUntraced(function* (queues: ReadonlyArray<MemoryQueue>) {

@@ -137,6 +137,16 @@ describe.skipIf(inject("rabbitUrl") === null)("dlq", () => {
       assert.strictEqual(text.stderr, "3 groups, 12 waiting\n")
     }))
 
+  it("no more are held back at once than --hold says, and what was left out is told", () =>
+    withQueue(async (queue) => {
+      await die(queue, 12)
+      assert.strictEqual((await dlq(["groups", queue, "--hold", "6"])).stderr, "3 groups, 6 looked at of 12 waiting\n")
+      const exported = await dlq(["export", queue, "--hold", "7"])
+      assert.strictEqual(Process.objectsOf(exported.stdout).length, 7)
+      assert.strictEqual(exported.stderr, "7 exported, 7 looked at of 12 waiting\n")
+      assert.strictEqual(Process.objectsOf((await dlq(["export", queue, "--hold", "20"])).stdout).length, 12)
+    }))
+
   it("show takes the beginning of an id, and tells all there is", () =>
     withQueue(async (queue) => {
       const ids = await die(queue, 2)

@@ -19,9 +19,6 @@ import * as Parameters from "../../Parameters.ts"
 import { CommandFailed } from "../../Problem.ts"
 import * as Which from "./Which.ts"
 
-/** As many as are looked at in one go. */
-const most = 10_000
-
 const exportFlags = {
   ...Which.some,
   out: Flag.String("out").pipe(
@@ -37,10 +34,10 @@ const exportLetters = Effect.fnUntraced(function* (input: Command.Command.Config
   const fs = yield* FileSystem.FileSystem
   const { DeadLetter } = yield* Modules.eventbus
   yield* Which.withLetters(
-    input.queue,
+    input,
     Effect.fnUntraced(function* (letters) {
       const ids = yield* Which.idsOf(letters, input.queue, input.ids)
-      const limit = Option.getOrElse(input.limit, () => most)
+      const limit = Option.getOrElse(input.limit, () => input.hold)
       const peeked = yield* letters.peek({ ...Which.selectionOf(input), ids, limit })
       const lines = Stream.map(
         Stream.fromIterable(peeked.letters),
@@ -86,7 +83,7 @@ const importLetters = Effect.fnUntraced(function* (input: Command.Command.Config
       Effect.flatMap((json) => Effect.fromResult(Result.mapError(DeadLetter.fromJson(json), String))),
       Effect.mapError((detail) => new CommandFailed({ message: `Line ${i + 1} is no dead letter: ${detail}` }))
     )
-  yield* Which.withLetters(input.queue, (letters) =>
+  yield* Which.withLetters(input, (letters) =>
     (input.file === "-" ? stdin : fs.stream(input.file)).pipe(
       Stream.decodeText,
       Stream.splitLines,

@@ -92,7 +92,7 @@ const run = Effect.fnUntraced(function* (input: Input) {
   const { EventCodec } = yield* Modules.eventbus
   const typeOf = yield* typesOf(input.module)
   yield* Which.withLetters(
-    input.queue,
+    input,
     Effect.fnUntraced(function* (letters) {
       const { envelope, id } = yield* Which.find(letters, input.queue, input.id)
       const event = EventCodec.decoder([])(envelope.body)

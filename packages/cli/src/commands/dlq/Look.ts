@@ -31,7 +31,7 @@ const peek = Effect.fnUntraced(function* (input: Command.Command.Config.Infer<ty
   if (input.newest && input.oldest) return yield* new UsageError({ message: "It is --newest or --oldest, not both" })
   const output = yield* Output
   yield* Which.withLetters(
-    input.queue,
+    input,
     Effect.fnUntraced(function* (letters) {
       const order = input.newest ? "newest" : "oldest"
       const peeked = yield* letters.peek({ ...Which.selectionOf(input), order, limit: input.count })
@@ -55,7 +55,7 @@ const groupsFlags = {
 const groups = Effect.fnUntraced(function* (input: Command.Command.Config.Infer<typeof groupsFlags>) {
   const output = yield* Output
   yield* Which.withLetters(
-    input.queue,
+    input,
     Effect.fnUntraced(function* (letters) {
       const seen = yield* letters.groups(Which.selectionOf(input))
       if (input.json) {
@@ -78,7 +78,7 @@ const showFlags = {
 const show = Effect.fnUntraced(function* (input: Command.Command.Config.Infer<typeof showFlags>) {
   const output = yield* Output
   yield* Which.withLetters(
-    input.queue,
+    input,
     Effect.fnUntraced(function* (letters) {
       const letter = yield* Which.find(letters, input.queue, input.id)
       yield* input.json

@@ -70,7 +70,7 @@ const replayFlags = {
 const replay = Effect.fnUntraced(function* (input: Command.Command.Config.Infer<typeof replayFlags>) {
   const rate = Option.getOrUndefined(input.rate)
   yield* Which.withLetters(
-    input.queue,
+    input,
     Effect.fnUntraced(function* (letters) {
       const taking = yield* takingOf(letters, input)
       yield* take(input, taking, "replayed", (taking) => letters.replay({ ...taking, rate }))
@@ -109,7 +109,7 @@ const discard = Effect.fnUntraced(function* (input: Command.Command.Config.Infer
     return yield* new UsageError({ message: "There is no terminal to ask at: say --yes to discard" })
   }
   yield* Which.withLetters(
-    input.queue,
+    input,
     Effect.fnUntraced(function* (letters) {
       const taking = yield* takingOf(letters, input)
       const limit = input.yes ? taking.limit : yield* ask(output, letters, input.queue, taking)

@@ -60,6 +60,9 @@ const text = (name: string, metavar: string, description: string) =>
     )
   )
 
+/** What the broker can be asked to remember without a thought. */
+const mostHeld = 10_000
+
 /**
  * The flags that say which letters are meant. All that is said must hold.
  *
@@ -72,7 +75,8 @@ export const filters = {
   fingerprint: text("fingerprint", "HEX", "Only that group of letters").pipe(Flag.withAlias("group"), Flag.optional),
   olderThan: Flag.optional(Parameters.duration("older-than", "Last failed longer ago, such as 15m, 2h, 7d")),
   newerThan: Flag.optional(Parameters.duration("newer-than", "Last failed within that time")),
-  text: Flag.optional(text("text", "TEXT", "Somewhere in the body or the message"))
+  text: Flag.optional(text("text", "TEXT", "Somewhere in the body or the message")),
+  hold: Flag.withDefault(Parameters.count("Hold back at most so many while it looks [10000]", "hold"), mostHeld)
 }
 
 /**
@@ -110,7 +114,7 @@ export const selectionOf = (input: Command.Command.Config.Infer<typeof filters>)
  * @since 0.1.0
  */
 export const withLetters = <E, R>(
-  queue: string,
+  { hold, queue }: { readonly queue: string; readonly hold?: number | undefined },
   use: (letters: DeadLetters) => Effect.Effect<void, E, R>
 ): Effect.Effect<void, E | BrokerError | ConfigError | CommandFailed, Exclude<R, EventBus | Broker>> =>
   Effect.gen(function* () {
@@ -124,7 +128,7 @@ export const withLetters = <E, R>(
       Predicate.hasProperty(error.reason, "name") &&
       error.reason.name === name
     const hint = Subscription.isDeadLetterQueue(queue) ? ": name the queue, not its dead letters" : ""
-    yield* use(bus.deadLetters(queue)).pipe(
+    yield* use(bus.deadLetters(queue, { maxHeld: hold })).pipe(
       Effect.catchIf(isMissing, () => new CommandFailed({ message: `There is no queue "${name}"${hint}` }))
     )
   }).pipe(Effect.provide(Connection.layerAmqp))

@@ -84,7 +84,11 @@ describe.skipIf(!Node.isPossible)("Publisher", () => {
       assert.strictEqual(refused.reason._tag, "Nacked")
       assert.isTrue(refused.isRetryable)
       assert.strictEqual(neighbour, "published")
-      assert.include(yield* readings, { eventbus_published: 3, eventbus_confirmed: 2, eventbus_nacked: 1 })
+      assert.include(yield* readings, {
+        eventbus_published_total: 3,
+        eventbus_confirmed_total: 2,
+        eventbus_nacked_total: 1
+      })
     }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
   )
 
@@ -259,7 +263,7 @@ describe.skipIf(!Node.isPossible)("Publisher", () => {
       assert.include(yield* readings, {
         'eventbus_blocked{role="publish"}': 2,
         'eventbus_blocked{role="consume"}': 0,
-        'eventbus_not_published{error_type="Blocked"}': 1
+        'eventbus_not_published_total{error_type="Blocked"}': 1
       })
 
       yield* Deferred.succeed(open, undefined)

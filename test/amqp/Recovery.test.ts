@@ -30,7 +30,7 @@ const publish = (bus: Bus, routingKey?: string) =>
 const queuesAreKept = Effect.sleep("1 second")
 
 const staleSettlements = Effect.map(Metric.snapshot, (metrics) => {
-  const counter = metrics.find(({ id }) => id === "eventbus_stale_settlements")
+  const counter = metrics.find(({ id }) => id === "eventbus_stale_settlements_total")
   return counter?.type === "Counter" ? Number(counter.state.count) : 0
 })
 

@@ -31,7 +31,7 @@ describe.skipIf(inject("rabbitUrl") === null).concurrent("OTEL_*", () => {
           .join("\n")
       assert.include(sent("/v1/traces"), '"name":"publish agent_events:some.event"')
       assert.include(sent("/v1/traces"), '{"key":"service.name","value":{"stringValue":"eventbus"}}')
-      assert.include(sent("/v1/metrics"), '"name":"eventbus_published"')
+      assert.include(sent("/v1/metrics"), '"name":"eventbus_published_total"')
       assert.notInclude(received.map(({ body }) => body).join("\n"), "guest:guest")
     })
   )

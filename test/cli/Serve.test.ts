@@ -76,7 +76,7 @@ describe.skipIf(inject("rabbitUrl") === null).concurrent("eventbus serve", () =>
       assert.strictEqual(type, "text/plain; version=0.0.4; charset=utf-8")
       const types = typesOf(text)
       assert.strictEqual(types.get("eventbus_connections"), "gauge")
-      assert.strictEqual(types.get("eventbus_published"), "counter")
+      assert.strictEqual(types.get("eventbus_published_total"), "counter")
       assert.strictEqual(types.get("eventbus_confirm_seconds"), "histogram")
       assert.include(text, 'eventbus_connections{role="publish"} 1\n')
     })

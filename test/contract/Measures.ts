@@ -35,11 +35,11 @@ export const measuring = suite("metrics", (test) => {
       yield* bus.publishAll(yield* Effect.forEach([1, 2, 3], (n) => TaskDone.event({ n })))
       yield* seen.takeN(3)
       yield* become({
-        eventbus_published: 3,
-        eventbus_confirmed: 3,
+        eventbus_published_total: 3,
+        eventbus_confirmed_total: 3,
         eventbus_confirm_seconds: 3,
-        [`eventbus_delivered{queue="${queue}"}`]: 3,
-        [`eventbus_handled{queue="${queue}"}`]: 3,
+        [`eventbus_delivered_total{queue="${queue}"}`]: 3,
+        [`eventbus_handled_total{queue="${queue}"}`]: 3,
         [`eventbus_handler_seconds{queue="${queue}"}`]: 3,
         [`eventbus_critical_seconds{queue="${queue}"}`]: 3,
         eventbus_in_flight: 0,
@@ -77,17 +77,17 @@ export const measuring = suite("metrics", (test) => {
       yield* bus.publish(yield* TaskFailed.event({ why: "nobody knows this one here" }))
       yield* letters.takeN(3)
       yield* become({
-        [`eventbus_delivered{queue="${queue}"}`]: 5,
-        [`eventbus_handled{queue="${queue}"}`]: 0,
-        [`eventbus_failed{error_type="Flaky",queue="${queue}"}`]: 3,
-        [`eventbus_failed{error_type="TypeError",queue="${queue}"}`]: 1,
-        [`eventbus_failed{error_type="UnknownEventType",queue="${queue}"}`]: 1,
-        [`eventbus_retried{queue="${queue}"}`]: 2,
-        [`eventbus_dead_lettered{queue="${queue}"}`]: 3,
-        [`eventbus_discarded{queue="${queue}"}`]: 0,
+        [`eventbus_delivered_total{queue="${queue}"}`]: 5,
+        [`eventbus_handled_total{queue="${queue}"}`]: 0,
+        [`eventbus_failed_total{error_type="Flaky",queue="${queue}"}`]: 3,
+        [`eventbus_failed_total{error_type="TypeError",queue="${queue}"}`]: 1,
+        [`eventbus_failed_total{error_type="UnknownEventType",queue="${queue}"}`]: 1,
+        [`eventbus_retried_total{queue="${queue}"}`]: 2,
+        [`eventbus_dead_lettered_total{queue="${queue}"}`]: 3,
+        [`eventbus_discarded_total{queue="${queue}"}`]: 0,
         [`eventbus_handler_seconds{queue="${queue}"}`]: 4,
         [`eventbus_critical_seconds{queue="${queue}"}`]: 0,
-        [`eventbus_handled{queue="dlq.${queue}"}`]: 3
+        [`eventbus_handled_total{queue="dlq.${queue}"}`]: 3
       })
     }))
 
@@ -103,9 +103,9 @@ export const measuring = suite("metrics", (test) => {
       yield* bus.publish(yield* TaskDone.event({ n: 1 }))
       yield* bus.publish(yield* UserJoined.event({ name: "Ada" }))
       yield* become({
-        [`eventbus_discarded{queue="${queue}"}`]: 2,
-        [`eventbus_failed{error_type="Flaky",queue="${queue}"}`]: 1,
-        [`eventbus_failed{error_type="UnknownEventType",queue="${queue}"}`]: 1
+        [`eventbus_discarded_total{queue="${queue}"}`]: 2,
+        [`eventbus_failed_total{error_type="Flaky",queue="${queue}"}`]: 1,
+        [`eventbus_failed_total{error_type="UnknownEventType",queue="${queue}"}`]: 1
       })
     }))
 
@@ -119,10 +119,10 @@ export const measuring = suite("metrics", (test) => {
       yield* Effect.flip(bus.publish(nobodys, { unroutable: "fail" }))
       yield* Effect.flip(bus.publish({ ...nobodys, traceId: "no UUID" }))
       yield* become({
-        eventbus_published: 4,
-        eventbus_confirmed: 1,
-        eventbus_returned: 2,
-        'eventbus_not_published{error_type="EncodeFailed"}': 1,
+        eventbus_published_total: 4,
+        eventbus_confirmed_total: 1,
+        eventbus_returned_total: 2,
+        'eventbus_not_published_total{error_type="EncodeFailed"}': 1,
         eventbus_in_flight: 0
       })
     }))
@@ -143,9 +143,9 @@ export const measuring = suite("metrics", (test) => {
         yield* bus.publishAll(yield* Effect.forEach([1, 2, 3], (n) => TaskDone.event({ n })))
         yield* become({ [running]: 3 })
         yield* Deferred.succeed(finish, undefined)
-        yield* become({ [running]: 2, [`eventbus_handled{queue="${queue}"}`]: 1 })
+        yield* become({ [running]: 2, [`eventbus_handled_total{queue="${queue}"}`]: 1 })
       }).pipe(Effect.scoped)
-      yield* become({ [running]: 0, [`eventbus_handled{queue="${queue}"}`]: 1 })
+      yield* become({ [running]: 0, [`eventbus_handled_total{queue="${queue}"}`]: 1 })
     }))
 
   test("deliveries that are settled by hand count as those of handlers do", () =>
@@ -163,9 +163,9 @@ export const measuring = suite("metrics", (test) => {
         bounded
       )
       yield* become({
-        [`eventbus_delivered{queue="${queue}"}`]: 2,
-        [`eventbus_handled{queue="${queue}"}`]: 1,
-        [`eventbus_dead_lettered{queue="${queue}"}`]: 1
+        [`eventbus_delivered_total{queue="${queue}"}`]: 2,
+        [`eventbus_handled_total{queue="${queue}"}`]: 1,
+        [`eventbus_dead_lettered_total{queue="${queue}"}`]: 1
       })
     }))
 
@@ -179,7 +179,7 @@ export const measuring = suite("metrics", (test) => {
       }
       yield* bus.publish(yield* TaskDone.event({ n: 1 }))
       yield* seen.takeN(2)
-      yield* become({ 'eventbus_handled{queue="temporary"}': 2 })
-      assert.notProperty(yield* readings, `eventbus_handled{queue="${yield* unique("a")}"}`)
+      yield* become({ 'eventbus_handled_total{queue="temporary"}': 2 })
+      assert.notProperty(yield* readings, `eventbus_handled_total{queue="${yield* unique("a")}"}`)
     }))
 })

@@ -159,7 +159,7 @@ describe("MemoryBroker", () => {
       }
       yield* TestClock.adjust("1 minute")
       assert.deepStrictEqual(yield* Effect.all([waiting("q"), waiting("dlq.q")]), [["2"], []])
-      const [stale] = (yield* Metric.snapshot).filter(({ id }) => id === "eventbus_stale_settlements")
+      const [stale] = (yield* Metric.snapshot).filter(({ id }) => id === "eventbus_stale_settlements_total")
       assert.deepInclude(stale?.state, { count: 8 })
     }).pipe(withBroker(), Effect.provideService(Metric.MetricRegistry, new Map()))
   )

@@ -36,12 +36,12 @@ describe("Metrics", () => {
       Metrics.all.handled.series(registry, { queue: "q" })(3)
       Metrics.all.handled.series(registry, { queue: "other" })
       assert.deepStrictEqual(yield* readings, {
-        'eventbus_handled{queue="q"}': 5,
-        'eventbus_handled{queue="other"}': 0
+        'eventbus_handled_total{queue="q"}': 5,
+        'eventbus_handled_total{queue="other"}': 0
       })
       assert.deepStrictEqual(
         yield* Metric.value(
-          Metric.counter("eventbus_handled", {
+          Metric.counter("eventbus_handled_total", {
             description: Metrics.all.handled.description,
             incremental: true,
             attributes: { queue: "q" }
@@ -55,7 +55,7 @@ describe("Metrics", () => {
   it.effect("takes over the attributes that hold where the registry was asked for", () =>
     Effect.gen(function* () {
       Metrics.all.published.series(yield* Metrics.registry, {})(1)
-      assert.deepStrictEqual(yield* readings, { 'eventbus_published{service="billing"}': 1 })
+      assert.deepStrictEqual(yield* readings, { 'eventbus_published_total{service="billing"}': 1 })
     }).pipe(Effect.provideService(Metric.CurrentMetricAttributes, { service: "billing" }), withRegistry)
   )
 
@@ -69,8 +69,8 @@ describe("Metrics", () => {
       for (let i = 0; i < 1000; i++) failed(`Error${i}`)
       const all = yield* readings
       assert.strictEqual(Object.keys(all).length, 51)
-      assert.strictEqual(all['eventbus_failed{error_type="Error49",queue="q"}'], 2)
-      assert.strictEqual(all['eventbus_failed{error_type="_OTHER",queue="q"}'], 1900)
+      assert.strictEqual(all['eventbus_failed_total{error_type="Error49",queue="q"}'], 2)
+      assert.strictEqual(all['eventbus_failed_total{error_type="_OTHER",queue="q"}'], 1900)
     }).pipe(withRegistry)
   )
 })

@@ -52,7 +52,7 @@ describe("Otlp", () => {
         [publish?.spanId]
       )
       const metrics = exported(bodiesOf("/v1/metrics"), "unit")
-      assert.strictEqual(metrics.find(({ name }) => name === "eventbus_handled")?.unit, "1")
+      assert.strictEqual(metrics.find(({ name }) => name === "eventbus_handled_total")?.unit, "1")
       assert.strictEqual(metrics.find(({ name }) => name === "eventbus_critical_seconds")?.unit, "s")
     }).pipe(Effect.scoped, Effect.provideService(Metric.MetricRegistry, new Map()))
   )

@@ -136,32 +136,37 @@ const ofWaiting = histogram(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5,
  * @since 0.1.0
  */
 export const all = {
-  published: counter("eventbus_published", "Events given to the bus"),
-  confirmed: counter("eventbus_confirmed", "Events that the broker has safe"),
-  returned: counter("eventbus_returned", "Events that no queue wanted"),
-  nacked: counter("eventbus_nacked", "Events that the broker refused"),
+  published: counter("eventbus_published_total", "Events given to the bus"),
+  confirmed: counter("eventbus_confirmed_total", "Events that the broker has safe"),
+  returned: counter("eventbus_returned_total", "Events that no queue wanted"),
+  nacked: counter("eventbus_nacked_total", "Events that the broker refused"),
   notPublished: counter(
-    "eventbus_not_published",
+    "eventbus_not_published_total",
     "Events that were not published, or may not have been, for any other reason",
     ["error_type"]
   ),
   inFlight: gauge("eventbus_in_flight", "Publishes that wait for the broker"),
   confirmSeconds: ofWork("eventbus_confirm_seconds", "From a publish to its confirmation"),
-  delivered: counter("eventbus_delivered", "Deliveries taken from a queue", ["queue"]),
-  handled: counter("eventbus_handled", "Deliveries that were handled", ["queue"]),
-  failed: counter("eventbus_failed", "Deliveries that could not be decoded, or whose handler failed", [
+  delivered: counter("eventbus_delivered_total", "Deliveries taken from a queue", ["queue"]),
+  handled: counter("eventbus_handled_total", "Deliveries that were handled", ["queue"]),
+  failed: counter("eventbus_failed_total", "Deliveries that could not be decoded, or whose handler failed", [
     "queue",
     "error_type"
   ]),
-  retried: counter("eventbus_retried", "Failed deliveries that come back after a delay", ["queue"]),
-  deadLettered: counter("eventbus_dead_lettered", "Failed deliveries put into the dead letters", ["queue"]),
-  discarded: counter("eventbus_discarded", "Deliveries dropped by a policy, or for want of dead letters", ["queue"]),
-  staleSettlements: counter("eventbus_stale_settlements", "Deliveries settled after the broker had taken them back"),
+  retried: counter("eventbus_retried_total", "Failed deliveries that come back after a delay", ["queue"]),
+  deadLettered: counter("eventbus_dead_lettered_total", "Failed deliveries put into the dead letters", ["queue"]),
+  discarded: counter("eventbus_discarded_total", "Deliveries dropped by a policy, or for want of dead letters", [
+    "queue"
+  ]),
+  staleSettlements: counter(
+    "eventbus_stale_settlements_total",
+    "Deliveries settled after the broker had taken them back"
+  ),
   handlersRunning: gauge("eventbus_handlers_running", "Deliveries that are being handled", ["queue"]),
   handlerSeconds: ofWork("eventbus_handler_seconds", "From a delivery to the end of its handler", ["queue"]),
   criticalSeconds: ofWaiting("eventbus_critical_seconds", "From an event's timestamp to its being handled", ["queue"]),
   connections: gauge("eventbus_connections", "Connections to the broker that are up", ["role"]),
-  reconnects: counter("eventbus_reconnects", "Connections to the broker made anew after a loss", ["role"]),
+  reconnects: counter("eventbus_reconnects_total", "Connections to the broker made anew after a loss", ["role"]),
   blocked: gauge("eventbus_blocked", "Connections on which the broker takes no events", ["role"])
 } as const
 

@@ -122,7 +122,7 @@ describe.skipIf(!Node.isPossible)("Recovery", () => {
     Effect.gen(function* () {
       const { bus, queue } = yield* rig()
       const now = Effect.map(readings, (all) =>
-        ["connections", "reconnects"].flatMap((name) =>
+        ["connections", "reconnects_total"].flatMap((name) =>
           ["publish", "consume"].map((role) => all[`eventbus_${name}{role="${role}"}`])
         )
       )

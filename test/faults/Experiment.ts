@@ -14,6 +14,8 @@ export interface Env extends Scenario.Options {
 /** One line of the table. Its name is what `--only` asks for. */
 export interface Experiment {
   readonly name: string
+  /** Has a broker of its own, in a process of its own: then it runs beside the others. */
+  readonly isApart?: boolean
   readonly run: (env: Env) => Promise<Row>
 }
 

@@ -15,6 +15,7 @@ const caught = (row: Row.Row | undefined): boolean => row !== undefined && row.c
 /** Runs a fault on a broken bus, in a process of its own. It must be found out. */
 export const experiment = (mutant: Mutant): Experiment => ({
   name: `mutant:${mutant.name}`,
+  isApart: true,
   run: async ({ seed }) => {
     const started = Date.now()
     const results = join(tmpdir(), `eventbus-mutant-${process.pid}-${mutant.name}.json`)

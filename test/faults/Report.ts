@@ -23,41 +23,51 @@ const print = (row: Row.Row): void => {
 
 /** What came of a run of the lab. */
 export class Report {
-  /** Runs experiments one after the other, and says how it goes. */
+  /** Runs experiments one after the other, and beside them those that have a broker of their own. Says how it goes. */
   static async run(experiments: ReadonlyArray<Experiment>, options: Options): Promise<Report> {
     const { seed } = options
     const [single, cluster] = [SharedSite.single(), SharedSite.cluster()]
     const started = Date.now()
-    const rows: Array<Row.Row> = []
-    try {
-      for (const [i, { name, run }] of experiments.entries()) {
-        const since = Date.now()
-        const progress = (phase: string): void => {
-          // On a terminal one line says what goes on now; elsewhere a line for each phase would only be noise.
-          if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K[${i + 1}/${experiments.length}] ${name}: ${phase}`)
-        }
-        if (!process.stderr.isTTY) process.stderr.write(`[${i + 1}/${experiments.length}] ${name}\n`)
-        progress("starting")
-        const row = await within(longest, name, run({ ...options, single, cluster, progress })).catch(
-          (error: unknown) => ({
-            ...Row.empty,
-            fault: name,
-            seed,
-            took_ms: Date.now() - since,
-            breaches: [error instanceof Error ? `${error.stack}` : String(error)]
-          })
-        )
-        rows.push(row)
-        if (process.stderr.isTTY) process.stderr.write("\r\u001b[K")
-        print(row)
+    const rows = new Map<Experiment, Row.Row>()
+    const perform = async (experiment: Experiment): Promise<void> => {
+      const { name, run } = experiment
+      const since = Date.now()
+      const count = `[${rows.size + 1}/${experiments.length}]`
+      const progress = (phase: string): void => {
+        // On a terminal one line says what goes on now; elsewhere a line for each phase would only be noise.
+        if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${count} ${name}: ${phase}`)
       }
+      if (!process.stderr.isTTY) process.stderr.write(`${count} ${name}\n`)
+      progress("starting")
+      const row = await within(longest, name, run({ ...options, single, cluster, progress })).catch(
+        (error: unknown) => ({
+          ...Row.empty,
+          fault: name,
+          seed,
+          took_ms: Date.now() - since,
+          breaches: [error instanceof Error ? `${error.stack}` : String(error)]
+        })
+      )
+      rows.set(experiment, row)
+      if (process.stderr.isTTY) process.stderr.write("\r\u001b[K")
+      print(row)
+    }
+    const performAll = async (some: ReadonlyArray<Experiment>): Promise<void> => {
+      for (const experiment of some) await perform(experiment)
+    }
+    try {
+      await Promise.all([
+        performAll(experiments.filter(({ isApart }) => isApart !== true)),
+        performAll(experiments.filter(({ isApart }) => isApart === true))
+      ])
     } finally {
       await Promise.all([single.stop(), cluster.stop()])
     }
-    const said = rows.reduce((sum, row) => sum + row.said, 0)
+    const all = experiments.flatMap((experiment) => rows.get(experiment) ?? [])
+    const said = all.reduce((sum, row) => sum + row.said, 0)
     console.log(`\nThe password is in none of ${said} log lines, spans, errors and answers, or a row above says so.`)
     console.log(`seed=${seed} took=${seconds(started)}`)
-    return new Report(seed, rows)
+    return new Report(seed, all)
   }
 
   readonly seed: number

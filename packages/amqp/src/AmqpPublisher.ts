@@ -99,7 +99,7 @@ export const make = Effect.fnUntraced(function* (
     return window.isIdle ? Effect.void : idleLatch.await
   })
 
-  const now = () => Number(clock.monotonicTimeNanosUnsafe() / 1_000_000n)
+  const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
 
   const settle = (outgoing: Outgoing, reason: Reason | undefined): void => {
     if (outgoing.isDone) return

@@ -1,7 +1,7 @@
 /**
  * Takes a contestant through a scenario, and measures.
  *
- * What is measured begins when some thousand events have gone through: by then the
+ * What is measured begins when as many events have gone through: by then the
  * code is compiled and the connections have what they need.
  *
  * @since 0.1.0
@@ -17,7 +17,7 @@ import type { Report } from "./Report.ts"
 import { pace, type Scenario } from "./Scenario.ts"
 
 /** How many events go through before. */
-const mostWarmUp = 3000
+const mostWarmUp = 20_000
 
 /** Counts what is handled, and says when it is so many. */
 class Counter {

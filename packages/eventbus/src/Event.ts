@@ -10,11 +10,12 @@
  */
 
 import * as Clock from "effect/Clock"
-import * as DateTime from "effect/DateTime"
+import type * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import type * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import * as Correlation from "./Correlation.ts"
+import * as Instant from "./internal/instant.ts"
 import type { Priority } from "./Priority.ts"
 
 /**
@@ -120,7 +121,7 @@ export const make = <const Type extends string, Payload>(
       [TypeId]: encoder,
       eventId: options.eventId ?? crypto.randomUUID(),
       eventType,
-      timestamp: options.timestamp ?? DateTime.makeUnsafe(fiber.getRef(Clock.Clock).currentTimeMillisUnsafe()),
+      timestamp: options.timestamp ?? Instant.fromMillis(fiber.getRef(Clock.Clock).currentTimeMillisUnsafe()),
       sourceAgentId: options.sourceAgentId,
       sourceService: options.sourceService,
       traceId: options.traceId ?? correlation.traceId,

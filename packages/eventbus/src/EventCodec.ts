@@ -16,7 +16,9 @@ import * as SchemaIssue from "effect/SchemaIssue"
 import type { Envelope } from "./Envelope.ts"
 import * as Event from "./Event.ts"
 import * as EventType from "./EventType.ts"
+import * as Instant from "./internal/instant.ts"
 import * as JsonShape from "./internal/jsonShape.ts"
+import * as Utf8 from "./internal/utf8.ts"
 import * as Priority from "./Priority.ts"
 import { EncodeFailed } from "./PublishError.ts"
 
@@ -48,18 +50,8 @@ export class DecodeFailed extends Schema.TaggedError<DecodeFailed>("effect-event
 const fail = (code: DecodeFailed["code"], detail: string) => Result.fail(new DecodeFailed({ code, detail }))
 
 const utf8 = new TextDecoder("utf-8", { fatal: true })
-const encoder = new TextEncoder()
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
-const isoDateTime = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?$/
-
-/** A time without an offset is UTC. */
-const parseTimestamp = (u: unknown): DateTime.Utc | undefined => {
-  const match = typeof u === "string" ? isoDateTime.exec(u) : null
-  if (match === null) return undefined
-  const millis = Date.parse(match[3] === undefined ? `${match[0]}Z` : match[0])
-  return Number.isNaN(millis) ? undefined : DateTime.makeUnsafe(millis)
-}
 
 /** A schema with transformations runs its author's code, which may throw: that is a refusal, too. */
 const refusable = <A, E>(run: () => Result.Result<A, E>): Result.Result<A, E | undefined> => {
@@ -184,7 +176,7 @@ export const decoder = <const Types extends ReadonlyArray<EventType.Any>>(types:
     const wire = parsed.success
     const wrong = wrongField(wire)
     if (wrong !== undefined) return fail("InvalidEnvelope", `the field "${wrong}" is missing or not what it must be`)
-    const timestamp = parseTimestamp(wire.timestamp)
+    const timestamp = typeof wire.timestamp === "string" ? Instant.parse(wire.timestamp) : undefined
     if (timestamp === undefined) return fail("InvalidEnvelope", 'the field "timestamp" is not an ISO 8601 time')
     const eventType = String(wire.event_type)
     const type = byName.size === 0 ? untyped : byName.get(eventType)
@@ -244,7 +236,7 @@ export const encode = (event: Event.Event): Result.Result<Uint8Array, EncodeFail
   const wire = {
     event_id: event.eventId,
     event_type: event.eventType,
-    timestamp: timestampText(event),
+    timestamp: Instant.format(event.timestamp),
     source_agent_id: event.sourceAgentId ?? null,
     source_service: event.sourceService ?? null,
     trace_id: event.traceId ?? null,
@@ -263,12 +255,8 @@ export const encode = (event: Event.Event): Result.Result<Uint8Array, EncodeFail
   const wrong = wire.timestamp.length === 29 ? wrongField(wire) : "timestamp"
   if (wrong !== undefined)
     return Result.fail(new EncodeFailed({ detail: `the field "${wrong}" is not what it must be` }))
-  return Result.succeed(encoder.encode(JSON.stringify(wire)))
+  return Result.succeed(Utf8.encode(JSON.stringify(wire)))
 }
-
-/** As Python's `datetime.isoformat` writes UTC: older versions of it do not read a `Z`. */
-const timestampText = (event: Event.Event): string =>
-  `${DateTime.toDateUtc(event.timestamp).toISOString().slice(0, -1)}+00:00`
 
 /**
  * Encodes an event for its travel.

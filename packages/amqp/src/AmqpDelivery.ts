@@ -64,34 +64,29 @@ export const make = (message: ConsumeMessage, envelope: Envelope, source: Source
   let claimed = false
   const isLive = () => !claimed && source.isOpen()
 
-  /** Settles the delivery by one of its effects, and by no other after that. */
-  const once = (settle: Effect.Effect<void>): Effect.Effect<void> =>
+  /** Settles the delivery in one way, and in no other after that. */
+  const once = (settle: () => Effect.Effect<void>): Effect.Effect<void> =>
     Effect.suspend(() => {
       if (!isLive()) return Delivery.countStale
       claimed = true
-      return Effect.onInterrupt(settle, () =>
-        Effect.sync(() => {
-          claimed = false
-        })
-      )
+      return settle()
     })
 
-  const say = (f: (channel: Channel) => void): Effect.Effect<void> =>
-    Effect.suspend(() => {
-      if (!source.isOpen()) return Delivery.countStale
-      try {
-        f(source.channel)
-        source.onSettled()
-        return Effect.void
-      } catch {
-        // amqplib throws on a channel that died a moment ago.
-        return Delivery.countStale
-      }
-    })
+  const say = (f: (channel: Channel) => void): Effect.Effect<void> => {
+    if (!source.isOpen()) return Delivery.countStale
+    try {
+      f(source.channel)
+      source.onSettled()
+      return Effect.void
+    } catch {
+      // amqplib throws on a channel that died a moment ago.
+      return Delivery.countStale
+    }
+  }
 
-  const ack = say((channel) => channel.ack(message))
+  const ack = () => say((channel) => channel.ack(message))
 
-  /** Moves the envelope on, however long that takes, unless the broker takes the delivery back. */
+  /** Moves the envelope on, however long that takes, unless the broker takes the delivery back, or it is interrupted. */
   const move = (publish: Effect.Effect<void, Reason>): Effect.Effect<void> =>
     publish.pipe(
       Effect.tapError((reason) =>
@@ -100,7 +95,12 @@ export const make = (message: ConsumeMessage, envelope: Envelope, source: Source
           : Effect.void
       ),
       Effect.retry({ schedule: backoff, while: source.isOpen }),
-      Effect.matchEffect({ onSuccess: () => ack, onFailure: () => Delivery.countStale })
+      Effect.matchEffect({ onSuccess: ack, onFailure: () => Delivery.countStale }),
+      Effect.onInterrupt(() =>
+        Effect.sync(() => {
+          claimed = false
+        })
+      )
     )
 
   return {
@@ -108,8 +108,8 @@ export const make = (message: ConsumeMessage, envelope: Envelope, source: Source
     redelivered: message.fields.redelivered,
     isLive,
     ack: once(ack),
-    requeue: once(say((channel) => channel.nack(message, false, true))),
-    retry: (next, delay) => once(move(exits.retry(next, delay))),
-    deadLetter: (letter) => once(move(exits.deadLetter(letter)))
+    requeue: once(() => say((channel) => channel.nack(message, false, true))),
+    retry: (next, delay) => once(() => move(exits.retry(next, delay))),
+    deadLetter: (letter) => once(() => move(exits.deadLetter(letter)))
   }
 }

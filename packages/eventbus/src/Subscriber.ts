@@ -178,21 +178,22 @@ export const start = Effect.fnUntraced(function* <Ev extends Event.Event, E, R>(
   }
 
   /** The last resort: whatever happens to one delivery, the subscription goes on with the next. */
-  const giveUp = (delivery: Delivery) => (cause: Cause.Cause<never>) =>
+  const giveUp = (delivery: Delivery, cause: Cause.Cause<never>): Effect.Effect<void> =>
     stopping
       ? Effect.failCause(cause)
-      : Effect.flatMap(Clock.currentTimeMillis, (now) =>
-          settling.refuse(delivery, Fault.fromCause(cause, { attempts: 0, now, type: delivery.envelope.type }))
+      : Clock.currentTimeMillis.pipe(
+          Effect.flatMap((now) =>
+            settling.refuse(delivery, Fault.fromCause(cause, { attempts: 0, now, type: delivery.envelope.type }))
+          ),
+          Effect.catchCause((cause) =>
+            stopping
+              ? Effect.failCause(cause)
+              : Effect.logError(`Cannot settle an event of "${subscription.queue}"`, cause)
+          )
         )
 
   const handleOne = (delivery: Delivery): Effect.Effect<void, never, R> =>
-    receive(delivery).pipe(
-      Effect.flatMap(process),
-      Effect.catchCause(giveUp(delivery)),
-      Effect.catchCause((cause) =>
-        stopping ? Effect.failCause(cause) : Effect.logError(`Cannot settle an event of "${subscription.queue}"`, cause)
-      )
-    )
+    Effect.catchCause(Effect.flatMap(receive(delivery), process), (cause) => giveUp(delivery, cause))
 
   const concurrency = subscription.concurrency ?? broker.prefetch
   const fork = Effect.runForkWith(yield* Effect.context<R>())

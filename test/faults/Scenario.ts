@@ -29,7 +29,7 @@ export interface Options {
 const before = 1000
 /** And after it, when everything is well again. */
 const after = 300
-const quietTimeout = 40_000
+const quietTimeout = 60_000
 const closeTimeout = 20_000
 
 /** A scenario, from its first connection until nothing is left of it. */

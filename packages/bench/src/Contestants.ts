@@ -18,6 +18,7 @@ const memory = {
 
 const rabbitmq = {
   eventbus: async () => (await import("./contestants/EventBus.ts")).rabbitmq,
+  "eventbus-traced": async () => (await import("./contestants/EventBus.ts")).traced,
   raw: async () => (await import("./contestants/Raw.ts")).raw,
   "rabbitmq-client": async () => (await import("./contestants/RabbitmqClient.ts")).rabbitmqClient,
   "amqp-connection-manager": async () => (await import("./contestants/ConnectionManager.ts")).connectionManager,
@@ -36,8 +37,7 @@ const byBroker: Readonly<Record<Scenario["broker"], Readonly<Record<string, Load
 export const baseline: Readonly<Record<Scenario["broker"], string>> = { memory: "smqp", rabbitmq: "raw" }
 
 /**
- * The names of those who take part in scenarios on a broker: the bus and the
- * baseline come first.
+ * The names of those who take part in scenarios on a broker: the bus comes first.
  *
  * @category getters
  * @since 0.1.0

@@ -57,15 +57,20 @@ export const all = (
     const value = Outcome.median(values ?? [])
     return value === undefined ? [] : [{ value, of: "" }]
   }
-  const ratio = (names: ReadonlyArray<string>, measure: Outcome.Measure, to?: string): ReadonlyArray<Ratio> =>
+  const ratio = (
+    names: ReadonlyArray<string>,
+    measure: Outcome.Measure,
+    to?: string,
+    contestant = "eventbus"
+  ): ReadonlyArray<Ratio> =>
     outcomes.flatMap((outcome) => {
-      const value = Outcome.median(Outcome.ratios(outcome, measure, "eventbus", to))
+      const value = Outcome.median(Outcome.ratios(outcome, measure, contestant, to))
       const { name } = outcome.scenario
       return names.includes(name) && value !== undefined
         ? [{ value, of: to === undefined ? name : `${name} ${to}` }]
         : []
     })
-  const peers = Contestants.names("rabbitmq").filter((name) => name !== "eventbus" && name !== "raw")
+  const peers = Contestants.names("rabbitmq").filter((name) => !name.startsWith("eventbus") && name !== "raw")
   const routing = growths.find(({ series }) => series.name === "growth-memory-patterns")
   const law = routing?.lines.find(({ contestant }) => contestant === "eventbus")?.grows
   return [
@@ -77,6 +82,7 @@ export const all = (
     ),
     ...most("CPU against raw", 1.3, ratio(main, "cpu")),
     ...most("p99 against raw", 1.2, ratio(["latency", "latency-classic"], "p99")),
+    ...least("with a tracer against none", 0.9, ratio(main, "throughput", "eventbus", "eventbus-traced")),
     ...least("memory against smqp", 1, ratio(["memory"], "throughput")),
     ...(law === undefined || law === "unknown"
       ? []

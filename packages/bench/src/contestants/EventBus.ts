@@ -11,6 +11,7 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
+import * as Tracer from "effect/Tracer"
 import type { Contestant, Stage } from "../Contestant.ts"
 import { Order } from "../Order.ts"
 import { retryDelay } from "../Place.ts"
@@ -32,13 +33,18 @@ const handler = ({ fails, handled, scenario }: Stage, name: string, patterns: Re
     )
   )
 
-const on = (brokerOf: (stage: Stage) => Layer.Layer<Broker.Broker, unknown>): Contestant => ({
+/** Keeps no span. */
+const sampledOut = Tracer.make({ span: (options) => new Tracer.NativeSpan({ ...options, sampled: false }) })
+
+const on = (brokerOf: (stage: Stage) => Layer.Layer<Broker.Broker, unknown>, tracer?: Tracer.Tracer): Contestant => ({
   package: "effect-eventbus",
   open: async (stage) => {
     const { next, place, scenario } = stage
     const scope = Scope.makeUnsafe()
     const layer = Layer.provide(EventBus.layer, brokerOf(stage))
-    const bus = Context.get(await Effect.runPromise(Layer.buildWithScope(layer, scope)), EventBus.EventBus)
+    const run = <A, E>(effect: Effect.Effect<A, E>): Promise<A> =>
+      Effect.runPromise(tracer === undefined ? effect : Effect.provideService(effect, Tracer.Tracer, tracer))
+    const bus = Context.get(await run(Layer.buildWithScope(layer, scope)), EventBus.EventBus)
     // A key is named only where it is not the event's own.
     const isPlain = scenario.queues * scenario.patterns === 1
     const publishOne = Effect.suspend(() => {
@@ -47,24 +53,25 @@ const on = (brokerOf: (stage: Stage) => Layer.Layer<Broker.Broker, unknown>): Co
     })
     return {
       publish: (count, inFlight) =>
-        Effect.runPromise(
-          Effect.forEach(Array.from({ length: count }), () => publishOne, { concurrency: inFlight, discard: true })
-        ),
-      publishOne: () => Effect.runPromise(publishOne),
+        run(Effect.forEach(Array.from({ length: count }), () => publishOne, { concurrency: inFlight, discard: true })),
+      publishOne: () => run(publishOne),
       consume: () =>
-        Effect.runPromise(
+        run(
           Effect.forEach(place.queues, ({ name, patterns }) => bus.subscribe(handler(stage, name, patterns)), {
             concurrency: 10,
             discard: true
           }).pipe(Scope.provide(scope))
         ),
-      close: () => Effect.runPromise(Scope.close(scope, Exit.void))
+      close: () => run(Scope.close(scope, Exit.void))
     }
   }
 })
 
 /** The bus on RabbitMQ: schemas, mandatory, confirms, everything on. */
 export const rabbitmq: Contestant = on(({ place }) => AmqpBroker.layer(place.options))
+
+/** The same, with a tracer whose spans are sampled out. */
+export const traced: Contestant = on(({ place }) => AmqpBroker.layer(place.options), sampledOut)
 
 /** The bus in memory. */
 export const memory: Contestant = on(() => MemoryBroker.layer())

@@ -14,8 +14,8 @@ export const mutants: ReadonlyArray<Mutant> = [
     name: "ack-before-retry",
     file: "AmqpDelivery.ts",
     edits: [
-      ["publish.pipe(", "Effect.andThen(ack, publish).pipe("],
-      ["onSuccess: () => ack,", "onSuccess: () => Effect.void,"]
+      ["publish.pipe(", "Effect.andThen(Effect.suspend(ack), publish).pipe("],
+      ["onSuccess: ack,", "onSuccess: () => Effect.void,"]
     ],
     under: "alarm-and-rst"
   },

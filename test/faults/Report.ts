@@ -29,10 +29,11 @@ export class Report {
     const [single, cluster] = [SharedSite.single(), SharedSite.cluster()]
     const started = Date.now()
     const rows = new Map<Experiment, Row.Row>()
+    let begun = 0
     const perform = async (experiment: Experiment): Promise<void> => {
       const { name, run } = experiment
       const since = Date.now()
-      const count = `[${rows.size + 1}/${experiments.length}]`
+      const count = `[${++begun}/${experiments.length}]`
       const progress = (phase: string): void => {
         // On a terminal one line says what goes on now; elsewhere a line for each phase would only be noise.
         if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${count} ${name}: ${phase}`)

@@ -155,7 +155,7 @@ const make = (options: Options) =>
         type: envelope.type,
         previous: envelope.fault
       })
-      target.push({ ...Envelope.deadLettered(envelope, fault), origin: originOf(queue) })
+      target.push(kept(Envelope.deadLettered(envelope, fault), queue))
       return true
     }
 
@@ -232,7 +232,7 @@ const make = (options: Options) =>
             : Effect.andThen(
                 awaitRoom([deadLetterQueue]),
                 settle(() => {
-                  deadLetterQueue.push({ ...envelope, origin: originOf(queue) })
+                  deadLetterQueue.push(kept(envelope, queue))
                   queue.release()
                 })
               )
@@ -395,6 +395,13 @@ const make = (options: Options) =>
   })
 
 const originOf = ({ declared: { queue } }: MemoryQueue): Envelope.Origin => ({ queue, exchange: undefined })
+
+/** The envelope for the dead letters of a queue: bodies come in blocks, of which one that stays must not keep the rest. */
+const kept = (envelope: Envelope.Envelope, queue: MemoryQueue): Envelope.Envelope => ({
+  ...envelope,
+  body: envelope.body.slice(),
+  origin: originOf(queue)
+})
 
 /** Waits until all of the queues have room at the same time. */
 const awaitRoom = Effect.fnUntraced(function* (queues: ReadonlyArray<MemoryQueue>) {

@@ -8,6 +8,9 @@ const single = { fanout: false } as const
 /** What RabbitMQ 3.10 says, to whole connections, when a quorum queue goes while it is published to. */
 const torn = "541 INTERNAL_ERROR"
 
+/** What is declared anew just when it is deleted once more is gone before it is bound. */
+const gone = "404 NOT_FOUND - no queue"
+
 /** What can be on its way into a queue, or out of it, when it is deleted. */
 const underWay = 60
 
@@ -43,19 +46,19 @@ export const topology: ReadonlyArray<Fault> = [
   {
     name: "queue-deleted",
     shape: single,
-    allow: { failures: ["Unroutable", "Timeout"], closes: [torn], disruptions: 2 },
+    allow: { failures: ["Unroutable", "Timeout"], closes: [torn, gone], disruptions: 2 },
     happen: (lab) => twice(destroy(lab, `${lab.name}.q0`, `${lab.name}.q0`))
   },
   {
     name: "dlq-deleted",
     shape: { ...single, fates: { doomed: 10, defect: 10 } },
-    allow: { failures: ["Timeout"], closes: [torn], disruptions: 2 },
+    allow: { failures: ["Timeout"], closes: [torn, gone], disruptions: 2 },
     happen: (lab) => twice(destroy(lab, `dlq.${lab.name}.q0`, `${lab.name}.q0`))
   },
   {
     name: "wait-queue-deleted",
     shape: { ...single, fates: { flaky: 20, flakier: 10, doomed: 3 } },
-    allow: { failures: ["Timeout"], closes: [torn], disruptions: 2 },
+    allow: { failures: ["Timeout"], closes: [torn, gone], disruptions: 2 },
     happen: (lab) =>
       twice(
         Effect.gen(function* () {

@@ -44,9 +44,10 @@ export const topology: ReadonlyArray<Fault> = [
       })
   },
   {
+    // What is on its way into the queue when it goes is returned, refused, or never answered for.
     name: "queue-deleted",
     shape: single,
-    allow: { failures: ["Unroutable", "Timeout"], closes: [torn, gone], disruptions: 2 },
+    allow: { failures: ["Unroutable", "Nacked", "Timeout"], closes: [torn, gone], disruptions: 2 },
     happen: (lab) => twice(destroy(lab, `${lab.name}.q0`, `${lab.name}.q0`))
   },
   {

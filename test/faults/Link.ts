@@ -77,7 +77,7 @@ class Flow {
       return
     }
     if (this.#over === "fin") this.#to.end()
-    if (this.#over === "rst") this.#to.resetAndDestroy()
+    if (this.#over === "rst") reset(this.#to)
   }
 
   #end(how: "fin" | "rst"): void {
@@ -85,6 +85,15 @@ class Flow {
     // Through a hole not even the end is seen.
     if (!this.held) this.#drain()
   }
+}
+
+/**
+ * Ends a socket by RST, unless it has sent its FIN. libuv refuses to reset one that is just shutting down, and Node then
+ * takes it for closed: it stays open, and the process spins at its end for ever (seen with Node 24.21).
+ */
+const reset = (socket: Socket): void => {
+  if (socket.writableEnded) socket.destroy()
+  else socket.resetAndDestroy()
 }
 
 /** One connection through a proxy. */
@@ -141,8 +150,8 @@ export class Link {
   }
 
   reset(): void {
-    this.#client.resetAndDestroy()
-    this.#server.resetAndDestroy()
+    reset(this.#client)
+    reset(this.#server)
     this.#destroySoon()
   }
 
@@ -157,7 +166,7 @@ export class Link {
     return `client ${show(this.#client)}, broker ${show(this.#server)}`
   }
 
-  /** Whether both ends are closed. A socket that is reset at the wrong moment is, and never says so. */
+  /** Whether both ends are closed. */
   get isGone(): boolean {
     return this.#client.readyState === "closed" && this.#server.readyState === "closed"
   }
@@ -170,12 +179,12 @@ export class Link {
   /** The receiver still reads what was sent before, which a reset would throw away; the sender learns of nothing. */
   #cutBehind(direction: Direction): void {
     const [sender, receiver] = direction === "up" ? [this.#client, this.#server] : [this.#server, this.#client]
-    sender.resetAndDestroy()
+    reset(sender)
     receiver.end()
     this.#destroySoon()
   }
 
-  /** A socket that is reset while it connects, or after it ended, may never say that it is closed. */
+  /** A socket that is reset while it connects may never say that it is closed. */
   #destroySoon(): void {
     setTimeout(() => this.destroy(), 500).unref()
   }

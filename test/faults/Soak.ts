@@ -86,7 +86,9 @@ const allowed: Allowance = {
   landed: ["Killed"],
   closes: ["320 CONNECTION_FORCED", "406 PRECONDITION_FAILED - unknown delivery tag"],
   // As many as there are faults: it is the number that the row shows which matters.
-  disruptions: Infinity
+  disruptions: Infinity,
+  // What waits for its next attempt when the process ends is still in its queue.
+  left: 100
 }
 
 const shape = { ...steady, publishers: 4, pause: 16 }

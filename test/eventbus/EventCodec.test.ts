@@ -174,6 +174,17 @@ describe("EventCodec", () => {
     }
   })
 
+  it("bodies share no byte, whatever is encoded after them, and however large it is", () => {
+    const bodyOf = (n: number) => {
+      const text = "漢é😀a".repeat(n % 10 === 9 ? 20_000 : n)
+      const event = read(minimalWith({ payload: { n, text } }))
+      return { n, text, body: Result.getOrThrow(EventCodec.encode(event)) }
+    }
+    for (const { body, n, text } of Array.from({ length: 500 }, (_, n) => bodyOf(n))) {
+      assert.deepStrictEqual(Result.getOrThrow(anyEvent(body)).payload, { n, text })
+    }
+  })
+
   describe("both ways", () => {
     const Uuid = Schema.UndefinedOr(Schema.String.check(Schema.isUUID()))
     const Text = Schema.UndefinedOr(Schema.String)

@@ -84,9 +84,7 @@ export const make = Effect.fnUntraced(function* (
   /** The exchange need not lead to a queue that others declared: then it is told to. */
   const put = (to: string, envelope: Envelope): Effect.Effect<void, PublishError.Reason> => {
     const { exchange } = settings
-    // What comes back to where it was is told anew where that is: in dead letters, of which queue they are.
-    const known = envelope.origin?.queue === to ? undefined : envelope.origin
-    const sent = send(to, { ...envelope, origin: known ?? { queue: Subscription.originOf(to), exchange } })
+    const sent = send(to, { ...envelope, origin: envelope.origin ?? { queue: Subscription.originOf(to), exchange } })
     return Effect.catchTag(sent, "Unroutable", (reason) =>
       Effect.flatMap(consuming.live, (live) => AmqpTopology.bindByName(live, settings, to)).pipe(
         Effect.mapError(() => reason),

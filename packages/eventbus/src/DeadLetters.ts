@@ -348,10 +348,12 @@ export const make = (broker: Broker["Service"], queue: string, options: Options 
     )
   }
 
-  /** A dead letter of dead letters goes on saying why it is one. */
   const replay = (letter: DeadLetter.DeadLetter): Effect.Effect<void, Reason> => {
-    const fault = Subscription.isDeadLetterQueue(queue) ? letter.envelope.fault : undefined
-    return send(queue, { ...DeadLetter.replayed(letter), fault })
+    const again = DeadLetter.replayed(letter)
+    if (!Subscription.isDeadLetterQueue(queue)) return send(queue, again)
+    // A dead letter of dead letters is one of the queue itself again, and goes on saying why.
+    const origin = { queue: Subscription.originOf(queue), exchange: again.origin?.exchange }
+    return send(queue, { ...again, origin, fault: letter.envelope.fault })
   }
 
   return {

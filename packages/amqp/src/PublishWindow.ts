@@ -146,6 +146,11 @@ export class PublishWindow {
   }
 
   private drop(): void {
+    // Mostly nothing waits behind it.
+    if (this.waiting.length === 1) {
+      this.waiting.pop()
+      return
+    }
     this.first += 1
     // Each is moved once at most, because half of them go.
     if (this.first * 2 < this.waiting.length) return

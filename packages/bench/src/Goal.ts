@@ -7,6 +7,7 @@
 import * as Contestants from "./Contestants.ts"
 import type { Growth } from "./Growth.ts"
 import * as Outcome from "./Outcome.ts"
+import type { Scenario } from "./Scenario.ts"
 import * as Startup from "./Startup.ts"
 
 /**
@@ -23,7 +24,8 @@ export interface Goal {
   readonly isMet: boolean
 }
 
-const main = ["publish", "publish-classic", "consume", "consume-classic", "both", "both-classic"]
+/** The scenarios that speed on RabbitMQ is told by. */
+const main = ({ broker, isForPeers }: Scenario): boolean => broker === "rabbitmq" && isForPeers
 
 interface Ratio {
   readonly value: number
@@ -58,7 +60,7 @@ export const all = (
     return value === undefined ? [] : [{ value, of: "" }]
   }
   const ratio = (
-    names: ReadonlyArray<string>,
+    isAbout: (scenario: Scenario) => boolean,
     measure: Outcome.Measure,
     to?: string,
     contestant = "eventbus"
@@ -66,7 +68,7 @@ export const all = (
     outcomes.flatMap((outcome) => {
       const value = Outcome.median(Outcome.ratios(outcome, measure, contestant, to))
       const { name } = outcome.scenario
-      return names.includes(name) && value !== undefined
+      return isAbout(outcome.scenario) && value !== undefined
         ? [{ value, of: to === undefined ? name : `${name} ${to}` }]
         : []
     })
@@ -81,9 +83,17 @@ export const all = (
       peers.flatMap((peer) => ratio(main, "throughput", peer))
     ),
     ...most("CPU against raw", 1.3, ratio(main, "cpu")),
-    ...most("p99 against raw", 1.2, ratio(["latency", "latency-classic"], "p99")),
+    ...most(
+      "p99 against raw",
+      1.2,
+      ratio(({ work }) => work === "paced", "p99")
+    ),
     ...least("with a tracer against none", 0.9, ratio(main, "throughput", "eventbus", "eventbus-traced")),
-    ...least("memory against smqp", 1, ratio(["memory"], "throughput")),
+    ...least(
+      "memory against smqp",
+      1,
+      ratio(({ name }) => name === "memory", "throughput")
+    ),
     ...(law === undefined || law === "unknown"
       ? []
       : [

@@ -88,7 +88,8 @@ const lineOf = (contestant: string, series: Series, outcomes: ReadonlyArray<Outc
 }
 
 /**
- * Runs a series with the bus and whom it is compared with.
+ * Runs a series with the bus and whom it is compared with. Each point is run once:
+ * an outlier is seen by its neighbours.
  *
  * @category running
  * @since 0.1.0
@@ -97,7 +98,7 @@ export const run = async (series: Series, options: Outcome.Options): Promise<Gro
   const outcomes: Array<Outcome.Outcome> = []
   for (const { scenario, x } of series.points) {
     const progress = (what: string) => options.progress(`${what}, ${x} ${series.of}`)
-    outcomes.push(await Outcome.run(scenario, { ...options, peers: [], progress }))
+    outcomes.push(await Outcome.run(scenario, { ...options, rounds: 1, peers: [], progress }))
   }
   const contestants = ["eventbus", Contestants.baseline[series.broker]]
   return { series, outcomes, lines: contestants.map((name) => lineOf(name, series, outcomes)) }

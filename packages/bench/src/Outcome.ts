@@ -44,7 +44,7 @@ export interface Outcome {
 export interface Options {
   readonly url: string
   readonly rounds: number
-  /** Runs these only, beside the bus and the baseline; all, where it is undefined. */
+  /** Runs these only, beside the bus and the baseline. Where it is undefined, the scenario says whether all take part. */
   readonly peers: ReadonlyArray<string> | undefined
   /** A folder for CPU profiles of the last round. */
   readonly profiles: string | undefined
@@ -67,8 +67,13 @@ interface Running extends Row {
  */
 export const run = async (scenario: Scenario, options: Options): Promise<Outcome> => {
   const { peers, profiles, progress, rounds, signal, url } = options
-  const always = ["eventbus", Contestants.baseline[scenario.broker]]
-  const names = Contestants.names(scenario.broker).filter((name) => [...always, ...(peers ?? [name])].includes(name))
+  const all = Contestants.names(scenario.broker)
+  const wanted = new Set([
+    "eventbus",
+    Contestants.baseline[scenario.broker],
+    ...(peers ?? (scenario.isForPeers ? all : []))
+  ])
+  const names = all.filter((name) => wanted.has(name))
   const rows = names.map((contestant): Running => ({ contestant, reports: [], failure: undefined }))
   for (let round = 1; round <= rounds; round++) {
     for (const row of rows) {

@@ -30,6 +30,7 @@ const ScenarioSchema = Schema.Struct({
   name: Schema.String,
   does: Schema.String,
   broker: Schema.Literals(["rabbitmq", "memory"]),
+  isForPeers: Schema.Boolean,
   work: Schema.Literals(["publish", "consume", "both", "paced"]),
   queueType: Schema.Literals(["quorum", "classic"]),
   events: Schema.Int,

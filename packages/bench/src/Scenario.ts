@@ -15,6 +15,8 @@ export interface Scenario {
   /** What happens in it, for people. */
   readonly does: string
   readonly broker: "rabbitmq" | "memory"
+  /** Whether peers take part, too, where nobody says who does. */
+  readonly isForPeers: boolean
   /** `paced` publishes at a fixed rate while it consumes, and measures how long each event takes. */
   readonly work: "publish" | "consume" | "both" | "paced"
   readonly queueType: "quorum" | "classic"
@@ -33,6 +35,7 @@ export interface Scenario {
 
 const defaults = {
   broker: "rabbitmq",
+  isForPeers: false,
   work: "both",
   queueType: "quorum",
   events: 20_000,
@@ -68,7 +71,7 @@ export const pace = 1000
  * @since 0.1.0
  */
 export const all: ReadonlyArray<Scenario> = [
-  ...onBoth({ name: "publish", does: "publishes, 1,000 in flight", work: "publish" }),
+  ...onBoth({ name: "publish", does: "publishes, 1,000 in flight", isForPeers: true, work: "publish" }),
   ...onBoth({
     name: "one-by-one",
     does: "publishes, each after the confirm of the one before",
@@ -76,8 +79,8 @@ export const all: ReadonlyArray<Scenario> = [
     inFlight: 1,
     events: 2000
   }),
-  ...onBoth({ name: "consume", does: "consumes what waits in a queue", work: "consume" }),
-  ...onBoth({ name: "both", does: "publishes and consumes at once" }),
+  ...onBoth({ name: "consume", does: "consumes what waits in a queue", isForPeers: true, work: "consume" }),
+  ...onBoth({ name: "both", does: "publishes and consumes at once", isForPeers: true }),
   make({ name: "retry", does: "both, and 1 % of the events fail once and are retried", failsEvery: 100 }),
   make({
     name: "patterns",
@@ -88,8 +91,14 @@ export const all: ReadonlyArray<Scenario> = [
   }),
   make({ name: "payload-4k", does: "both, with payloads of 4 KiB", payloadBytes: 4096, events: 10_000 }),
   make({ name: "payload-64k", does: "both, with payloads of 64 KiB", payloadBytes: 65_536, events: 2000 }),
-  ...onBoth({ name: "latency", does: "from publish to handler, at 1,000 a second", work: "paced", events: 5000 }),
-  make({ name: "memory", does: "both, in memory and through schemas", broker: "memory", events: 100_000 })
+  ...onBoth({ name: "latency", does: "from publish to handler, at 1,000 a second", work: "paced", events: 4000 }),
+  make({
+    name: "memory",
+    does: "both, in memory and through schemas",
+    broker: "memory",
+    isForPeers: true,
+    events: 100_000
+  })
 ]
 
 /**

@@ -233,10 +233,11 @@ export const encode = (event: Event.Event): Result.Result<Uint8Array, EncodeFail
     )
   }
   if (!isRecord(payload.success)) return Result.fail(new EncodeFailed({ detail: "the payload is not a JSON object" }))
-  const wire = {
+  const timestamp = Instant.format(event.timestamp)
+  const wire: Record<string, Schema.Json> = {
     event_id: event.eventId,
     event_type: event.eventType,
-    timestamp: Instant.format(event.timestamp),
+    timestamp,
     source_agent_id: event.sourceAgentId ?? null,
     source_service: event.sourceService ?? null,
     trace_id: event.traceId ?? null,
@@ -246,13 +247,13 @@ export const encode = (event: Event.Event): Result.Result<Uint8Array, EncodeFail
     priority: event.priority,
     ttl_seconds: event.ttlSeconds ?? null,
     retry_count: event.retryCount,
-    max_retries: event.maxRetries,
-    ...event.extensions
+    max_retries: event.maxRetries
   }
+  for (const [key, value] of Object.entries(event.extensions)) if (!known.has(key)) wire[key] = value
   const problem = JsonShape.problem(wire)
   if (problem !== undefined) return Result.fail(new EncodeFailed({ detail: problems[problem] }))
   // A year that is not of four digits makes another length, and no decoder takes it.
-  const wrong = wire.timestamp.length === 29 ? wrongField(wire) : "timestamp"
+  const wrong = timestamp.length === 29 ? wrongField(wire) : "timestamp"
   if (wrong !== undefined)
     return Result.fail(new EncodeFailed({ detail: `the field "${wrong}" is not what it must be` }))
   return Result.succeed(Utf8.encode(JSON.stringify(wire)))

@@ -52,8 +52,11 @@ const on = (brokerOf: (stage: Stage) => Layer.Layer<Broker.Broker, unknown>, tra
       return Effect.flatMap(Order.event(payload), (event) => bus.publish(event, isPlain ? undefined : { routingKey }))
     })
     return {
-      publish: (count, inFlight) =>
-        run(Effect.forEach(Array.from({ length: count }), () => publishOne, { concurrency: inFlight, discard: true })),
+      publish: (count, inFlight) => {
+        let left = count
+        const lane = Effect.whileLoop({ while: () => left-- > 0, body: () => publishOne, step: () => {} })
+        return run(Effect.replicateEffect(lane, inFlight, { concurrency: inFlight, discard: true }))
+      },
       publishOne: () => run(publishOne),
       consume: () =>
         run(

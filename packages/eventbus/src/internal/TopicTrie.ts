@@ -35,21 +35,25 @@ export class TopicTrie<A> {
   match(key: string): Set<A> {
     const found = new Set<A>()
     const words = key.split(".")
-    // A node is worth visiting once for each word: `#.#.#` must not cost a power of three.
-    const visited = words.concat("").map(() => new Set<Node<A>>())
-    const visit = (node: Node<A> | undefined, at: number): void => {
-      const seen = visited[at]
-      if (node === undefined || seen === undefined || seen.has(node)) return
-      seen.add(node)
-      if (at === words.length) node.values.forEach((value) => found.add(value))
+    // Below a `#`, a node is worth visiting once for each word: `#.#.#` must not cost a power of three.
+    const visited: Array<Set<Node<A>>> = []
+    const visit = (node: Node<A> | undefined, at: number, isBelow: boolean): void => {
+      if (node === undefined) return
+      if (isBelow) {
+        const seen = (visited[at] ??= new Set())
+        if (seen.has(node)) return
+        seen.add(node)
+      }
+      const word = words[at]
+      if (word === undefined) node.values.forEach((value) => found.add(value))
       else {
-        visit(node.children.get(words[at] ?? ""), at + 1)
-        visit(node.children.get("*"), at + 1)
+        visit(node.children.get(word), at + 1, isBelow)
+        visit(node.children.get("*"), at + 1, isBelow)
       }
       const any = node.children.get("#")
-      if (any !== undefined) for (let next = at; next <= words.length; next++) visit(any, next)
+      if (any !== undefined) for (let next = at; next <= words.length; next++) visit(any, next, true)
     }
-    visit(this.root, 0)
+    visit(this.root, 0, false)
     return found
   }
 }

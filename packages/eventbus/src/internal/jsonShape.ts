@@ -21,7 +21,7 @@ export const problem = (node: unknown, depth = 1): "TooDeep" | "ForbiddenKey" | 
     }
     return undefined
   }
-  for (const key of Object.keys(node)) {
+  for (const key in node) {
     const value: unknown = Reflect.get(node, key)
     if (key === "__proto__" || (key === "constructor" && typeof value === "object")) return "ForbiddenKey"
     const found = problem(value, depth + 1)

@@ -54,6 +54,14 @@ describe("EventCodec", () => {
       const event = read(bodies.get("pydantic2-unknown-fields.json") ?? "")
       assert.deepStrictEqual(event.extensions, { schema_version: 2, x_unknown: { kept: true } })
     })
+
+    it("lets no unknown field take the place of a known one", () => {
+      const event = read(bodies.get("pydantic2-unknown-fields.json") ?? "")
+      const forged = { ...event, extensions: { event_id: "forged", timestamp: 1, x_mine: 2 } }
+      const { x_mine, ...fields } = JSON.parse(write(forged))
+      assert.strictEqual(x_mine, 2)
+      assert.deepStrictEqual(fields, JSON.parse(write({ ...event, extensions: {} })))
+    })
   })
 
   describe("decoding", () => {

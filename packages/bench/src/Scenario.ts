@@ -90,7 +90,14 @@ export const all: ReadonlyArray<Scenario> = [
     events: 10_000
   }),
   make({ name: "payload-4k", does: "both, with payloads of 4 KiB", payloadBytes: 4096, events: 10_000 }),
-  make({ name: "payload-64k", does: "both, with payloads of 64 KiB", payloadBytes: 65_536, events: 2000 }),
+  // Not on a quorum queue: to delete one that is still written to segments kills the log of RabbitMQ 3.10 for all of them.
+  make({
+    name: "payload-64k",
+    does: "both, with payloads of 64 KiB",
+    queueType: "classic",
+    payloadBytes: 65_536,
+    events: 2000
+  }),
   ...onBoth({ name: "latency", does: "from publish to handler, at 1,000 a second", work: "paced", events: 4000 }),
   make({
     name: "memory",

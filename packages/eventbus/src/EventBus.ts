@@ -161,7 +161,23 @@ export const make: Effect.Effect<EventBus["Service"], never, Broker.Broker> = Ef
   return EventBus.of({
     publish,
     publishAll: (events, options) =>
-      Effect.forEach(events, (event) => publish(event, options), { concurrency: maxInFlight, discard: true }),
+      Effect.suspend(() => {
+        const all = Array.from(events)
+        const left = all.values()
+        let next = left.next()
+        const lane = Effect.whileLoop({
+          while: () => next.done !== true,
+          body: () => {
+            const { value: event } = next
+            next = left.next()
+            return event === undefined ? Effect.void : publish(event, options)
+          },
+          step: () => {}
+        })
+        // A bounded concurrency of Effect 4.1 ends in the end of the stack when hundreds are interrupted by one failure.
+        const lanes = Math.min(all.length, maxInFlight)
+        return Effect.replicateEffect(lane, lanes, { concurrency: "unbounded", discard: true })
+      }),
     subscribe,
     run: (handler) => Effect.scoped(Effect.andThen(subscribe(handler), Effect.never)),
     stream: (subscription) => Subscriber.stream(broker, subscription),

@@ -136,7 +136,7 @@ const make = (options: Options) =>
         heldUp.add(queue)
         run(
           Effect.andThen(
-            target.room.await,
+            target.room,
             Effect.sync(() => {
               heldUp.delete(queue)
               queue.dispatch()
@@ -408,7 +408,7 @@ const awaitRoom = Effect.fnUntraced(function* (queues: ReadonlyArray<MemoryQueue
   for (;;) {
     const full = queues.find((queue) => queue.isFull)
     if (full === undefined) return
-    yield* full.room.await
+    yield* full.room
   }
 })
 

@@ -55,7 +55,7 @@ const on = (brokerOf: (stage: Stage) => Layer.Layer<Broker.Broker, unknown>, tra
       publish: (count, inFlight) => {
         let left = count
         const lane = Effect.whileLoop({ while: () => left-- > 0, body: () => publishOne, step: () => {} })
-        return run(Effect.replicateEffect(lane, inFlight, { concurrency: inFlight, discard: true }))
+        return run(Effect.replicateEffect(lane, inFlight, { concurrency: "unbounded", discard: true }))
       },
       publishOne: () => run(publishOne),
       consume: () =>

@@ -7,6 +7,7 @@
  * @internal
  */
 
+import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as MutableList from "effect/MutableList"
 import type { Envelope } from "../Envelope.ts"
@@ -35,8 +36,13 @@ const handOut = (item: Item, taker: Taker): void => {
 export class MemoryQueue {
   readonly declared: Subscription.Queue
   readonly takers: Array<Taker> = []
-  /** Open while there is room. */
-  readonly room: Latch.Latch = Latch.makeUnsafe(true)
+  /** Waits until its turn comes and there is room, which somebody else may have taken by then. */
+  readonly room: Effect.Effect<void> = Effect.callback((resume) => {
+    const go = () => resume(Effect.void)
+    this.inLine.add(go)
+    this.admit()
+    return Effect.sync(() => this.inLine.delete(go))
+  })
   /** Lets those through who wait for an envelope to come in. */
   readonly arrival: Latch.Latch = Latch.makeUnsafe(false)
   /** Called when an event has come to the head that expires at the given time. */
@@ -50,6 +56,9 @@ export class MemoryQueue {
   /** Everything that counts against the capacity: what waits, is held, or is to come back. */
   private total = 0
   private turn = 0
+  /** Those who wait for room. */
+  private readonly inLine = new Set<() => void>()
+  private isAdmitting = false
 
   constructor(declared: Subscription.Queue, capacity: number, now: () => number) {
     this.declared = declared
@@ -169,7 +178,19 @@ export class MemoryQueue {
 
   private count(by: number): void {
     this.total += by
-    if (this.isFull) this.room.closeUnsafe()
-    else this.room.openUnsafe()
+    this.admit()
+  }
+
+  /** Lets in as many as there is room for: a thousand publishers woken for one place would wake for nothing, each time. */
+  private admit(): void {
+    // Who is let in takes the place here and now, which counts.
+    if (this.isAdmitting) return
+    this.isAdmitting = true
+    for (const go of this.inLine) {
+      if (this.isFull) break
+      this.inLine.delete(go)
+      go()
+    }
+    this.isAdmitting = false
   }
 }

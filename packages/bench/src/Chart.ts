@@ -12,6 +12,7 @@ import * as Outcome from "./Outcome.ts"
 
 const colors: Readonly<Record<string, string>> = {
   eventbus: "#c2410c",
+  "eventbus-traced": "#fb923c",
   raw: "#1f2937",
   smqp: "#1f2937",
   "rabbitmq-client": "#2563eb",
@@ -55,7 +56,7 @@ const document = (title: string, height: number, machine: Machine.Machine, conte
 }
 
 const legend = (contestants: ReadonlyArray<string>, y: number): string => {
-  let x = left
+  let x = 21
   const items = contestants.map((contestant) => {
     const item = element("circle", { cx: x, cy: y - 4, r: 5, fill: colorOf(contestant) }) + text(contestant, x + 9, y)
     x += 30 + 6.8 * contestant.length

@@ -62,6 +62,12 @@ describe("EventCodec", () => {
       assert.strictEqual(x_mine, 2)
       assert.deepStrictEqual(fields, JSON.parse(write({ ...event, extensions: {} })))
     })
+
+    it("refuses an unknown field that no decoder takes", () => {
+      const event = read(bodies.get("pydantic2-unknown-fields.json") ?? "")
+      const extensions = JSON.parse('{ "__proto__": { "polluted": true } }')
+      assert.isTrue(Result.isFailure(EventCodec.encode({ ...event, extensions })))
+    })
   })
 
   describe("decoding", () => {

@@ -9,8 +9,8 @@ const make = (count: number) =>
     Array.from({ length: count }, (_, n) => n),
     (n) => Counted.event({ n })
   )
-const withRoomFor = (capacity: number) =>
-  Effect.provide(Layer.provide(EventBus.layer, MemoryBroker.layer({ capacity, publishTimeout: "100 millis" })))
+const withBroker = (options: MemoryBroker.Options) =>
+  Effect.provide(Layer.provide(EventBus.layer, MemoryBroker.layer(options)))
 
 describe("publishAll", () => {
   it.live("ends with the first failure, however many are in flight and to come", () =>
@@ -19,7 +19,7 @@ describe("publishAll", () => {
       yield* bus.subscribe(Handler.make(queue, () => Effect.never))
       const error = yield* Effect.flip(bus.publishAll(yield* make(5000)))
       assert.strictEqual(error.reason._tag, "Blocked")
-    }).pipe(withRoomFor(10))
+    }).pipe(withBroker({ capacity: 10, publishTimeout: "100 millis" }))
   )
 
   it.live("gets thousands through a queue that has room for few, in their order", () =>
@@ -34,10 +34,10 @@ describe("publishAll", () => {
         numbers,
         events.map(({ payload }) => payload.n)
       )
-    }).pipe(withRoomFor(100))
+    }).pipe(withBroker({ capacity: 100, publishTimeout: "2 seconds" }))
   )
 
   it.live("publishes nothing where there is nothing", () =>
-    Effect.flatMap(EventBus.EventBus, (bus) => bus.publishAll([])).pipe(withRoomFor(1))
+    Effect.flatMap(EventBus.EventBus, (bus) => bus.publishAll([])).pipe(withBroker({ capacity: 1 }))
   )
 })

@@ -162,20 +162,15 @@ export const make: Effect.Effect<EventBus["Service"], never, Broker.Broker> = Ef
     publish,
     publishAll: (events, options) =>
       Effect.suspend(() => {
-        const all = Array.from(events)
-        const left = all.values()
-        let next = left.next()
+        const publishes = Array.from(events, (event) => publish(event, options))
+        let next = 0
         const lane = Effect.whileLoop({
-          while: () => next.done !== true,
-          body: () => {
-            const { value: event } = next
-            next = left.next()
-            return event === undefined ? Effect.void : publish(event, options)
-          },
+          while: () => next < publishes.length,
+          body: () => publishes[next++] ?? Effect.void,
           step: () => {}
         })
         // A bounded concurrency of Effect 4.1 ends in the end of the stack when hundreds are interrupted by one failure.
-        const lanes = Math.min(all.length, maxInFlight)
+        const lanes = Math.min(publishes.length, maxInFlight)
         return Effect.replicateEffect(lane, lanes, { concurrency: "unbounded", discard: true })
       }),
     subscribe,

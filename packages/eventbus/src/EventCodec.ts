@@ -234,7 +234,7 @@ export const encode = (event: Event.Event): Result.Result<Uint8Array, EncodeFail
   }
   if (!isRecord(payload.success)) return Result.fail(new EncodeFailed({ detail: "the payload is not a JSON object" }))
   const timestamp = Instant.format(event.timestamp)
-  const wire: Record<string, Schema.Json> = {
+  const fields: Record<string, Schema.Json> = {
     event_id: event.eventId,
     event_type: event.eventType,
     timestamp,
@@ -249,7 +249,8 @@ export const encode = (event: Event.Event): Result.Result<Uint8Array, EncodeFail
     retry_count: event.retryCount,
     max_retries: event.maxRetries
   }
-  for (const [key, value] of Object.entries(event.extensions)) if (!known.has(key)) wire[key] = value
+  const hasExtensions = Object.keys(event.extensions).length > 0
+  const wire = hasExtensions ? { ...event.extensions, ...fields } : fields
   const problem = JsonShape.problem(wire)
   if (problem !== undefined) return Result.fail(new EncodeFailed({ detail: problems[problem] }))
   // A year that is not of four digits makes another length, and no decoder takes it.

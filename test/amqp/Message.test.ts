@@ -62,7 +62,7 @@ const message = (properties: object, content: Uint8Array = envelope.body, routin
 
 /** What comes out of the broker when this goes in. */
 const travel = (sent: Envelope.Envelope): Envelope.Envelope => {
-  const { mandatory: _, persistent, ...properties } = AmqpMessage.toOptions(sent, sent.id ?? "none")
+  const { mandatory: _, persistent, ...properties } = new AmqpMessage.Properties(sent, sent.id ?? "none")
   const options = { ...properties, deliveryMode: persistent === true ? 2 : 1 }
   return AmqpMessage.toEnvelope(message(options, sent.body, sent.origin?.queue ?? sent.routingKey), "work", now)
 }
@@ -102,7 +102,7 @@ describe("AmqpMessage", () => {
   })
 
   it("says in headers of strings and whole numbers, and in no others, what became of an event", () => {
-    const { headers } = AmqpMessage.toOptions({ ...moved, attempt: 3, fault }, "id")
+    const headers: object = new AmqpMessage.Properties({ ...moved, attempt: 3, fault }, "id").headers
     assert.deepStrictEqual(headers, {
       traceparent: envelope.traceparent,
       "eb-version": 3,
@@ -119,21 +119,21 @@ describe("AmqpMessage", () => {
       "eb-first-failed-at": "2026-01-15T09:59:00.000Z",
       "eb-last-failed-at": "2026-01-15T10:00:00.000Z"
     })
-    assert.deepStrictEqual(AmqpMessage.toOptions({ ...envelope, traceparent: undefined }, "id").headers, {
+    assert.deepStrictEqual(new AmqpMessage.Properties({ ...envelope, traceparent: undefined }, "id").headers, {
       "eb-version": 3
     })
   })
 
   it("asks for a confirm that means a queue has it, and never for a copy elsewhere", () => {
-    const options = AmqpMessage.toOptions(moved, "id")
+    const options = new AmqpMessage.Properties(moved, "id")
     assert.deepInclude(options, { mandatory: true, persistent: true, messageId: "id", contentType: "application/json" })
     assert.notProperty(options, "CC")
     assert.notProperty(options, "replyTo")
   })
 
   it("counts a time to live in milliseconds, as far as AMQP does", () => {
-    assert.strictEqual(AmqpMessage.toOptions({ ...envelope, ttl: 1500 }, "id").expiration, 1500)
-    assert.strictEqual(AmqpMessage.toOptions({ ...envelope, ttl: 2 ** 40 }, "id").expiration, 2 ** 32 - 1)
+    assert.strictEqual(new AmqpMessage.Properties({ ...envelope, ttl: 1500 }, "id").expiration, 1500)
+    assert.strictEqual(new AmqpMessage.Properties({ ...envelope, ttl: 2 ** 40 }, "id").expiration, 2 ** 32 - 1)
   })
 
   it("never sends again what it received in other headers", () => {
@@ -148,7 +148,7 @@ describe("AmqpMessage", () => {
       "eb-unknown": 1
     }
     for (const queue of ["work", "dlq.work"]) {
-      const again = AmqpMessage.toOptions({ ...received({ headers }, queue), origin: moved.origin }, "id")
+      const again = new AmqpMessage.Properties({ ...received({ headers }, queue), origin: moved.origin }, "id")
       for (const [name, value] of Object.entries(again.headers)) {
         assert.match(name, /^(traceparent|eb-.+)$/)
         assert.include(["string", "number"], typeof value)
@@ -160,7 +160,7 @@ describe("AmqpMessage", () => {
   it("cuts what AMQP keeps in 255 bytes, whatever the alphabet", () => {
     for (const character of ["a", "é", "漢", "😀", "\uFFFD"]) {
       const long = character.repeat(300)
-      const sent = AmqpMessage.toOptions({ ...envelope, type: long, source: long, traceId: long }, "id")
+      const sent = new AmqpMessage.Properties({ ...envelope, type: long, source: long, traceId: long }, "id")
       const { id } = received({ messageId: long })
       for (const text of [sent.type, sent.appId, sent.correlationId, id]) {
         assert.isAtLeast(Buffer.byteLength(text ?? ""), 85)
@@ -253,7 +253,7 @@ describe("AmqpMessage", () => {
     })
 
     it("have had the attempts before this one, and remember when the first of them failed", () => {
-      const retried = AmqpMessage.toOptions({ ...moved, attempt: 3, fault }, "id")
+      const retried = new AmqpMessage.Properties({ ...moved, attempt: 3, fault }, "id")
       const headers = { ...retried.headers, "x-death": [death("expired"), death("expired", "wait.work.100")] }
       const dead = received({ headers }, "dlq.work")
       assert.strictEqual(dead.attempt, 1)

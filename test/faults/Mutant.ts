@@ -14,8 +14,8 @@ export const mutants: ReadonlyArray<Mutant> = [
     name: "ack-before-retry",
     file: "AmqpDelivery.ts",
     edits: [
-      ["publish.pipe(", "Effect.andThen(Effect.suspend(ack), publish).pipe("],
-      ["onSuccess: ack,", "onSuccess: () => Effect.void,"]
+      ["publish.pipe(", "Effect.andThen(Effect.suspend(() => this.acknowledge()), publish).pipe("],
+      ["onSuccess: () => this.acknowledge(),", "onSuccess: () => Effect.void,"]
     ],
     under: "alarm-and-rst"
   },
@@ -36,8 +36,8 @@ export const mutants: ReadonlyArray<Mutant> = [
     file: "AmqpConsumer.ts",
     edits: [
       [
-        "AmqpDelivery.make(message, envelope, source, exits)",
-        `AmqpDelivery.make(message, envelope, {
+        "new AmqpDelivery.AmqpDelivery(message, envelope, source, exits)",
+        `new AmqpDelivery.AmqpDelivery(message, envelope, {
       get channel() { return (session?.channel ?? source).channel },
       isOpen: () => (session?.channel ?? source).isOpen(),
       onSettled
@@ -51,8 +51,8 @@ export const mutants: ReadonlyArray<Mutant> = [
     file: "AmqpPublisher.ts",
     edits: [
       [
-        "          confirmed(outgoing, error)\n        )\n",
-        "          confirmed(outgoing, error)\n        )\n        settle(outgoing, undefined)\n"
+        "(error: unknown) => confirmed(outgoing, error))\n",
+        "(error: unknown) => confirmed(outgoing, error))\n        settle(outgoing, undefined)\n"
       ]
     ],
     under: "rst-again"
@@ -61,9 +61,7 @@ export const mutants: ReadonlyArray<Mutant> = [
     // Neither sent again nor failed: whoever published waits for ever.
     name: "in-flight-forgotten",
     file: "PublishWindow.ts",
-    edits: [
-      ["[...lost, ...others].filter((outgoing) => !outgoing.isDone)", "others.filter((outgoing) => !outgoing.isDone)"]
-    ],
+    edits: [["[...lost.filter((outgoing) => !outgoing.isDone), ...this.waiting", "[...this.waiting"]],
     under: "rst-unconfirmed"
   },
   {

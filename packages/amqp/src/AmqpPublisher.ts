@@ -9,7 +9,6 @@
  * @since 0.1.0
  */
 
-import { randomUUID } from "node:crypto"
 import type { ConfirmChannel } from "amqplib"
 import type { Reason as BrokerReason } from "effect-eventbus/BrokerError"
 import type { Envelope } from "effect-eventbus/Envelope"
@@ -36,7 +35,7 @@ import * as AmqpMessage from "./AmqpMessage.ts"
 import type { Settings } from "./AmqpOptions.ts"
 import * as AmqpTopology from "./AmqpTopology.ts"
 import { supervise } from "./internal/supervise.ts"
-import { type Outgoing, PublishWindow } from "./PublishWindow.ts"
+import { Outgoing, PublishWindow } from "./PublishWindow.ts"
 
 /**
  * Publishes to an exchange.
@@ -116,7 +115,8 @@ export const make = Effect.fnUntraced(function* (
     // A channel that closes answers for all of its publishes: `lost` decides on those.
     if (error !== null && !(error instanceof Error && error.message === "message nacked")) return
     window.landed(outgoing)
-    const { mayHaveLanded, routingKey, wasReturned } = outgoing
+    const { mayHaveLanded, message, wasReturned } = outgoing
+    const { routingKey } = message
     if (error === null && !wasReturned) settle(outgoing, undefined)
     // What came of this sending says nothing of the one before it.
     else if (mayHaveLanded) settle(outgoing, new Timeout({ millis: settings.publishTimeout }))
@@ -125,14 +125,15 @@ export const make = Effect.fnUntraced(function* (
   }
 
   const tooLarge = (outgoing: Outgoing): void =>
-    settle(outgoing, new TooLarge({ bytes: outgoing.content.length, limit }))
+    settle(outgoing, new TooLarge({ bytes: outgoing.message.content.length, limit }))
 
   /** Sends as much as the window has room for. */
   const pump = (): void => {
     while (channel !== undefined && connection.current()?.blocked === undefined) {
       const outgoing = window.next()
       if (outgoing === undefined) return
-      if (outgoing.content.length > limit) {
+      const { content, exchange, properties, routingKey } = outgoing.message
+      if (content.length > limit) {
         window.landed(outgoing)
         tooLarge(outgoing)
         if (window.isIdle) idleLatch.openUnsafe()
@@ -140,9 +141,7 @@ export const make = Effect.fnUntraced(function* (
       }
       outgoing.wasReturned = false
       try {
-        channel.publish(outgoing.exchange, outgoing.routingKey, outgoing.content, outgoing.options, (error: unknown) =>
-          confirmed(outgoing, error)
-        )
+        channel.publish(exchange, routingKey, content, properties, (error: unknown) => confirmed(outgoing, error))
       } catch (error) {
         // Either the channel has died under us, and its `close` puts this one back too, or it cannot be said in AMQP.
         if (error instanceof Error && error.name === "IllegalOperationError") channel = undefined
@@ -166,8 +165,9 @@ export const make = Effect.fnUntraced(function* (
     trouble = detail
     exchangeWasGone = code === 404
     window.reclaim((outgoing) => {
-      if (outgoing.content.length > limit) return tooLarge(outgoing)
-      const isRefused = outgoing.exchange === exchange && outgoing.routingKey === (topic ?? outgoing.routingKey)
+      const { message } = outgoing
+      if (message.content.length > limit) return tooLarge(outgoing)
+      const isRefused = message.exchange === exchange && message.routingKey === (topic ?? message.routingKey)
       // What the broker refused to take has not landed, unless an earlier sending of it has.
       if (!isRefused) outgoing.mayHaveLanded = true
       if (code === 403 && !outgoing.mayHaveLanded) settle(outgoing, new NotPermitted({ detail }))
@@ -189,8 +189,8 @@ export const make = Effect.fnUntraced(function* (
   const session = Effect.scoped(
     Effect.gen(function* () {
       const opened = yield* Effect.tapError(open, (reason) => Effect.sync(() => (trouble = reason.message)))
-      opened.channel.on("return", (message) => {
-        const outgoing = window.returned(message.properties.messageId)
+      opened.channel.on("return", ({ fields, properties }) => {
+        const outgoing = window.returned(properties.messageId, fields.exchange, fields.routingKey)
         if (outgoing !== undefined) outgoing.wasReturned = true
       })
       channel = opened.channel
@@ -223,8 +223,22 @@ export const make = Effect.fnUntraced(function* (
   const sweep = Effect.sync(() => {
     expire(now())
     // Confirms that never come must not fill the window for ever: a new channel starts with an empty one.
-    if (channel !== undefined && window.oldest + settings.publishTimeout <= now()) stuck.openUnsafe()
+    if (channel !== undefined && window.deadline + settings.publishTimeout <= now()) stuck.openUnsafe()
   })
+
+  /** It holds nothing of the envelope: what waits for its confirm is what the garbage collector moves. */
+  const send = (message: AmqpMessage.Message): Effect.Effect<void, Reason> =>
+    Effect.callback((resume) => {
+      if (closed) return resume(Effect.fail(new Disconnected({ detail: "the bus is closed", millis: 0 })))
+      const outgoing = new Outgoing(message, now() + settings.publishTimeout, (reason) =>
+        resume(reason === undefined ? Effect.void : Effect.fail(reason))
+      )
+      window.add(outgoing)
+      pump()
+      return Effect.sync(() => {
+        outgoing.isDone = true
+      })
+    })
 
   connection.onBlocked = pump
   yield* AmqpTopology.exchanges(yield* connection.live, settings)
@@ -244,27 +258,6 @@ export const make = Effect.fnUntraced(function* (
   return {
     unconfirmed: () => window.unconfirmed,
     isAttached: () => channel !== undefined,
-    publish: (exchange, routingKey, envelope) =>
-      Effect.callback<void, Reason>((resume) => {
-        if (closed) return resume(Effect.fail(new Disconnected({ detail: "the bus is closed", millis: 0 })))
-        const messageId = envelope.id ?? randomUUID()
-        const outgoing: Outgoing = {
-          exchange,
-          routingKey,
-          content: Buffer.from(envelope.body.buffer, envelope.body.byteOffset, envelope.body.length),
-          messageId,
-          options: AmqpMessage.toOptions(envelope, messageId),
-          deadline: now() + settings.publishTimeout,
-          settle: (reason) => resume(reason === undefined ? Effect.void : Effect.fail(reason)),
-          isDone: false,
-          mayHaveLanded: false,
-          wasReturned: false
-        }
-        window.add(outgoing)
-        pump()
-        return Effect.sync(() => {
-          outgoing.isDone = true
-        })
-      })
+    publish: (exchange, routingKey, envelope) => send(new AmqpMessage.Message(exchange, routingKey, envelope))
   }
 })

@@ -8,31 +8,42 @@
  * @since 0.1.0
  */
 
-import type { Options } from "amqplib"
 import type { Reason } from "effect-eventbus/PublishError"
+import type { Message } from "./AmqpMessage.ts"
 
 /**
- * A publish on its way.
+ * A publish on its way: a class, for the reason that `Message` is one.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Outgoing {
-  readonly exchange: string
-  readonly routingKey: string
-  readonly content: Buffer
-  readonly messageId: string
-  readonly options: Options.Publish
+export class Outgoing {
+  readonly message: Message
   /** When it is no longer waited for, in milliseconds of a clock that nobody sets. */
   readonly deadline: number
   /** Tells whoever waits; the second time it does nothing. */
   readonly settle: (reason: Reason | undefined) => void
   /** Whether nobody waits any more. */
-  isDone: boolean
+  isDone = false
   /** Whether a channel died with it in flight, so that the broker may have it. */
-  mayHaveLanded: boolean
+  mayHaveLanded = false
   /** Whether the broker has handed it back because no queue wanted it. */
-  wasReturned: boolean
+  wasReturned = false
+  isInFlight = false
+  /** Its neighbours in flight. */
+  older: Outgoing | undefined = undefined
+  newer: Outgoing | undefined = undefined
+
+  constructor(message: Message, deadline: number, settle: (reason: Reason | undefined) => void) {
+    this.message = message
+    this.deadline = deadline
+    this.settle = settle
+  }
+
+  /** How much room it takes up in flight, in bytes. */
+  get size(): number {
+    return this.message.content.length + overhead
+  }
 }
 
 /** What a message takes up beside its body. */
@@ -48,9 +59,13 @@ export class PublishWindow {
   /** What waits, from `first` on: a list that would give up its nodes one by one costs more than all else here. */
   private waiting: Array<Outgoing> = []
   private first = 0
-  private readonly inFlight = new Map<string, Outgoing>()
-  /** What waits for a publish of the same id to land: returns are matched by message id. */
-  private readonly behind = new Map<string, Array<Outgoing>>()
+  /**
+   * What is in flight is a list that is linked through them. V8's `Map` would not do: the tables that it has grown out
+   * of hold on to the next, so once one of them is old, all publishes get old with it, which is slow to collect.
+   */
+  private oldest: Outgoing | undefined
+  private newest: Outgoing | undefined
+  private count = 0
   private bytes = 0
   private readonly maxCount: number
   private readonly maxBytes: number
@@ -61,11 +76,11 @@ export class PublishWindow {
   }
 
   get unconfirmed(): number {
-    return this.inFlight.size
+    return this.count
   }
 
   get isIdle(): boolean {
-    return this.inFlight.size === 0 && this.head === undefined
+    return this.count === 0 && this.head === undefined
   }
 
   add(outgoing: Outgoing): void {
@@ -79,58 +94,60 @@ export class PublishWindow {
       if (head === undefined || (!head.isDone && !this.hasRoom(head))) return undefined
       this.drop()
       if (head.isDone) continue
-      if (this.inFlight.has(head.messageId)) {
-        const others = this.behind.get(head.messageId)
-        if (others === undefined) this.behind.set(head.messageId, [head])
-        else others.push(head)
-        continue
-      }
-      this.inFlight.set(head.messageId, head)
-      this.bytes += head.content.length + overhead
+      this.depart(head)
       return head
     }
   }
 
-  /** The publish in flight that a returned message belongs to. */
-  returned(messageId: unknown): Outgoing | undefined {
-    return typeof messageId === "string" ? this.inFlight.get(messageId) : undefined
+  /**
+   * The publish in flight that a returned message belongs to. The broker returns
+   * messages in the order in which they were published.
+   */
+  returned(messageId: unknown, exchange: string, routingKey: string): Outgoing | undefined {
+    let likely: Outgoing | undefined
+    for (const outgoing of this.inFlight()) {
+      const { message, wasReturned } = outgoing
+      if (message.properties.messageId !== messageId || wasReturned) continue
+      if (message.exchange === exchange && message.routingKey === routingKey) return outgoing
+      likely ??= outgoing
+    }
+    return likely
   }
 
   /** Takes a publish out of flight. */
   landed(outgoing: Outgoing): void {
-    const { content, messageId } = outgoing
-    if (!this.inFlight.delete(messageId)) return
-    this.bytes -= content.length + overhead
-    const others = this.behind.get(messageId)
-    if (others === undefined) return
-    this.behind.delete(messageId)
-    this.prepend(others)
+    if (!outgoing.isInFlight) return
+    const { newer, older } = outgoing
+    if (older === undefined) this.oldest = newer
+    else older.newer = newer
+    if (newer === undefined) this.newest = older
+    else newer.older = older
+    outgoing.isInFlight = false
+    outgoing.older = undefined
+    outgoing.newer = undefined
+    this.count -= 1
+    this.bytes -= outgoing.size
   }
 
   /** Puts what is in flight back to the front, after asking what has become of each. */
   reclaim(f: (outgoing: Outgoing) => void): void {
-    const lost = [...this.inFlight.values()]
-    const others = [...this.behind.values()].flat()
-    this.inFlight.clear()
-    this.behind.clear()
-    this.bytes = 0
+    const lost = [...this.inFlight()]
+    for (const outgoing of lost) this.landed(outgoing)
     lost.forEach(f)
-    this.prepend([...lost, ...others].filter((outgoing) => !outgoing.isDone))
+    this.waiting = [...lost.filter((outgoing) => !outgoing.isDone), ...this.waiting.slice(this.first)]
+    this.first = 0
   }
 
   /** The deadline of the publish that has been in flight for the longest time. */
-  get oldest(): number {
-    return this.inFlight.values().next().value?.deadline ?? Infinity
+  get deadline(): number {
+    return this.oldest?.deadline ?? Infinity
   }
 
   /** Names what has waited beyond its deadline. All wait equally long, so the first ones are the oldest. */
   expire(now: number, f: (outgoing: Outgoing, isInFlight: boolean) => void): void {
-    for (const outgoing of this.inFlight.values()) {
+    for (const outgoing of this.inFlight()) {
       if (outgoing.deadline > now) break
       f(outgoing, true)
-    }
-    for (const others of this.behind.values()) {
-      others.filter((outgoing) => outgoing.deadline <= now).forEach((outgoing) => f(outgoing, false))
     }
     for (;;) {
       const { head } = this
@@ -138,6 +155,21 @@ export class PublishWindow {
       this.drop()
       f(head, false)
     }
+  }
+
+  /** From the oldest. */
+  private *inFlight(): Iterable<Outgoing> {
+    for (let outgoing = this.oldest; outgoing !== undefined; outgoing = outgoing.newer) yield outgoing
+  }
+
+  private depart(outgoing: Outgoing): void {
+    outgoing.isInFlight = true
+    outgoing.older = this.newest
+    if (this.newest === undefined) this.oldest = outgoing
+    else this.newest.newer = outgoing
+    this.newest = outgoing
+    this.count += 1
+    this.bytes += outgoing.size
   }
 
   /** The next one out, if any waits. */
@@ -158,15 +190,7 @@ export class PublishWindow {
     this.first = 0
   }
 
-  private prepend(others: ReadonlyArray<Outgoing>): void {
-    this.waiting = [...others, ...this.waiting.slice(this.first)]
-    this.first = 0
-  }
-
   private hasRoom(outgoing: Outgoing): boolean {
-    return (
-      this.inFlight.size === 0 ||
-      (this.inFlight.size < this.maxCount && this.bytes + outgoing.content.length + overhead <= this.maxBytes)
-    )
+    return this.count === 0 || (this.count < this.maxCount && this.bytes + outgoing.size <= this.maxBytes)
   }
 }

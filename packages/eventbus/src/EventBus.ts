@@ -139,6 +139,17 @@ export const make: Effect.Effect<EventBus["Service"], never, Broker.Broker> = Ef
       : broker.publish(encoded.success)
   }
 
+  /**
+   * What a publish comes to that did not succeed. It holds nothing of the event: what waits for a confirm is what the
+   * garbage collector moves.
+   */
+  const failing =
+    (eventId: string, eventType: string, routingKey: string, unroutable: PublishOptions["unroutable"]) =>
+    (reason: PublishError.Reason): Effect.Effect<void, PublishError.PublishError> =>
+      reason._tag === "Unroutable" && unroutable !== "fail"
+        ? warnOnce(routingKey)
+        : Effect.fail(new PublishError.PublishError({ eventId, eventType, reason }))
+
   const publish = (
     event: Event.Event,
     { persistent = true, routingKey: asked, unroutable }: PublishOptions = {}
@@ -147,10 +158,9 @@ export const make: Effect.Effect<EventBus["Service"], never, Broker.Broker> = Ef
     return Effect.withFiber((fiber) => {
       const correlated = Event.correlate(event, fiber.getRef(Correlation.Current))
       return spanned(fiber, correlated, routingKey, (traceparent) =>
-        Effect.catch(counted(send(correlated, routingKey, persistent, traceparent)), (reason) =>
-          reason._tag === "Unroutable" && unroutable !== "fail"
-            ? warnOnce(routingKey)
-            : Effect.fail(new PublishError.PublishError({ eventId: event.eventId, eventType: event.eventType, reason }))
+        Effect.catch(
+          counted(send(correlated, routingKey, persistent, traceparent)),
+          failing(event.eventId, event.eventType, routingKey, unroutable)
         )
       )
     })

@@ -1,5 +1,5 @@
 import { Effect, type Fiber, Queue } from "effect"
-import { Broker, type Envelope, MemoryBroker, Subscription } from "effect-eventbus"
+import { Broker, type Delivery, type Envelope, MemoryBroker, Subscription } from "effect-eventbus"
 import { TestClock } from "effect/testing"
 
 const encoder = new TextEncoder()
@@ -31,7 +31,7 @@ export const publish = (name: string, fields?: Partial<Envelope.Envelope>) =>
   Effect.flatMap(Broker.Broker, (broker) => broker.publish(envelope(name, fields)))
 export const consume = (queue: string, options: Partial<Subscription.Options> = {}) =>
   Effect.flatMap(Broker.Broker, (broker) =>
-    broker.consume(Subscription.make(queue, { patterns: ["a.#"], concurrency: 100, ...options }))
+    Broker.deliveries(broker, Subscription.make(queue, { patterns: ["a.#"], concurrency: 100, ...options }))
   )
 /** Declares a queue, and leaves it to itself. */
 export const declare = (queue: string, options?: Partial<Subscription.Options>) =>
@@ -51,8 +51,10 @@ export const isDone = <A, E>(fiber: Fiber.Fiber<A, E>) =>
   Effect.map(TestClock.adjust(0), () => fiber.pollUnsafe() !== undefined)
 
 /** The names of what is delivered without waiting. */
-export const delivered = (consumer: Broker.Consumer) =>
-  Effect.map(Queue.clear(consumer.deliveries), (deliveries) => deliveries.map((delivery) => nameOf(delivery.envelope)))
+export const delivered = (deliveries: Queue.Dequeue<Delivery.Delivery>) =>
+  Effect.map(Effect.andThen(TestClock.adjust(0), Queue.clear(deliveries)), (deliveries) =>
+    deliveries.map((delivery) => nameOf(delivery.envelope))
+  )
 
 export const withBroker =
   (options?: MemoryBroker.Options) =>

@@ -26,8 +26,8 @@ describe("MemoryBroker", () => {
       const look = Effect.all([memory.peek("q"), memory.queues, memory.expect("q", 2), memory.peek("unknown")])
       const seen = yield* look
       assert.deepStrictEqual(yield* look, seen)
-      const consumer = yield* consume("q", { messageTtl: "1 second" })
-      const first = yield* Queue.take(consumer.deliveries)
+      const deliveries = yield* consume("q", { messageTtl: "1 second" })
+      const first = yield* Queue.take(deliveries)
       assert.strictEqual(first.envelope, seen[0][0])
       assert.isFalse(first.redelivered)
       assert.deepStrictEqual(yield* memory.queues, ["dlq.q", "q"])
@@ -96,7 +96,7 @@ describe("MemoryBroker", () => {
 
     it.effect("expires at the head alone, and never what is delivered", () =>
       Effect.gen(function* () {
-        const { deliveries } = yield* consume("q", { concurrency: 1 })
+        const deliveries = yield* consume("q", { concurrency: 1 })
         yield* publish("delivered", { ttl: 1000 })
         yield* publish("head")
         yield* publish("behind", { ttl: 1000 })
@@ -121,7 +121,7 @@ describe("MemoryBroker", () => {
 
   it.effect("hands out next what was put back", () =>
     Effect.gen(function* () {
-      const { deliveries } = yield* consume("q", { concurrency: 1 })
+      const deliveries = yield* consume("q", { concurrency: 1 })
       for (const name of ["1", "2", "3"]) yield* publish(name)
       const first = yield* Queue.take(deliveries)
       yield* first.requeue
@@ -135,7 +135,7 @@ describe("MemoryBroker", () => {
   it.effect("puts back in its order what a consumer held that is gone", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
-      const { deliveries } = yield* Scope.provide(consume("q", { concurrency: 3 }), scope)
+      const deliveries = yield* Scope.provide(consume("q", { concurrency: 3 }), scope)
       for (const name of ["1", "2", "3", "4"]) yield* publish(name)
       yield* Queue.take(deliveries)
       yield* Scope.close(scope, Exit.void)
@@ -146,7 +146,7 @@ describe("MemoryBroker", () => {
   it.effect("counts a settlement that comes too late, and does nothing else", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
-      const { deliveries } = yield* Scope.provide(consume("q"), scope)
+      const deliveries = yield* Scope.provide(consume("q"), scope)
       yield* publish("1")
       yield* publish("2")
       const settled = yield* Queue.take(deliveries)
@@ -154,8 +154,13 @@ describe("MemoryBroker", () => {
       yield* settled.ack
       yield* Scope.close(scope, Exit.void)
       assert.deepStrictEqual([settled.isLive(), orphan.isLive()], [false, false])
-      for (const { ack, deadLetter, requeue, retry } of [settled, orphan]) {
-        yield* Effect.all([ack, requeue, retry(envelope("retried"), 0), deadLetter(envelope("dead"))])
+      for (const late of [settled, orphan]) {
+        yield* Effect.all([
+          late.ack,
+          late.requeue,
+          late.retry(envelope("retried"), 0),
+          late.deadLetter(envelope("dead"))
+        ])
       }
       yield* TestClock.adjust("1 minute")
       assert.deepStrictEqual(yield* Effect.all([waiting("q"), waiting("dlq.q")]), [["2"], []])

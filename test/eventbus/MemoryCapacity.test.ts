@@ -18,7 +18,7 @@ import {
 describe("MemoryBroker with little capacity", () => {
   it.effect("suspends who publishes into a full queue, and goes on when there is room", () =>
     Effect.gen(function* () {
-      const { deliveries } = yield* consume("q", { concurrency: 1 })
+      const deliveries = yield* consume("q", { concurrency: 1 })
       yield* publish("1")
       yield* publish("2")
       const third = yield* start(publish("3"))
@@ -63,7 +63,7 @@ describe("MemoryBroker with little capacity", () => {
       yield* declare("q")
       yield* Effect.forEach(["1", "2"], (name) => publish(name))
       const more = yield* Effect.forEach(["3", "4", "5"], (name) => start(publish(name)))
-      const { deliveries } = yield* consume("q", { concurrency: 1 })
+      const deliveries = yield* consume("q", { concurrency: 1 })
       yield* (yield* Queue.take(deliveries)).ack
       assert.deepStrictEqual(yield* Effect.forEach(more, isDone), [true, false, false])
       assert.strictEqual(yield* messages("q"), 1, "one waits, one is delivered")
@@ -72,7 +72,7 @@ describe("MemoryBroker with little capacity", () => {
 
   it.effect("keeps the place of an event that waits for its retry", () =>
     Effect.gen(function* () {
-      const { deliveries } = yield* consume("q")
+      const deliveries = yield* consume("q")
       yield* publish("1")
       yield* (yield* Queue.take(deliveries)).retry(envelope("1 again"), 5000)
       const second = yield* start(publish("2"))
@@ -87,7 +87,7 @@ describe("MemoryBroker with little capacity", () => {
 
   it.effect("holds an event back while its dead letters are full", () =>
     Effect.gen(function* () {
-      const { deliveries } = yield* consume("q")
+      const deliveries = yield* consume("q")
       yield* publish("1")
       yield* (yield* Queue.take(deliveries)).deadLetter(envelope("1 dead"))
       yield* publish("2")

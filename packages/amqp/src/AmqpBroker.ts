@@ -138,9 +138,9 @@ export const make = Effect.fnUntraced(function* (
     maxBodyBytes: settings.maxBodyBytes,
     publish: (envelope) => publisher.publish(settings.exchange, envelope.routingKey, envelope),
     consume: Effect.fnUntraced(
-      function* (queue) {
+      function* (queue, deliver) {
         const connection = Subscription.isDeadLetterQueue(queue.queue) ? yield* RcRef.get(reading) : consuming
-        const consumer = yield* AmqpConsumer.make(connection, settings, queue, exitsOf(queue))
+        const consumer = yield* AmqpConsumer.make(connection, settings, queue, exitsOf(queue), deliver)
         yield* Effect.acquireRelease(
           Effect.sync(() => consumers.set(consumer, queue)),
           () => Effect.sync(() => consumers.delete(consumer))

@@ -14,13 +14,11 @@ import type { Consumer } from "effect-eventbus/Broker"
 import type { Reason } from "effect-eventbus/BrokerError"
 import type { Delivery } from "effect-eventbus/Delivery"
 import type * as Subscription from "effect-eventbus/Subscription"
-import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
 import * as AmqpChannel from "./AmqpChannel.ts"
 import * as AmqpConnection from "./AmqpConnection.ts"
@@ -59,12 +57,13 @@ export const make = Effect.fnUntraced(function* (
   connection: AmqpConnection.AmqpConnection,
   settings: Settings,
   queue: Subscription.Queue,
-  exits: AmqpDelivery.Exits
+  exits: AmqpDelivery.Exits,
+  deliver: (delivery: Delivery) => void
 ): Effect.fn.Return<AmqpConsumer, Reason, Scope.Scope> {
   const clock = yield* Clock.Clock
   const prefetch = queue.concurrency ?? settings.prefetch
-  const deliveries = yield* Queue.bounded<Delivery, Cause.Done>(prefetch)
   let session: Session | undefined
+  let isCancelled = false
   let settledAt = 0
   const onSettled = () => {
     settledAt = clock.currentTimeMillisUnsafe()
@@ -75,9 +74,9 @@ export const make = Effect.fnUntraced(function* (
       Deferred.doneUnsafe(ended, Effect.succeed("the broker cancelled the consumer: is its queue deleted?"))
       return
     }
+    if (isCancelled) return
     const envelope = AmqpMessage.toEnvelope(message, queue.queue, clock.currentTimeMillisUnsafe())
-    // The prefetch leaves room for every delivery; only one that comes after the cancellation is refused.
-    Queue.offerUnsafe(deliveries, AmqpDelivery.make(message, envelope, source, exits))
+    deliver(new AmqpDelivery.AmqpDelivery(message, envelope, source, exits))
   }
 
   const open = (scope: Scope.Closeable) =>
@@ -128,13 +127,10 @@ export const make = Effect.fnUntraced(function* (
     next = again
     const reason = yield* Deferred.await((yield* current).ended)
     yield* close
-    // Nobody can settle these any more: the broker delivers them again.
-    yield* Effect.ignore(Queue.clear(deliveries))
     yield* Effect.logWarning(`Consuming "${queue.queue}" was interrupted: ${reason}`)
   }).pipe(supervise, Effect.forkScoped)
 
   return {
-    deliveries,
     isAttached: () => session?.channel.isOpen() === true && !Deferred.isDoneUnsafe(session.ended),
     cancel: Effect.gen(function* () {
       yield* Fiber.interrupt(supervisor)
@@ -144,7 +140,7 @@ export const make = Effect.fnUntraced(function* (
           .ask(`cancel "${queue.queue}"`, (channel) => channel.cancel(current.tag))
           .pipe(Effect.timeoutOption(AmqpConnection.closeTimeout), Effect.ignore)
       }
-      yield* Queue.end(deliveries)
+      isCancelled = true
     })
   }
 })

@@ -55,24 +55,61 @@ export interface Source {
 export const lingerTime = 250
 
 /**
- * Makes the delivery of a message.
+ * The delivery of a message. Its effects are made when they are asked for, because
+ * all but one of them never are.
  *
- * @category constructors
+ * @category models
  * @since 0.1.0
  */
-export const make = (message: ConsumeMessage, envelope: Envelope, source: Source, exits: Exits): Delivery.Delivery => {
-  let claimed = false
-  const isLive = () => !claimed && source.isOpen()
+export class AmqpDelivery implements Delivery.Delivery {
+  readonly envelope: Envelope
+  private readonly message: ConsumeMessage
+  private readonly source: Source
+  private readonly exits: Exits
+  private claimed = false
+
+  constructor(message: ConsumeMessage, envelope: Envelope, source: Source, exits: Exits) {
+    this.envelope = envelope
+    this.message = message
+    this.source = source
+    this.exits = exits
+  }
+
+  get redelivered(): boolean {
+    return this.message.fields.redelivered
+  }
+
+  isLive(): boolean {
+    return !this.claimed && this.source.isOpen()
+  }
+
+  get ack(): Effect.Effect<void> {
+    return this.once(() => this.acknowledge())
+  }
+
+  get requeue(): Effect.Effect<void> {
+    return this.once(() => this.say((channel) => channel.nack(this.message, false, true)))
+  }
+
+  retry(next: Envelope, delay: number): Effect.Effect<void> {
+    return this.once(() => this.move(this.exits.retry(next, delay)))
+  }
+
+  deadLetter(letter: Envelope): Effect.Effect<void> {
+    return this.once(() => this.move(this.exits.deadLetter(letter)))
+  }
 
   /** Settles the delivery in one way, and in no other after that. */
-  const once = (settle: () => Effect.Effect<void>): Effect.Effect<void> =>
-    Effect.suspend(() => {
-      if (!isLive()) return Delivery.countStale
-      claimed = true
+  private once(settle: () => Effect.Effect<void>): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (!this.isLive()) return Delivery.countStale
+      this.claimed = true
       return settle()
     })
+  }
 
-  const say = (f: (channel: Channel) => void): Effect.Effect<void> => {
+  private say(f: (channel: Channel) => void): Effect.Effect<void> {
+    const { source } = this
     if (!source.isOpen()) return Delivery.countStale
     try {
       f(source.channel)
@@ -84,32 +121,26 @@ export const make = (message: ConsumeMessage, envelope: Envelope, source: Source
     }
   }
 
-  const ack = () => say((channel) => channel.ack(message))
+  private acknowledge(): Effect.Effect<void> {
+    return this.say((channel) => channel.ack(this.message))
+  }
 
   /** Moves the envelope on, however long that takes, unless the broker takes the delivery back, or it is interrupted. */
-  const move = (publish: Effect.Effect<void, Reason>): Effect.Effect<void> =>
-    publish.pipe(
+  private move(publish: Effect.Effect<void, Reason>): Effect.Effect<void> {
+    const { exits, source } = this
+    return publish.pipe(
       Effect.tapError((reason) =>
         source.isOpen()
           ? Effect.logWarning(`Cannot settle an event of "${exits.queue}" yet: ${reason.message}`)
           : Effect.void
       ),
       Effect.retry({ schedule: backoff, while: source.isOpen }),
-      Effect.matchEffect({ onSuccess: ack, onFailure: () => Delivery.countStale }),
+      Effect.matchEffect({ onSuccess: () => this.acknowledge(), onFailure: () => Delivery.countStale }),
       Effect.onInterrupt(() =>
         Effect.sync(() => {
-          claimed = false
+          this.claimed = false
         })
       )
     )
-
-  return {
-    envelope,
-    redelivered: message.fields.redelivered,
-    isLive,
-    ack: once(ack),
-    requeue: once(() => say((channel) => channel.nack(message, false, true))),
-    retry: (next, delay) => once(() => move(exits.retry(next, delay))),
-    deadLetter: (letter) => once(() => move(exits.deadLetter(letter)))
   }
 }

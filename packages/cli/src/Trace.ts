@@ -38,7 +38,7 @@ const live = Effect.fnUntraced(function* (traceId: string) {
     const event = Result.getOrUndefined(onlooker.decode(envelope.body))
     return event?.traceId?.toLowerCase() === traceId ? [{ event, envelope, queue, attempt: envelope.attempt ?? 1 }] : []
   }
-  const { deliveries } = yield* broker.consume(onlooker)
+  const deliveries = yield* Broker.deliveries(broker, onlooker)
   const events = Stream.fromQueue(deliveries).pipe(
     Stream.mapEffect(({ ack, envelope }) => Effect.as(ack, ofTrace(envelope, onlooker.queue))),
     Stream.flattenIterable

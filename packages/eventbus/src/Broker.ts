@@ -8,11 +8,10 @@
  * @since 0.1.0
  */
 
-import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
-import type * as Queue from "effect/Queue"
+import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import type { BrokerError, SubscribeError } from "./BrokerError.ts"
 import type { Delivery } from "./Delivery.ts"
@@ -55,8 +54,7 @@ export interface Health {
  * @since 0.1.0
  */
 export interface Consumer {
-  readonly deliveries: Queue.Dequeue<Delivery, Cause.Done>
-  /** Takes no more deliveries from the broker. Ends `deliveries` after those that are there. */
+  /** Takes no more deliveries from the broker. */
   readonly cancel: Effect.Effect<void>
 }
 
@@ -108,8 +106,16 @@ export class Broker extends Context.Service<
      * no queue wants is `Unroutable`.
      */
     readonly publish: (envelope: Envelope) => Effect.Effect<void, PublishError.Reason>
-    /** Declares the queue, and returns when it is bound and being consumed. */
-    readonly consume: (queue: Subscription.Queue) => Effect.Effect<Consumer, SubscribeError, Scope.Scope>
+    /**
+     * Declares the queue, and returns when it is bound and being consumed. Each
+     * delivery is handed to `deliver`, which returns at once and never throws. It is
+     * not called by whoever publishes, so that a handler may publish what it handles.
+     * At most the concurrency of the queue is live and not settled at a time.
+     */
+    readonly consume: (
+      queue: Subscription.Queue,
+      deliver: (delivery: Delivery) => void
+    ) => Effect.Effect<Consumer, SubscribeError, Scope.Scope>
     /**
      * Succeeds when the broker has the envelope safe in the queue of that name, whatever
      * it is bound to. Without such a queue it is `Unroutable`.
@@ -123,3 +129,21 @@ export class Broker extends Context.Service<
     readonly health: Effect.Effect<Health>
   }
 >()("effect-eventbus/Broker") {}
+
+/**
+ * The deliveries of a queue, for those who take them one after the other.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const deliveries = Effect.fnUntraced(function* (
+  broker: Broker["Service"],
+  queue: Subscription.Queue
+): Effect.fn.Return<Queue.Dequeue<Delivery>, SubscribeError, Scope.Scope> {
+  // What no longer fits is of a channel that is lost, and comes anew.
+  const deliveries = yield* Queue.sliding<Delivery>(queue.concurrency ?? broker.prefetch)
+  yield* broker.consume(queue, (delivery) => {
+    Queue.offerUnsafe(deliveries, delivery)
+  })
+  return deliveries
+})

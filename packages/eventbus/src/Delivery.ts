@@ -23,13 +23,13 @@ export interface Delivery {
   readonly envelope: Envelope
   /** Whether the broker handed it out before. */
   readonly redelivered: boolean
-  readonly isLive: () => boolean
+  isLive(): boolean
   readonly ack: Effect.Effect<void>
   readonly requeue: Effect.Effect<void>
   /** Keeps the envelope for a number of milliseconds and then puts it into the queue again. */
-  readonly retry: (envelope: Envelope, delay: number) => Effect.Effect<void>
+  retry(envelope: Envelope, delay: number): Effect.Effect<void>
   /** Puts the envelope into the queue's dead letters. */
-  readonly deadLetter: (envelope: Envelope) => Effect.Effect<void>
+  deadLetter(envelope: Envelope): Effect.Effect<void>
 }
 
 /**

@@ -14,17 +14,21 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as FiberSet from "effect/FiberSet"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Pull from "effect/Pull"
 import * as Queue from "effect/Queue"
 import * as Broker from "./Broker.ts"
 import { BrokerError, NotFound, Refused, SubscribeError, TopologyMismatch } from "./BrokerError.ts"
-import * as Delivery from "./Delivery.ts"
+import type { Delivery } from "./Delivery.ts"
 import * as Envelope from "./Envelope.ts"
 import * as Fault from "./Fault.ts"
-import { type Item, MemoryQueue, type Taker } from "./internal/MemoryQueue.ts"
+import { type Exits, MemoryDelivery } from "./internal/MemoryDelivery.ts"
+import { MemoryQueue } from "./internal/MemoryQueue.ts"
+import { type Item, Taker } from "./internal/Taker.ts"
 import { TopicTrie } from "./internal/TopicTrie.ts"
 import * as PublishError from "./PublishError.ts"
 import * as Subscription from "./Subscription.ts"
@@ -197,62 +201,43 @@ const make = (options: Options) =>
       return Effect.fail(new TopologyMismatch({ name: wanted.queue, argument: differs, wanted: want, current }))
     }
 
-    const makeDelivery = (
-      queue: MemoryQueue,
-      deadLetterQueue: MemoryQueue | undefined,
-      taker: Taker,
-      item: Item
-    ): Delivery.Delivery => {
-      /** Settles the delivery if that has not been done: the slot it held is free again. */
-      const settle = (then: () => void) =>
-        Effect.suspend(() => {
-          if (!taker.held.delete(item)) return Delivery.countStale
-          then()
-          queue.dispatch()
-          return Effect.void
-        })
-      return {
-        envelope: item.envelope,
-        redelivered: item.redelivered,
-        isLive: () => taker.held.has(item),
-        ack: settle(() => queue.release()),
-        requeue: settle(() => queue.putBack([item])),
-        retry: (envelope, delay) =>
-          settle(() => {
-            run(
-              Effect.andThen(
-                Effect.sleep(delay),
-                Effect.sync(() => queue.enter({ ...envelope, origin: originOf(queue) }))
-              )
-            )
-          }),
-        deadLetter: (envelope) =>
-          deadLetterQueue === undefined
-            ? settle(() => queue.release())
-            : Effect.andThen(
-                awaitRoom([deadLetterQueue]),
-                settle(() => {
-                  deadLetterQueue.push(kept(envelope, queue))
-                  queue.release()
-                })
-              )
+    /** What becomes of a queue's deliveries that are not simply settled. */
+    const exitsOf = (queue: MemoryQueue, deadLetterQueue: MemoryQueue | undefined): Exits => ({
+      retry: (envelope, delay) => {
+        run(
+          Effect.andThen(
+            Effect.sleep(delay),
+            Effect.sync(() => queue.enter({ ...envelope, origin: originOf(queue) }))
+          )
+        )
+      },
+      awaitDeadLetterRoom: deadLetterQueue === undefined ? Effect.void : awaitRoom([deadLetterQueue]),
+      deadLetter: (envelope) => {
+        deadLetterQueue?.push(kept(envelope, queue))
+        queue.release()
       }
-    }
+    })
 
     const consume = Effect.fnUntraced(
-      function* (wanted: Subscription.Queue) {
+      function* (wanted: Subscription.Queue, deliver: (delivery: Delivery) => void) {
         const forDeadLetters = Subscription.isDeadLetterQueue(wanted.queue) && !wanted.temporary
         const deadLetterQueue =
           wanted.deadLetterQueue === undefined ? undefined : yield* declare(deadLetters(wanted.deadLetterQueue))
         const queue = yield* declare(forDeadLetters ? deadLetters(wanted.queue) : wanted)
         for (const pattern of wanted.patterns) bindings.add(pattern, queue)
         const limit = wanted.concurrency ?? prefetch
-        const deliveries = yield* Queue.bounded<Delivery.Delivery, Cause.Done>(limit)
-        const taker: Taker = {
-          prefetch: limit,
-          held: new Set(),
-          offer: (item) => Queue.offerUnsafe(deliveries, makeDelivery(queue, deadLetterQueue, taker, item))
-        }
+        const deliveries = yield* Queue.bounded<Delivery, Cause.Done>(limit)
+        const exits = exitsOf(queue, deadLetterQueue)
+        const taker = new Taker(limit, (item) => {
+          Queue.offerUnsafe(deliveries, new MemoryDelivery(item, taker, queue, exits))
+        })
+        // In a fiber of its own: whoever publishes in a handler would else be on top of its own handler, and so on.
+        const delivering = yield* Effect.forkScoped(
+          Effect.map(Queue.takeAll(deliveries), (taken) => taken.forEach(deliver)).pipe(
+            Effect.forever({ disableYield: true }),
+            Pull.catchDone(() => Effect.void)
+          )
+        )
         const leave = () => {
           const at = queue.takers.indexOf(taker)
           if (at >= 0) queue.takers.splice(at, 1)
@@ -265,19 +250,16 @@ const make = (options: Options) =>
           () =>
             Effect.sync(() => {
               leave()
-              const held = [...taker.held]
-              taker.held.clear()
-              queue.putBack(held)
+              queue.putBack(taker.releaseAll())
               if (!wanted.temporary) return
               queues.delete(wanted.queue)
               bindings.remove(queue)
             })
         )
         return {
-          deliveries,
           cancel: Effect.suspend(() => {
             leave()
-            return Queue.end(deliveries)
+            return Effect.andThen(Queue.end(deliveries), Fiber.await(delivering))
           })
         }
       },
@@ -295,7 +277,10 @@ const make = (options: Options) =>
         const targets = targetsOf()
         if (targets.length === 0) return Effect.fail(new PublishError.Unroutable({ routingKey }))
         const push = () => targets.forEach((queue) => queue.push(envelope))
-        if (!targets.some((queue) => queue.isFull)) return Effect.sync(push)
+        if (!targets.some((queue) => queue.isFull)) {
+          push()
+          return targets.some((queue) => queue.isBehind) ? Effect.yieldNow : Effect.void
+        }
         return Effect.map(awaitRoom(targets), push).pipe(
           Effect.timeoutOrElse({
             duration: publishTimeout,

@@ -14,14 +14,10 @@ import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
-import * as Latch from "effect/Latch"
-import * as Pull from "effect/Pull"
-import * as Queue from "effect/Queue"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { Broker } from "./Broker.ts"
+import * as Broker from "./Broker.ts"
 import type { SubscribeError } from "./BrokerError.ts"
 import * as Correlation from "./Correlation.ts"
 import type { Delivered, Delivery } from "./Delivery.ts"
@@ -29,6 +25,7 @@ import * as Event from "./Event.ts"
 import * as FailurePolicy from "./FailurePolicy.ts"
 import * as Fault from "./Fault.ts"
 import * as Handler from "./Handler.ts"
+import { Dispatch } from "./internal/dispatch.ts"
 import * as Settling from "./internal/settling.ts"
 import * as Spans from "./internal/spans.ts"
 import * as Metrics from "./Metrics.ts"
@@ -124,7 +121,7 @@ const receiver = <Ev extends Event.Event>(
 }
 
 /** All that the deliveries of a subscription go through, but for the handler. */
-const prepare = <Ev extends Event.Event>(broker: Broker["Service"], subscription: Subscription<Ev>) =>
+const prepare = <Ev extends Event.Event>(broker: Broker.Broker["Service"], subscription: Subscription<Ev>) =>
   Effect.map(Metrics.registry, (registry) => {
     const spans = Spans.ofSubscription(broker, subscription)
     const settling = Settling.make(subscription, spans, registry)
@@ -140,12 +137,13 @@ const prepare = <Ev extends Event.Event>(broker: Broker["Service"], subscription
  * @since 0.1.0
  */
 export const start = Effect.fnUntraced(function* <Ev extends Event.Event, E, R>(
-  broker: Broker["Service"],
+  broker: Broker.Broker["Service"],
   handler: Handler.Handler<Ev, E, R>
 ): Effect.fn.Return<void, SubscribeError, R | Scope.Scope> {
   const { subscription } = handler
+  const dispatch = new Dispatch(subscription.concurrency ?? broker.prefetch)
   // First, because a start that fails must leave nothing behind.
-  const consumer = yield* broker.consume(subscription)
+  const consumer = yield* broker.consume(subscription, dispatch.deliver)
   const handle = yield* handler.prepare(yield* Effect.scope)
   const clock = yield* Clock.Clock
   const { receive, registry, settling, spans } = yield* prepare(broker, subscription)
@@ -195,43 +193,15 @@ export const start = Effect.fnUntraced(function* <Ev extends Event.Event, E, R>(
   const handleOne = (delivery: Delivery): Effect.Effect<void, never, R> =>
     Effect.catchCause(Effect.flatMap(receive(delivery), process), (cause) => giveUp(delivery, cause))
 
-  const concurrency = subscription.concurrency ?? broker.prefetch
   const fork = Effect.runForkWith(yield* Effect.context<R>())
-  /** Those under way. Few are, where handlers need not wait: a fiber runs at once, as far as it goes. */
-  const fibers = new Set<Fiber.Fiber<void>>()
-  const room = Latch.makeUnsafe(true)
-  const handleAll = Effect.gen(function* () {
-    for (;;) {
-      yield* room.await
-      // What a lost channel brought may be under way beside what comes anew.
-      const deliveries = yield* Queue.takeBetween(consumer.deliveries, 1, concurrency - fibers.size)
-      for (const delivery of deliveries) {
-        const fiber = fork(handleOne(delivery))
-        if (fiber.pollUnsafe() !== undefined) continue
-        fibers.add(fiber)
-        fiber.addObserver(() => {
-          fibers.delete(fiber)
-          room.openUnsafe()
-        })
-      }
-      if (fibers.size >= concurrency) room.closeUnsafe()
-    }
-  }).pipe(Pull.catchDone(() => Effect.void))
-
   yield* Effect.acquireRelease(
-    Effect.forkDetach(handleAll),
-    Effect.fnUntraced(function* (handling) {
+    Effect.sync(() => dispatch.start((delivery) => fork(handleOne(delivery)))),
+    Effect.fnUntraced(function* () {
       yield* consumer.cancel
-      yield* Effect.timeoutOption(
-        Effect.andThen(
-          Fiber.await(handling),
-          Effect.suspend(() => Fiber.awaitAll(fibers))
-        ),
-        subscription.drainTimeout
-      )
+      yield* Effect.timeoutOption(dispatch.idle, subscription.drainTimeout)
       stopping = true
       // A handler that cannot be interrupted must not hold up the others: what it has not settled goes back.
-      yield* Effect.timeoutOption(Fiber.interruptAll([handling, ...fibers]), interruptTimeout)
+      yield* Effect.timeoutOption(dispatch.interrupt, interruptTimeout)
       handlersRunning(-running)
       running = 0
     })
@@ -246,12 +216,12 @@ export const start = Effect.fnUntraced(function* <Ev extends Event.Event, E, R>(
  * @since 0.1.0
  */
 export const stream = <Ev extends Event.Event>(
-  broker: Broker["Service"],
+  broker: Broker.Broker["Service"],
   subscription: Subscription<Ev>
 ): Stream.Stream<Delivered<Ev>, SubscribeError> =>
   Stream.unwrap(
     Effect.gen(function* () {
-      const { deliveries } = yield* broker.consume(subscription)
+      const deliveries = yield* Broker.deliveries(broker, subscription)
       const { receive } = yield* prepare(broker, subscription)
       return Stream.mapEffect(Stream.fromQueue(deliveries), receive)
     })

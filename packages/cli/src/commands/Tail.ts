@@ -45,7 +45,7 @@ const listen = Effect.fnUntraced(function* (input: Input, patterns: ReadonlyArra
     temporary: true,
     concurrency: window
   })
-  const { deliveries } = yield* broker.consume(subscription)
+  const deliveries = yield* Broker.deliveries(broker, subscription)
   yield* output.note(`Listening for ${patterns.join(" ")} (Ctrl-C ends it)`)
   const wanted = Option.getOrElse(input.count, () => Infinity)
   for (let shown = 0; shown < wanted; shown++) {

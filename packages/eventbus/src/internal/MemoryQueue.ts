@@ -13,25 +13,10 @@ import * as MutableList from "effect/MutableList"
 import type { Envelope } from "../Envelope.ts"
 import * as Priority from "../Priority.ts"
 import type * as Subscription from "../Subscription.ts"
+import { Item, type Taker } from "./Taker.ts"
 
-/** An envelope in a queue. */
-export interface Item {
-  readonly envelope: Envelope
-  readonly expiresAt: number
-  redelivered: boolean
-}
-
-/** Who takes items from a queue. */
-export interface Taker {
-  readonly prefetch: number
-  readonly held: Set<Item>
-  readonly offer: (item: Item) => void
-}
-
-const handOut = (item: Item, taker: Taker): void => {
-  taker.held.add(item)
-  taker.offer(item)
-}
+/** How many events may wait before whoever publishes lets their handlers go first. */
+const comfortable = 100
 
 export class MemoryQueue {
   readonly declared: Subscription.Queue
@@ -71,6 +56,11 @@ export class MemoryQueue {
     return this.total >= this.capacity
   }
 
+  /** Whether its handlers cannot keep up with whoever publishes. */
+  get isBehind(): boolean {
+    return this.takers.length > 0 && this.messages > comfortable
+  }
+
   get messages(): number {
     return this.lanes.reduce((sum, lane) => sum + lane.length, 0)
   }
@@ -89,14 +79,14 @@ export class MemoryQueue {
   /** Puts an envelope in that has been counted all along. */
   enter(envelope: Envelope): void {
     const ttl = Math.min(envelope.ttl ?? Infinity, this.declared.messageTtl ?? Infinity)
-    const item = { envelope, expiresAt: this.now() + ttl, redelivered: false }
+    const item = new Item(envelope, this.now() + ttl)
     // What need not wait cannot expire, however short its time to live.
     const taker = this.messages === 0 ? this.nextTaker() : undefined
     if (taker === undefined) {
       MutableList.append(this.lane(envelope), item)
       this.dispatch()
     } else {
-      handOut(item, taker)
+      taker.take(item)
     }
     this.arrival.openUnsafe()
     this.arrival.closeUnsafe()
@@ -140,7 +130,7 @@ export class MemoryQueue {
         return
       }
       this.drop(head)
-      handOut(head, taker)
+      taker.take(head)
     }
   }
 
@@ -163,7 +153,7 @@ export class MemoryQueue {
   private nextTaker(): Taker | undefined {
     for (let i = 0; i < this.takers.length; i++) {
       const taker = this.takers[(this.turn + i) % this.takers.length]
-      if (taker !== undefined && taker.held.size < taker.prefetch) {
+      if (taker?.hasRoom === true) {
         this.turn = (this.turn + i + 1) % this.takers.length
         return taker
       }

@@ -7,7 +7,6 @@
  * @since 0.1.0
  */
 
-import { setTimeout as sleep } from "node:timers/promises"
 import type { Session, Stage } from "./Contestant.ts"
 import type { Payload } from "./Order.ts"
 import * as Order from "./Order.ts"
@@ -18,6 +17,8 @@ import { pace, type Scenario } from "./Scenario.ts"
 
 /** How many events go through before, at most. Until then the compiler is still at work, and is counted with the rest. */
 const mostWarmUp = 40_000
+/** A thousand a second would be at it for long, so what is paced gets warm at full speed. */
+const warmUpOf = ({ events, work }: Scenario): number => Math.min((work === "paced" ? 10 : 2) * events, mostWarmUp)
 
 /** Counts what is handled, and says when it is so many. */
 class Counter {
@@ -64,20 +65,23 @@ const meter = (): Meter => {
   }
 }
 
-/** Publishes at a fixed rate, whatever becomes of it. */
-const paced = async (session: Session, count: number): Promise<void> => {
-  const startedAt = performance.now()
-  const confirms: Array<Promise<void>> = []
-  while (confirms.length < count) {
-    const due = Math.min(count, ((performance.now() - startedAt) * pace) / 1000)
-    while (confirms.length < due) confirms.push(session.publishOne())
-    await sleep(1)
-  }
-  await Promise.all(confirms)
-}
-
-const publish = (session: Session, { inFlight, work }: Scenario, count: number): Promise<void> =>
-  work === "paced" ? paced(session, count) : session.publish(count, inFlight)
+/** Publishes at a fixed rate, whatever becomes of it. Nothing is kept of a publish: the garbage collector would move it. */
+const paced = (session: Session, count: number): Promise<void> =>
+  new Promise((resolve, reject) => {
+    const startedAt = performance.now()
+    let sent = 0
+    let confirmed = 0
+    const onConfirm = (): void => {
+      confirmed += 1
+      if (confirmed === count) resolve()
+    }
+    const tick = (): void => {
+      const due = Math.min(count, ((performance.now() - startedAt) * pace) / 1000)
+      for (; sent < due; sent++) session.publishOne().then(onConfirm, reject)
+      if (sent < count) setTimeout(tick, 1)
+    }
+    tick()
+  })
 
 const quantile = (sorted: ReadonlyArray<number>, q: number): number =>
   sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? 0
@@ -94,10 +98,10 @@ export const run = async (
   place: Place.Place,
   profile: string | undefined
 ): Promise<Omit<Report, "version">> => {
-  const { events, failsEvery, work } = scenario
+  const { events, failsEvery, inFlight, work } = scenario
   const counter = new Counter()
   const payload = Order.payloads(scenario.payloadBytes)
-  const warmUp = Math.min(2 * events, mostWarmUp)
+  const warmUp = warmUpOf(scenario)
   let number = 0
   const stage: Stage = {
     scenario,
@@ -126,14 +130,13 @@ export const run = async (
     await handled
   } else {
     const consumes = work !== "publish"
-    const round = async (count: number, total: number): Promise<void> => {
-      await Promise.all([publish(session, scenario, count), consumes ? counter.until(total) : undefined])
+    const round = async (publishing: Promise<void>, total: number): Promise<void> => {
+      await Promise.all([publishing, consumes ? counter.until(total) : undefined])
     }
     if (consumes) await session.consume()
-    await round(warmUp, warmUp)
-    globalThis.gc?.()
+    await round(session.publish(warmUp, inFlight), warmUp)
     start()
-    await round(events, warmUp + events)
+    await round(work === "paced" ? paced(session, events) : session.publish(events, inFlight), warmUp + events)
   }
   const measured = time.stop()
   if (profile !== undefined) await running?.write(profile)

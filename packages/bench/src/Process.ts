@@ -18,7 +18,7 @@ const decode = Schema.decodeUnknownSync(Report)
 const answer = (job: Job, signal: AbortSignal): Promise<Report> =>
   new Promise((resolve, reject) => {
     const child = fork(join(import.meta.dirname, "worker.ts"), {
-      execArgv: ["--expose-gc"],
+      execArgv: [],
       env: { ...process.env, EVENTBUS_BENCH_JOB: JSON.stringify(job) },
       stdio: ["ignore", "ignore", "pipe", "ipc"],
       signal: AbortSignal.any([signal, AbortSignal.timeout(patience)]),

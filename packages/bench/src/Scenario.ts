@@ -98,7 +98,7 @@ export const all: ReadonlyArray<Scenario> = [
     payloadBytes: 65_536,
     events: 2000
   }),
-  ...onBoth({ name: "latency", does: "from publish to handler, at 1,000 a second", work: "paced", events: 4000 }),
+  ...onBoth({ name: "latency", does: "from publish to handler, at 1,000 a second", work: "paced", events: 8000 }),
   make({
     name: "memory",
     does: "both, in memory and through schemas",

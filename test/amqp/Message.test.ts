@@ -64,11 +64,11 @@ const message = (properties: object, content: Uint8Array = envelope.body, routin
 const travel = (sent: Envelope.Envelope): Envelope.Envelope => {
   const { mandatory: _, persistent, ...properties } = new AmqpMessage.Properties(sent, sent.id ?? "none")
   const options = { ...properties, deliveryMode: persistent === true ? 2 : 1 }
-  return AmqpMessage.toEnvelope(message(options, sent.body, sent.origin?.queue ?? sent.routingKey), "work", now)
+  return AmqpMessage.toEnvelope(message(options, sent.body, sent.origin?.queue ?? sent.routingKey), "work", () => now)
 }
 
 const received = (properties: object, queue = "work"): Envelope.Envelope =>
-  AmqpMessage.toEnvelope(message(properties), queue, now)
+  AmqpMessage.toEnvelope(message(properties), queue, () => now)
 
 describe("AmqpMessage", () => {
   const moved = { ...envelope, origin: { queue: "work", exchange: "agent_events" } }

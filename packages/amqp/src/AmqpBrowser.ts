@@ -203,7 +203,7 @@ export const make = Effect.fnUntraced(function* (
     take: (atMost) =>
       Effect.map(fetch(Math.min(atMost, batchSize)), ({ batch, messages }) =>
         messages.map((message) => ({
-          envelope: AmqpMessage.toEnvelope(message, queue, clock.currentTimeMillisUnsafe()),
+          envelope: AmqpMessage.toEnvelope(message, queue, () => clock.currentTimeMillisUnsafe()),
           remove: remove(batch, message.fields.deliveryTag)
         }))
       ).pipe(Effect.mapError((reason) => new BrokerError({ reason })))

@@ -65,8 +65,9 @@ export const make = Effect.fnUntraced(function* (
   let session: Session | undefined
   let isCancelled = false
   let settledAt = 0
+  const now = () => clock.currentTimeMillisUnsafe()
   const onSettled = () => {
-    settledAt = clock.currentTimeMillisUnsafe()
+    settledAt = now()
   }
 
   const receive = (source: AmqpDelivery.Source, ended: Session["ended"]) => (message: ConsumeMessage | null) => {
@@ -75,7 +76,7 @@ export const make = Effect.fnUntraced(function* (
       return
     }
     if (isCancelled) return
-    const envelope = AmqpMessage.toEnvelope(message, queue.queue, clock.currentTimeMillisUnsafe())
+    const envelope = AmqpMessage.toEnvelope(message, queue.queue, now)
     deliver(new AmqpDelivery.AmqpDelivery(message, envelope, source, exits))
   }
 
@@ -107,7 +108,7 @@ export const make = Effect.fnUntraced(function* (
   })
 
   const goodbye = Effect.suspend(() => {
-    const wait = settledAt + AmqpDelivery.lingerTime - clock.currentTimeMillisUnsafe()
+    const wait = settledAt + AmqpDelivery.lingerTime - now()
     return wait > 0 ? Effect.sleep(Math.min(wait, AmqpDelivery.lingerTime)) : Effect.void
   })
 

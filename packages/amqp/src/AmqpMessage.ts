@@ -141,6 +141,13 @@ const own = (table: unknown, key: string): unknown =>
 const text = (value: unknown, maxLength = 255): string | undefined =>
   typeof value === "string" && value !== "" ? value.slice(0, maxLength) : undefined
 
+/** Whether headers say more of a message than its publisher does. */
+const saysMore = (table: unknown): boolean => {
+  if (typeof table !== "object") return false
+  for (const key in table) if (key !== "eb-version" && key !== "traceparent") return true
+  return false
+}
+
 const count = (value: unknown, most: number): number | undefined =>
   typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= most ? value : undefined
 
@@ -204,12 +211,12 @@ const faultOf = (
   headers: unknown,
   type: string | undefined,
   death: Death | undefined,
-  now: number
+  now: () => number
 ): Fault.Fault | undefined => {
   const reason = text(own(headers, "eb-reason"))
   const at = (key: string) => {
     const millis = Date.parse(text(own(headers, key)) ?? "")
-    return Number.isNaN(millis) ? now : millis
+    return Number.isNaN(millis) ? now() : millis
   }
   const message = text(own(headers, "eb-message"), maxMessage) ?? ""
   const stack = text(own(headers, "eb-stack"), maxStack)
@@ -223,7 +230,7 @@ const faultOf = (
           // A letter of before there were fingerprints has one, too.
           fingerprint:
             text(own(headers, "eb-fingerprint")) ??
-            Fault.make({ reason, message, stack, attempts: 0, now, type }).fingerprint,
+            Fault.make({ reason, message, stack, attempts: 0, now: now(), type }).fingerprint,
           host: text(own(headers, "eb-host")),
           attempts: count(own(headers, "eb-attempts"), maxAttempt) ?? 0,
           firstFailedAt: at("eb-first-failed-at"),
@@ -235,7 +242,7 @@ const faultOf = (
     reason: death.reason,
     message: brokerSays[death.reason] ?? "the broker says no more",
     attempts,
-    now: death.time ?? now,
+    now: death.time ?? now(),
     type,
     previous: ours
   })
@@ -250,18 +257,24 @@ const maxAttempt = 1_000_000
  * @category decoding
  * @since 0.1.0
  */
-export const toEnvelope = ({ content, fields, properties }: ConsumeMessage, queue: string, now: number): Envelope => {
-  const headers: unknown = properties.headers
+export const toEnvelope = (
+  { content, fields, properties }: ConsumeMessage,
+  queue: string,
+  now: () => number
+): Envelope => {
+  const table: unknown = properties.headers
+  // Most come from their publishers, so there is no more to be read in them.
+  const headers = saysMore(table) ? table : undefined
   const death = Subscription.isDeadLetterQueue(queue) ? deathOf(headers) : undefined
   const attempt = count(own(headers, "eb-attempt"), maxAttempt)
-  const traceparent = text(own(headers, "traceparent"))
+  const traceparent = text(own(table, "traceparent"))
   const id = text(properties.messageId)
   const type = text(properties.type)
   return {
     // What is not UTF-8 grows when it is read, and it has to go out again.
     id: id === undefined ? undefined : short(id),
     type,
-    version: count(own(headers, "eb-version"), 2 ** 31),
+    version: count(own(table, "eb-version"), 2 ** 31),
     routingKey: text(own(headers, "eb-routing-key")) ?? death?.routingKey ?? fields.routingKey,
     body: content,
     timestamp: millisFrom(properties.timestamp),

@@ -62,8 +62,8 @@ const message = (properties: object, content: Uint8Array = envelope.body, routin
 
 /** What comes out of the broker when this goes in. */
 const travel = (sent: Envelope.Envelope): Envelope.Envelope => {
-  const { mandatory: _, persistent, ...properties } = new AmqpMessage.Properties(sent, sent.id ?? "none")
-  const options = { ...properties, deliveryMode: persistent === true ? 2 : 1 }
+  const properties = new AmqpMessage.Properties(sent, sent.id ?? "none")
+  const options = { ...properties, headers: { ...properties.headers }, deliveryMode: properties.persistent ? 2 : 1 }
   return AmqpMessage.toEnvelope(message(options, sent.body, sent.origin?.queue ?? sent.routingKey), "work", () => now)
 }
 

@@ -314,6 +314,30 @@ export const tracing = suite("traces", (test) => {
       for (const span of yield* ambient.takeN(2)) assert.strictEqual(span?._tag, "ExternalSpan")
     }))
 
+  test("events that are in flight together carry each its own trace, or none", () =>
+    Effect.gen(function* () {
+      const bus = yield* EventBus.EventBus
+      const seen = yield* record(Subscription.make(yield* unique("tasks"), { events: [TaskDone] }))
+      const spans = Array.from({ length: 60 }, (_, n) =>
+        n % 3 === 0
+          ? undefined
+          : { traceId: `${n}`.padStart(32, "a"), spanId: `${n}`.padStart(16, "b"), sampled: n % 2 === 0 }
+      )
+      yield* Effect.forEach(
+        spans,
+        (span, n) => {
+          const publish = Effect.flatMap(TaskDone.event({ n }), (event) => bus.publish(event))
+          return span === undefined ? publish : Effect.withParentSpan(publish, Tracer.externalSpan(span))
+        },
+        { concurrency: "unbounded", discard: true }
+      )
+      for (const { envelope, event } of yield* seen.takeN(spans.length)) {
+        const span = spans[event.payload.n]
+        const traceparent = span && `00-${span.traceId}-${span.spanId}-${span.sampled ? "01" : "00"}`
+        assert.strictEqual(envelope.traceparent, traceparent)
+      }
+    }))
+
   test("without a trace, none is made up", () =>
     Effect.gen(function* () {
       const bus = yield* EventBus.EventBus

@@ -35,24 +35,21 @@ const iso = (millis: number): string => new Date(millis).toISOString()
 const maxMessage = 2048
 const maxStack = 8192
 
-type Headers = Record<string, string | number>
+type Headers = Record<string, string | number | undefined>
 
-/** The last headers that were a version and no more. amqplib makes a prototype of each, which costs more than the rest. */
-let plain: { readonly version: number | undefined; readonly headers: Headers } = { version: undefined, headers: {} }
-
-const plainHeaders = (version: number | undefined): Headers => {
-  if (plain.version !== version) plain = { version, headers: version === undefined ? {} : { "eb-version": version } }
-  return plain.headers
-}
+/**
+ * Headers that say no more than a publisher does. amqplib makes a prototype of what it is given, which costs more than
+ * all else where that is new each time. It has read it when `publish` returns, so the next one may say something else.
+ */
+const plain: Headers = { "eb-version": undefined }
+const traced: Headers = { traceparent: undefined, "eb-version": undefined }
 
 /** What does not come from its publisher must say what else would be lost. */
-const headersOf = (envelope: Envelope): Headers => {
-  if (envelope.traceparent === undefined && envelope.origin === undefined) return plainHeaders(envelope.version)
+const movedHeaders = (envelope: Envelope, origin: Origin): Headers => {
+  const { fault } = envelope
   const headers: Headers = {}
   if (envelope.traceparent !== undefined) headers["traceparent"] = envelope.traceparent
   if (envelope.version !== undefined) headers["eb-version"] = envelope.version
-  const { fault, origin } = envelope
-  if (origin === undefined) return headers
   headers["eb-attempt"] = envelope.attempt ?? 1
   if (envelope.round > 0) headers["eb-round"] = envelope.round
   headers["eb-routing-key"] = short(envelope.routingKey)
@@ -83,25 +80,38 @@ export class Properties implements Options.Publish {
   readonly persistent: boolean
   readonly messageId: string
   readonly priority: number
-  readonly headers: Headers
   readonly type?: string
   readonly appId?: string
   readonly correlationId?: string
   readonly timestamp?: number
   readonly expiration?: number
+  private readonly version: number | undefined
+  private readonly traceparent: string | undefined
+  private readonly moved: Headers | undefined
 
   constructor(envelope: Envelope, messageId: string) {
-    const { source, timestamp, traceId, ttl, type } = envelope
+    const { origin, source, timestamp, traceId, ttl, type } = envelope
     this.persistent = envelope.persistent
     this.messageId = messageId
     this.priority = priorities[envelope.priority]
-    this.headers = headersOf(envelope)
+    this.version = envelope.version
+    this.traceparent = envelope.traceparent
+    this.moved = origin === undefined ? undefined : movedHeaders(envelope, origin)
     if (type !== undefined) this.type = short(type)
     if (source !== undefined) this.appId = short(source)
     if (traceId !== undefined) this.correlationId = short(traceId)
     // AMQP counts timestamps in seconds.
     if (timestamp !== undefined && timestamp >= 0) this.timestamp = Math.floor(timestamp / 1000)
     if (ttl !== undefined) this.expiration = Math.min(ttl, 2 ** 32 - 1)
+  }
+
+  /** To be read at once: the next message may have the same. */
+  get headers(): Headers {
+    if (this.moved !== undefined) return this.moved
+    const headers = this.traceparent === undefined ? plain : traced
+    headers["eb-version"] = this.version
+    if (this.traceparent !== undefined) headers["traceparent"] = this.traceparent
+    return headers
   }
 }
 

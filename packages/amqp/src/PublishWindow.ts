@@ -59,10 +59,7 @@ export class PublishWindow {
   /** What waits, from `first` on: a list that would give up its nodes one by one costs more than all else here. */
   private waiting: Array<Outgoing> = []
   private first = 0
-  /**
-   * What is in flight is a list that is linked through them. V8's `Map` would not do: the tables that it has grown out
-   * of hold on to the next, so once one of them is old, all publishes get old with it, which is slow to collect.
-   */
+  /** What is in flight is a list that is linked through them: in its order, and each is out of it at once. */
   private oldest: Outgoing | undefined
   private newest: Outgoing | undefined
   private count = 0

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Queue } from "effect"
-import { Broker } from "effect-eventbus"
+import { Broker, EventBus, EventType, Handler, Subscription } from "effect-eventbus"
 import { TestClock } from "effect/testing"
 import {
   consume,
@@ -15,7 +15,7 @@ import {
   withBroker
 } from "./BareBroker.ts"
 
-describe("MemoryBroker with little capacity", () => {
+describe("MemoryBroker, as it fills up", () => {
   it.effect("suspends who publishes into a full queue, and goes on when there is room", () =>
     Effect.gen(function* () {
       const deliveries = yield* consume("q", { concurrency: 1 })
@@ -126,4 +126,26 @@ describe("MemoryBroker with little capacity", () => {
       })
     )
   }
+
+  it.live("lets handlers go first where more and more events wait for them", () =>
+    Effect.gen(function* () {
+      const bus = yield* EventBus.EventBus
+      const Ping = EventType.untyped("ping")
+      let published = 0
+      let handled = 0
+      let most = 0
+      yield* bus.subscribe(
+        Handler.make(Subscription.make("q", { events: [Ping], concurrency: 10 }), () => Effect.sync(() => ++handled))
+      )
+      const lane = Effect.gen(function* () {
+        for (let i = 0; i < 200; i++) {
+          yield* bus.publish(yield* Ping.event({}))
+          most = Math.max(most, ++published - handled)
+        }
+      })
+      yield* Effect.replicateEffect(lane, 50, { concurrency: "unbounded", discard: true })
+      assert.strictEqual(published, 10_000)
+      assert.isBelow(most, 300)
+    }).pipe(Effect.provide(EventBus.layerMemory))
+  )
 })

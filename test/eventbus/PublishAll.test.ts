@@ -3,7 +3,7 @@ import { Effect, Layer, Queue, Schema } from "effect"
 import { EventBus, EventType, Handler, MemoryBroker, Subscription } from "effect-eventbus"
 
 const Counted = EventType.make("test.counted", { payload: Schema.Struct({ n: Schema.Int }) })
-const queue = Subscription.make("all", { events: [Counted], concurrency: 10 })
+const queue = Subscription.make("all", { events: [Counted], concurrency: 10, drainTimeout: "10 millis" })
 const make = (count: number) =>
   Effect.forEach(
     Array.from({ length: count }, (_, n) => n),

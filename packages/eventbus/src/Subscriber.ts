@@ -155,11 +155,10 @@ export const start = Effect.fnUntraced(function* <Ev extends Event.Event, E, R>(
 
   const process = (delivered: Delivered<Ev> | undefined): Effect.Effect<void, never, R> => {
     if (delivered === undefined) return Effect.void
-    const handling = handle(delivered).pipe(
-      Effect.provideService(Correlation.Current, Event.toCorrelation(delivered.event)),
-      Effect.catchCause((cause) =>
-        stopping ? Effect.failCause(Cause.interrupt()) : Handler.answer(defaultPolicy, cause, delivered)
-      )
+    const correlation = Event.toCorrelation(delivered.event)
+    const handling = Effect.catchCause(
+      Effect.provideService(handle(delivered), Correlation.Current, correlation),
+      (cause) => (stopping ? Effect.failCause(Cause.interrupt()) : Handler.answer(defaultPolicy, cause, delivered))
     )
     const since = clock.monotonicTimeNanosUnsafe()
     running += 1

@@ -94,6 +94,9 @@ const paused =
       // others take it for gone meanwhile.
       const startedAgain = Effect.tryPromise(() => node.ctl("stop_app")).pipe(
         Effect.andThen(Effect.tryPromise(() => node.ctl("start_app"))),
+        Effect.timeout("20 seconds"),
+        // Now and then it hangs in that: what an operator does then is to kill it.
+        Effect.catch(() => Effect.andThen(kill([node]), restart([node]))),
         Effect.andThen(everyNodeIsBack(lab, "15 seconds"))
       )
       yield* Effect.sleep("1 second")

@@ -42,7 +42,7 @@ const isTraced = (fiber: AnyFiber): boolean =>
   fiber.cache.tracer !== Tracer.nativeTracer &&
   !LogLevel.isGreaterThan(fiber.getRef(Tracer.MinimumTraceLevel), fiber.getRef(Tracer.CurrentTraceLevel))
 
-const joined = (...parts: ReadonlyArray<string>): string => parts.filter((part) => part !== "").join(":")
+const joined = (a: string, b: string): string => (a === "" ? b : b === "" ? a : `${a}:${b}`)
 
 const describe = (
   span: Tracer.Span,
@@ -54,7 +54,7 @@ const describe = (
   span.attribute("messaging.system", system)
   span.attribute("messaging.operation.name", operation.name)
   span.attribute("messaging.operation.type", operation.type)
-  span.attribute("messaging.destination.name", joined(destination, routingKey, queue))
+  span.attribute("messaging.destination.name", joined(joined(destination, routingKey), queue))
   span.attribute(`messaging.${system}.destination.routing_key`, routingKey)
   if (id !== undefined) span.attribute("messaging.message.id", id)
   if (traceId !== undefined) span.attribute("messaging.message.conversation_id", traceId)

@@ -28,7 +28,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "not-mandatory",
     file: "AmqpMessage.ts",
-    edits: [["mandatory: true,", "mandatory: false,"]],
+    edits: [["mandatory = true", "mandatory = false"]],
     under: "binding-removed"
   },
   {
@@ -55,7 +55,7 @@ export const mutants: ReadonlyArray<Mutant> = [
         "(error: unknown) => confirmed(outgoing, error))\n        settle(outgoing, undefined)\n"
       ]
     ],
-    under: "rst-again"
+    under: "one-way-hole-up"
   },
   {
     // Neither sent again nor failed: whoever published waits for ever.

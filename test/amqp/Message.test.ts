@@ -120,6 +120,7 @@ describe("AmqpMessage", () => {
       "eb-last-failed-at": "2026-01-15T10:00:00.000Z"
     })
     assert.deepStrictEqual(new AmqpMessage.Properties({ ...envelope, traceparent: undefined }, "id").headers, {
+      traceparent: undefined,
       "eb-version": 3
     })
   })

@@ -76,7 +76,8 @@ describe("The bench", { timeout: 120_000 }, () => {
       (folder) => ["--scenario", "latency-classic", "--peer", "raw", "--profile", folder],
       (stdout) => {
         assert.include(stdout, "latency-classic, eventbus: CPU time by module")
-        assert.match(stdout, /^ +[\d.]+ % {2}eventbus\/EventCodec/m)
+        // Of so few events a sample may meet this module or that one.
+        assert.match(stdout, /^ +[\d.]+ % {2}(eventbus|effect|amqp|amqplib)\/\w+/m)
       }
     )
   )

@@ -39,10 +39,9 @@ type Headers = Record<string, string | number | undefined>
 
 /**
  * Headers that say no more than a publisher does. amqplib makes a prototype of what it is given, which costs more than
- * all else where that is new each time. It has read it when `publish` returns, so the next one may say something else.
+ * all else where that is new each time. It leaves out what is undefined, and has read it all when `publish` returns.
  */
-const plain: Headers = { "eb-version": undefined }
-const traced: Headers = { traceparent: undefined, "eb-version": undefined }
+const published: Headers = { traceparent: undefined, "eb-version": undefined }
 
 /** What does not come from its publisher must say what else would be lost. */
 const movedHeaders = (envelope: Envelope, origin: Origin): Headers => {
@@ -108,10 +107,9 @@ export class Properties implements Options.Publish {
   /** To be read at once: the next message may have the same. */
   get headers(): Headers {
     if (this.moved !== undefined) return this.moved
-    const headers = this.traceparent === undefined ? plain : traced
-    headers["eb-version"] = this.version
-    if (this.traceparent !== undefined) headers["traceparent"] = this.traceparent
-    return headers
+    published["traceparent"] = this.traceparent
+    published["eb-version"] = this.version
+    return published
   }
 }
 

@@ -24,11 +24,8 @@ export class Dispatch {
   }
 
   readonly deliver = (delivery: Delivery): void => {
-    if (this.waiting.length === 0 && this.handle !== undefined && this.fibers.size < this.most) {
-      this.run(delivery, this.handle)
-      return
-    }
     this.waiting.push(delivery)
+    this.proceed()
     // No channel brings so many: the first ones are of a channel that is lost, and come anew.
     if (this.waiting.length > this.most) this.waiting.shift()
   }

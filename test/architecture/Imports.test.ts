@@ -61,6 +61,7 @@ const ranks: Record<Package, ReadonlyArray<string>> = {
     "AmqpProbe",
     "PublishWindow",
     "AmqpPublisher",
+    "Unacked",
     "AmqpDelivery",
     "AmqpConsumer",
     "AmqpBrowser",

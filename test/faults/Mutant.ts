@@ -36,15 +36,21 @@ export const mutants: ReadonlyArray<Mutant> = [
     file: "AmqpConsumer.ts",
     edits: [
       [
-        "new AmqpDelivery.AmqpDelivery(message, envelope, source, exits)",
+        "new AmqpDelivery.AmqpDelivery(message, envelope, unacked, exits)",
         `new AmqpDelivery.AmqpDelivery(message, envelope, {
-      get channel() { return (session?.channel ?? source).channel },
-      isOpen: () => (session?.channel ?? source).isOpen(),
-      onSettled
+      isOpen: () => (session?.unacked ?? unacked).isOpen(),
+      ack: (message) => (session?.unacked ?? unacked).ack(message),
+      requeue: (message) => (session?.unacked ?? unacked).requeue(message)
     }, exits)`
       ]
     ],
     under: "rst-again"
+  },
+  {
+    name: "unsettled-acknowledged",
+    file: "Unacked.ts",
+    edits: [["const [oldest] = this.messages", "const oldest = this.messages.values().find(() => false)"]],
+    under: "rst"
   },
   {
     name: "confirms-ignored",

@@ -12,7 +12,7 @@
 import type { ConsumeMessage } from "amqplib"
 import type { Consumer } from "effect-eventbus/Broker"
 import type { Reason } from "effect-eventbus/BrokerError"
-import type { Delivery } from "effect-eventbus/Delivery"
+import { countStale, type Delivery } from "effect-eventbus/Delivery"
 import type * as Subscription from "effect-eventbus/Subscription"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
@@ -27,6 +27,7 @@ import * as AmqpMessage from "./AmqpMessage.ts"
 import type { Settings } from "./AmqpOptions.ts"
 import * as AmqpTopology from "./AmqpTopology.ts"
 import { backoff, supervise } from "./internal/supervise.ts"
+import { lingerTime, Unacked } from "./Unacked.ts"
 
 /**
  * A consumer, and whether its queue is being consumed right now.
@@ -41,6 +42,7 @@ export interface AmqpConsumer extends Consumer {
 /** A channel on which the queue is being consumed. */
 interface Session {
   readonly channel: AmqpChannel.AmqpChannel
+  readonly unacked: Unacked
   readonly tag: string
   readonly scope: Scope.Closeable
   /** Succeeds with the reason when it is over. */
@@ -64,20 +66,19 @@ export const make = Effect.fnUntraced(function* (
   const prefetch = queue.concurrency ?? settings.prefetch
   let session: Session | undefined
   let isCancelled = false
-  let settledAt = 0
   const now = () => clock.currentTimeMillisUnsafe()
-  const onSettled = () => {
-    settledAt = now()
-  }
+  const runSync = Effect.runSyncWith(yield* Effect.context<never>())
+  const onStale = () => runSync(countStale)
 
-  const receive = (source: AmqpDelivery.Source, ended: Session["ended"]) => (message: ConsumeMessage | null) => {
+  const receive = (unacked: Unacked, ended: Session["ended"]) => (message: ConsumeMessage | null) => {
     if (message === null) {
       Deferred.doneUnsafe(ended, Effect.succeed("the broker cancelled the consumer: is its queue deleted?"))
       return
     }
+    unacked.add(message)
     if (isCancelled) return
     const envelope = AmqpMessage.toEnvelope(message, queue.queue, now)
-    deliver(new AmqpDelivery.AmqpDelivery(message, envelope, source, exits))
+    deliver(new AmqpDelivery.AmqpDelivery(message, envelope, unacked, exits))
   }
 
   const open = (scope: Scope.Closeable) =>
@@ -85,15 +86,16 @@ export const make = Effect.fnUntraced(function* (
       const live = yield* connection.live
       yield* AmqpTopology.declare(live, settings, queue)
       const channel = yield* AmqpChannel.open(live, settings.connectionTimeout)
+      const unacked = new Unacked(channel, now, onStale)
       const ended = Deferred.makeUnsafe<string>()
       channel.channel.on("close", () => {
         Deferred.doneUnsafe(ended, Effect.succeed("the channel is closed"))
       })
       yield* channel.ask(`prefetch ${prefetch}`, (channel) => channel.prefetch(prefetch, false))
       const { consumerTag } = yield* channel.ask(`consume "${queue.queue}"`, (amqp) =>
-        amqp.consume(queue.queue, receive({ ...channel, onSettled }, ended), { exclusive: queue.temporary })
+        amqp.consume(queue.queue, receive(unacked, ended), { exclusive: queue.temporary })
       )
-      session = { channel, ended, scope, tag: consumerTag }
+      session = { channel, unacked, ended, scope, tag: consumerTag }
       return session
     }).pipe(Scope.provide(scope))
 
@@ -108,8 +110,8 @@ export const make = Effect.fnUntraced(function* (
   })
 
   const goodbye = Effect.suspend(() => {
-    const wait = settledAt + AmqpDelivery.lingerTime - now()
-    return wait > 0 ? Effect.sleep(Math.min(wait, AmqpDelivery.lingerTime)) : Effect.void
+    const wait = (session?.unacked.settledAt ?? 0) + lingerTime - now()
+    return wait > 0 ? Effect.sleep(Math.min(wait, lingerTime)) : Effect.void
   })
 
   /** What a short trouble of the connection may spoil is tried twice more. */

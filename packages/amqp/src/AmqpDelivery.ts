@@ -10,12 +10,13 @@
  * @since 0.1.0
  */
 
-import type { Channel, ConsumeMessage } from "amqplib"
+import type { ConsumeMessage } from "amqplib"
 import * as Delivery from "effect-eventbus/Delivery"
 import type { Envelope } from "effect-eventbus/Envelope"
 import type { Reason } from "effect-eventbus/PublishError"
 import * as Effect from "effect/Effect"
 import { backoff } from "./internal/supervise.ts"
+import type { Unacked } from "./Unacked.ts"
 
 /**
  * Where deliveries of one consumer go when they are not simply acknowledged.
@@ -32,29 +33,6 @@ export interface Exits {
 }
 
 /**
- * The channel of a consumer, and whether it is still there.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Source {
-  readonly channel: Channel
-  readonly isOpen: () => boolean
-  /** Called when something was settled on it. */
-  readonly onSettled: () => void
-}
-
-/**
- * How long a channel stays open after its last settlement, in milliseconds. Nobody
- * confirms those, and under load RabbitMQ drops, with the channel, what has not
- * reached a quorum queue yet: then the event would be handled once more.
- *
- * @category constructors
- * @since 0.1.0
- */
-export const lingerTime = 250
-
-/**
  * The delivery of a message. Its effects are made when they are asked for, because
  * all but one of them never are.
  *
@@ -64,14 +42,14 @@ export const lingerTime = 250
 export class AmqpDelivery implements Delivery.Delivery {
   readonly envelope: Envelope
   private readonly message: ConsumeMessage
-  private readonly source: Source
+  private readonly unacked: Unacked
   private readonly exits: Exits
   private claimed = false
 
-  constructor(message: ConsumeMessage, envelope: Envelope, source: Source, exits: Exits) {
+  constructor(message: ConsumeMessage, envelope: Envelope, unacked: Unacked, exits: Exits) {
     this.envelope = envelope
     this.message = message
-    this.source = source
+    this.unacked = unacked
     this.exits = exits
   }
 
@@ -80,7 +58,7 @@ export class AmqpDelivery implements Delivery.Delivery {
   }
 
   isLive(): boolean {
-    return !this.claimed && this.source.isOpen()
+    return !this.claimed && this.unacked.isOpen()
   }
 
   get ack(): Effect.Effect<void> {
@@ -88,7 +66,10 @@ export class AmqpDelivery implements Delivery.Delivery {
   }
 
   get requeue(): Effect.Effect<void> {
-    return this.once(() => this.say((channel) => channel.nack(this.message, false, true)))
+    return this.once(() => {
+      this.unacked.requeue(this.message)
+      return Effect.void
+    })
   }
 
   retry(next: Envelope, delay: number): Effect.Effect<void> {
@@ -108,33 +89,21 @@ export class AmqpDelivery implements Delivery.Delivery {
     })
   }
 
-  private say(f: (channel: Channel) => void): Effect.Effect<void> {
-    const { source } = this
-    if (!source.isOpen()) return Delivery.countStale
-    try {
-      f(source.channel)
-      source.onSettled()
-      return Effect.void
-    } catch {
-      // amqplib throws on a channel that died a moment ago.
-      return Delivery.countStale
-    }
-  }
-
   private acknowledge(): Effect.Effect<void> {
-    return this.say((channel) => channel.ack(this.message))
+    this.unacked.ack(this.message)
+    return Effect.void
   }
 
   /** Moves the envelope on, however long that takes, unless the broker takes the delivery back, or it is interrupted. */
   private move(publish: Effect.Effect<void, Reason>): Effect.Effect<void> {
-    const { exits, source } = this
+    const { exits, unacked } = this
     return publish.pipe(
       Effect.tapError((reason) =>
-        source.isOpen()
+        unacked.isOpen()
           ? Effect.logWarning(`Cannot settle an event of "${exits.queue}" yet: ${reason.message}`)
           : Effect.void
       ),
-      Effect.retry({ schedule: backoff, while: source.isOpen }),
+      Effect.retry({ schedule: backoff, while: unacked.isOpen }),
       Effect.matchEffect({ onSuccess: () => this.acknowledge(), onFailure: () => Delivery.countStale }),
       Effect.onInterrupt(() =>
         Effect.sync(() => {

@@ -4,8 +4,8 @@
  * `AmqpBroker.layer` is all that most need. The other modules, in the order in
  * which they stand on each other: `AmqpOptions`, `AmqpError`, `AmqpMessage`,
  * `AmqpConnection`, `AmqpChannel`, `AmqpTopology`, `AmqpArguments`, `AmqpPlan`,
- * `AmqpProbe`, `PublishWindow`, `AmqpPublisher`, `AmqpDelivery`, `AmqpConsumer`, `AmqpBrowser`,
- * `AmqpHealth`, `AmqpBroker`.
+ * `AmqpProbe`, `PublishWindow`, `AmqpPublisher`, `Unacked`, `AmqpDelivery`, `AmqpConsumer`,
+ * `AmqpBrowser`, `AmqpHealth`, `AmqpBroker`.
  *
  * @since 0.1.0
  */

@@ -1,5 +1,5 @@
-import { assert, describe, it } from "@effect/vitest"
 import { Unacked } from "@effect-eventbus/amqp/Unacked"
+import { assert, describe, it } from "@effect/vitest"
 import type { ConsumeMessage } from "amqplib"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -35,7 +35,7 @@ class Broker {
   readonly channel = {
     ack: ({ fields: { deliveryTag: tag } }: { fields: { deliveryTag: number } }, upTo = false) => {
       this.settle(upTo ? `ack ≤ ${tag}` : `ack ${tag}`, tag)
-      if (upTo) for (const each of [...this.outstanding]) if (each < tag) this.outstanding.delete(each)
+      if (upTo) for (const each of this.outstanding) if (each < tag) this.outstanding.delete(each)
     },
     nack: ({ fields: { deliveryTag: tag } }: { fields: { deliveryTag: number } }) => this.settle(`nack ${tag}`, tag)
   }
@@ -77,7 +77,7 @@ describe("Unacked", () => {
       assert.deepStrictEqual(broker.frames, ["ack ≤ 3"])
       unacked.ack(messages[3]!)
       yield* nextTurn
-      assert.deepStrictEqual(broker.frames, ["ack ≤ 3", "ack ≤ 4"])
+      assert.deepStrictEqual(broker.frames, ["ack ≤ 3", "ack 4"])
     })
   )
 
@@ -96,7 +96,14 @@ describe("Unacked", () => {
 
   it.effect.prop(
     "settles what is asked for, in whatever order, and nothing else",
-    [Schema.Array(Schema.Struct({ order: Schema.Int, move: Schema.Literals(["ack", "ack in a later turn", "requeue", "nothing"]) }))],
+    [
+      Schema.Array(
+        Schema.Struct({
+          order: Schema.Int,
+          move: Schema.Literals(["ack", "ack in a later turn", "requeue", "nothing"])
+        })
+      )
+    ],
     ([moves]) =>
       Effect.gen(function* () {
         const { broker, messages, unacked } = make(moves.length)

@@ -4,7 +4,7 @@ import type { GetMessage } from "amqplib"
 import { Effect } from "effect"
 import type { Contestant, Stage } from "../../packages/bench/src/Contestant.ts"
 import { rabbitmq } from "../../packages/bench/src/contestants/EventBus.ts"
-import { raw } from "../../packages/bench/src/contestants/Raw.ts"
+import { raw, rawMultiple } from "../../packages/bench/src/contestants/Raw.ts"
 import * as Order from "../../packages/bench/src/Order.ts"
 import * as Place from "../../packages/bench/src/Place.ts"
 import { all } from "../../packages/bench/src/Scenario.ts"
@@ -84,8 +84,8 @@ const comparable = ({ content, fields, properties }: GetMessage) => {
   }
 }
 
-describe.skipIf(url === "")("The raw twin", () => {
-  it.live("sends and settles what the bus does, frame by frame", () =>
+describe.skipIf(url === "")("The raw twins", () => {
+  it.live("send and settle what the bus does, frame by frame", () =>
     Effect.gen(function* () {
       const place = Place.plan(url, scenario, randomBytes(5).toString("hex"))
       yield* Effect.acquireRelease(
@@ -101,13 +101,13 @@ describe.skipIf(url === "")("The raw twin", () => {
       yield* run((channel) => channel.bindQueue(tap, place.exchange, "#"))
       yield* run((channel) => channel.bindQueue(tap, place.deadLetterExchange, queue.wait))
       const found = []
-      for (const contestant of [rabbitmq, raw]) {
+      for (const contestant of [rabbitmq, raw, rawMultiple]) {
         const methods = yield* Effect.promise(() => methodsOf(contestant, place))
         const messages = [yield* take(tap), yield* take(tap), yield* take(tap)].map(comparable)
         found.push({ methods, messages: messages.toSorted((a, b) => a.exchange.localeCompare(b.exchange)) })
       }
-      const [bus, twin] = found
-      assert.deepStrictEqual(twin, bus)
+      const [bus, ...twins] = found
+      assert.deepStrictEqual(twins, [bus, bus])
       // One confirm.select, prefetch and consume; three publishes and acknowledgements.
       assert.strictEqual(bus?.methods.length, 9)
     })

@@ -29,10 +29,10 @@ import * as Semaphore from "effect/Semaphore"
 import * as AmqpArguments from "./AmqpArguments.ts"
 import * as AmqpChannel from "./AmqpChannel.ts"
 import type * as AmqpConnection from "./AmqpConnection.ts"
-import { lingerTime } from "./Unacked.ts"
 import * as AmqpMessage from "./AmqpMessage.ts"
 import type { Settings } from "./AmqpOptions.ts"
 import * as AmqpTopology from "./AmqpTopology.ts"
+import { lingerTime } from "./Unacked.ts"
 
 /** The most that one consumer takes. */
 const batchSize = 32

@@ -83,11 +83,15 @@ export class Unacked {
     const [oldest] = this.messages
     this.say(acked, () => {
       let last: ConsumeMessage | undefined
+      let together = 0
       for (const message of acked) {
         if (oldest !== undefined && tagOf(message) > tagOf(oldest)) channel.ack(message)
-        else if (last === undefined || tagOf(message) > tagOf(last)) last = message
+        else {
+          together += 1
+          if (last === undefined || tagOf(message) > tagOf(last)) last = message
+        }
       }
-      if (last !== undefined) channel.ack(last, true)
+      if (last !== undefined) channel.ack(last, together > 1)
     })
   }
 

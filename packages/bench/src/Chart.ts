@@ -12,8 +12,10 @@ import * as Outcome from "./Outcome.ts"
 
 const colors: Readonly<Record<string, string>> = {
   eventbus: "#c2410c",
+  "eventbus-interpreted": "#dc2626",
   "eventbus-traced": "#fb923c",
   raw: "#1f2937",
+  "raw-multiple": "#64748b",
   smqp: "#1f2937",
   "rabbitmq-client": "#2563eb",
   "amqp-connection-manager": "#16a34a",

@@ -11,6 +11,7 @@ type Load = () => Promise<Contestant>
 
 const memory = {
   eventbus: async () => (await import("./contestants/EventBus.ts")).memory,
+  "eventbus-interpreted": async () => (await import("./contestants/EventBus.ts")).memory,
   smqp: async () => (await import("./contestants/Memory.ts")).smqp,
   "event-emitter": async () => (await import("./contestants/Memory.ts")).eventEmitter,
   "effect-pubsub": async () => (await import("./contestants/Memory.ts")).pubSub
@@ -18,8 +19,10 @@ const memory = {
 
 const rabbitmq = {
   eventbus: async () => (await import("./contestants/EventBus.ts")).rabbitmq,
+  "eventbus-interpreted": async () => (await import("./contestants/EventBus.ts")).rabbitmq,
   "eventbus-traced": async () => (await import("./contestants/EventBus.ts")).traced,
   raw: async () => (await import("./contestants/Raw.ts")).raw,
+  "raw-multiple": async () => (await import("./contestants/Raw.ts")).rawMultiple,
   "rabbitmq-client": async () => (await import("./contestants/RabbitmqClient.ts")).rabbitmqClient,
   "amqp-connection-manager": async () => (await import("./contestants/ConnectionManager.ts")).connectionManager,
   "amqp-client": async () => (await import("./contestants/AmqpClient.ts")).amqpClient,
@@ -43,6 +46,16 @@ export const baseline: Readonly<Record<Scenario["broker"], string>> = { memory: 
  * @since 0.1.0
  */
 export const names = (broker: Scenario["broker"]): ReadonlyArray<string> => Object.keys(byBroker[broker])
+
+/**
+ * What Node is to import before a contestant: Effect's compiler for schemas, as the
+ * README advises. One does without.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const imports = (name: string): ReadonlyArray<string> =>
+  name === "eventbus" || name === "eventbus-traced" ? ["effect/schema/SchemaJITCompiler/enable"] : []
 
 /**
  * Loads a contestant.

@@ -72,7 +72,7 @@ export const all = (
         ? [{ value, of: to === undefined ? name : `${name} ${to}` }]
         : []
     })
-  const peers = Contestants.names("rabbitmq").filter((name) => !name.startsWith("eventbus") && name !== "raw")
+  const peers = Contestants.names("rabbitmq").filter((name) => !/^(eventbus|raw)/.test(name))
   const routing = growths.find(({ series }) => series.name === "growth-memory-patterns")
   const law = routing?.lines.find(({ contestant }) => contestant === "eventbus")?.grows
   return [
@@ -83,6 +83,8 @@ export const all = (
       peers.flatMap((peer) => ratio(main, "throughput", peer))
     ),
     ...most("CPU against raw", 1.3, ratio(main, "cpu")),
+    ...least("throughput against raw-multiple", 0.95, ratio(main, "throughput", "raw-multiple")),
+    ...most("CPU against raw-multiple", 1.3, ratio(main, "cpu", "raw-multiple")),
     ...most(
       "p99 against raw",
       1.2,

@@ -7,6 +7,7 @@
 import { fork } from "node:child_process"
 import { join } from "node:path"
 import * as Schema from "effect/Schema"
+import * as Contestants from "./Contestants.ts"
 import * as Place from "./Place.ts"
 import { type Job, Report } from "./Report.ts"
 
@@ -18,7 +19,7 @@ const decode = Schema.decodeUnknownSync(Report)
 const answer = (job: Job, signal: AbortSignal): Promise<Report> =>
   new Promise((resolve, reject) => {
     const child = fork(join(import.meta.dirname, "worker.ts"), {
-      execArgv: [],
+      execArgv: Contestants.imports(job.contestant).flatMap((name) => ["--import", import.meta.resolve(name)]),
       env: { ...process.env, EVENTBUS_BENCH_JOB: JSON.stringify(job) },
       stdio: ["ignore", "ignore", "pipe", "ipc"],
       signal: AbortSignal.any([signal, AbortSignal.timeout(patience)]),

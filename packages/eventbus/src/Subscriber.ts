@@ -12,8 +12,10 @@
 
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -153,17 +155,16 @@ export const start = Effect.fnUntraced(function* <Ev extends Event.Event, E, R>(
   let running = 0
   let stopping = false
 
-  const process = (delivered: Delivered<Ev> | undefined): Effect.Effect<void, never, R> => {
-    if (delivered === undefined) return Effect.void
-    const correlation = Event.toCorrelation(delivered.event)
-    const handling = Effect.catchCause(
-      Effect.provideService(handle(delivered), Correlation.Current, correlation),
-      (cause) => (stopping ? Effect.failCause(Cause.interrupt()) : Handler.answer(defaultPolicy, cause, delivered))
+  const process = (fiber: Fiber.Fiber<unknown, unknown>, delivered: Delivered<Ev>): Effect.Effect<void, never, R> => {
+    // The fiber is this delivery's own, so what it is given need not be taken away again.
+    fiber.setContext(Context.add(fiber.context, Correlation.Current, Event.toCorrelation(delivered.event)))
+    const handling = Effect.catchCause(handle(delivered), (cause) =>
+      stopping ? Effect.failCause(Cause.interrupt()) : Handler.answer(defaultPolicy, cause, delivered)
     )
     const since = clock.monotonicTimeNanosUnsafe()
     running += 1
     handlersRunning(1)
-    return spans.processing(delivered, handling, (settlement) => {
+    return spans.processing(fiber, delivered, handling, (settlement) => {
       handlerSeconds(Number(clock.monotonicTimeNanosUnsafe() - since) / 1e9)
       // One that was given up on has been taken off already.
       if (running > 0) {
@@ -190,7 +191,14 @@ export const start = Effect.fnUntraced(function* <Ev extends Event.Event, E, R>(
         )
 
   const handleOne = (delivery: Delivery): Effect.Effect<void, never, R> =>
-    Effect.catchCause(Effect.flatMap(receive(delivery), process), (cause) => giveUp(delivery, cause))
+    Effect.catchCause(
+      Effect.withFiber((fiber) =>
+        Effect.flatMap(receive(delivery), (delivered) =>
+          delivered === undefined ? Effect.void : process(fiber, delivered)
+        )
+      ),
+      (cause) => giveUp(delivery, cause)
+    )
 
   const fork = Effect.runForkWith(yield* Effect.context<R>())
   yield* Effect.acquireRelease(

@@ -1,4 +1,5 @@
-import { type ChannelModel, type ConfirmChannel, connect } from "amqplib"
+import { Unacked } from "@effect-eventbus/amqp/Unacked"
+import { type Channel, type ChannelModel, type ConfirmChannel, type ConsumeMessage, connect } from "amqplib"
 import type { Contestant } from "../Contestant.ts"
 import * as Order from "../Order.ts"
 import * as Retry from "../Retry.ts"
@@ -19,8 +20,12 @@ const openConfirm = async (model: ChannelModel): Promise<ConfirmChannel> => {
   return channel
 }
 
-/** The twin: amqplib alone, sending and settling exactly the frames that the bus does. */
-export const raw: Contestant = {
+interface Settling {
+  readonly add: (message: ConsumeMessage) => void
+  readonly ack: (message: ConsumeMessage) => void
+}
+
+const twin = (settlingOf: (channel: Channel) => Settling): Contestant => ({
   package: "amqplib",
   open: async (stage) => {
     const { fails, handled, next, place, scenario } = stage
@@ -58,8 +63,10 @@ export const raw: Contestant = {
         for (const queue of place.queues) {
           const channel = await consumer.createChannel()
           await channel.prefetch(scenario.prefetch, false)
+          const settling = settlingOf(channel)
           await channel.consume(queue.name, (message) => {
             if (message === null) return
+            settling.add(message)
             const wire = Order.parse(message.content)
             const attempt = Retry.attemptOf(message.properties.headers)
             if (fails(wire.payload, attempt)) {
@@ -71,12 +78,12 @@ export const raw: Contestant = {
                 queue.wait,
                 content,
                 properties,
-                confirm(() => channel.ack(message))
+                confirm(() => settling.ack(message))
               )
               return
             }
             handled(wire.payload)
-            channel.ack(message)
+            settling.ack(message)
           })
         }
       },
@@ -86,4 +93,19 @@ export const raw: Contestant = {
       }
     }
   }
-}
+})
+
+/** The twin: amqplib alone, sending the frames that the bus does, and acknowledging each message by itself. */
+export const raw: Contestant = twin((channel) => ({ add: () => {}, ack: (message) => channel.ack(message) }))
+
+/** The same, acknowledging as the bus does: exactly its frames. */
+export const rawMultiple: Contestant = twin(
+  (channel) =>
+    new Unacked(
+      { channel, isOpen: () => true },
+      () => 0,
+      () => {
+        throw new Error("an acknowledgement came too late")
+      }
+    )
+)

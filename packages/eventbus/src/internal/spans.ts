@@ -9,6 +9,7 @@
  */
 
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
@@ -116,9 +117,10 @@ export interface Spans {
   /**
    * Handles a delivery in a span of its own, which is the parent of everything in
    * the handler, and of the settlement after it. Without one, the span that
-   * published the event takes its place.
+   * published the event takes its place. The fiber must be the delivery's own.
    */
   readonly processing: <R>(
+    fiber: AnyFiber,
     delivered: Delivered,
     handling: Effect.Effect<Settlement.Settlement, never, R>,
     settle: (settlement: Settlement.Settlement) => Effect.Effect<void>
@@ -145,27 +147,26 @@ export const ofSubscription = (
   }
 
   return {
-    processing: ({ attempt, envelope, event }, handling, settle) =>
-      Effect.withFiber((fiber) => {
-        const links = linkTo(envelope.traceparent)
-        const producer = links[0]?.span
-        if (!isTraced(fiber) || producer?.sampled === false) {
-          const handled = Effect.flatMap(handling, settle)
-          return producer === undefined ? handled : Effect.provideService(handled, Tracer.ParentSpan, producer)
+    processing: (fiber, { attempt, envelope, event }, handling, settle) => {
+      const links = linkTo(envelope.traceparent)
+      const producer = links[0]?.span
+      if (!isTraced(fiber) || producer?.sampled === false) {
+        if (producer !== undefined) fiber.setContext(Context.add(fiber.context, Tracer.ParentSpan, producer))
+        return Effect.flatMap(handling, settle)
+      }
+      const parent = producerSpan === "parent" && producer !== undefined ? { parent: producer } : ofItsOwn
+      return Effect.useSpan(nameOf("process"), { kind: "consumer", links, ...parent }, (span) => {
+        if (span.sampled) {
+          const { eventId: id, eventType: type, traceId } = event
+          describeHere(span, { id, type, traceId, routingKey: envelope.routingKey }, "process", "process")
+          span.attribute("eventbus.attempt", attempt)
         }
-        const parent = producerSpan === "parent" && producer !== undefined ? { parent: producer } : ofItsOwn
-        return Effect.useSpan(nameOf("process"), { kind: "consumer", links, ...parent }, (span) => {
-          if (span.sampled) {
-            const { eventId: id, eventType: type, traceId } = event
-            describeHere(span, { id, type, traceId, routingKey: envelope.routingKey }, "process", "process")
-            span.attribute("eventbus.attempt", attempt)
-          }
-          return Effect.flatMap(handling, (settlement) => {
-            if (span.sampled) endAs(fiber, span, Settlement.faultOf(settlement))
-            return settle(settlement)
-          }).pipe(Effect.provideService(Tracer.ParentSpan, span))
-        })
-      }),
+        return Effect.flatMap(handling, (settlement) => {
+          if (span.sampled) endAs(fiber, span, Settlement.faultOf(settlement))
+          return settle(settlement)
+        }).pipe(Effect.provideService(Tracer.ParentSpan, span))
+      })
+    },
     settling: (fiber, { envelope }, settlement, isHandled, settle) => {
       if (!isTraced(fiber) || fiber.cache.span?.sampled === false) return settle
       const name = operations[settlement._tag]

@@ -57,11 +57,30 @@ const document = (title: string, height: number, machine: Machine.Machine, conte
   return `${element("svg", { xmlns: "http://www.w3.org/2000/svg", ...attributes }, `\n${body}\n`)}\n`
 }
 
+const legendWidth = (contestant: string): number => 30 + 6.8 * contestant.length
+
+/** As many in a row of the legend as there is room for. */
+const legendRows = (contestants: ReadonlyArray<string>): ReadonlyArray<ReadonlyArray<string>> => {
+  const rows: Array<Array<string>> = []
+  let left = 0
+  for (const contestant of contestants) {
+    const row = rows.at(-1)
+    left -= legendWidth(contestant)
+    if (row !== undefined && left >= 0) {
+      row.push(contestant)
+    } else {
+      rows.push([contestant])
+      left = 770 - legendWidth(contestant)
+    }
+  }
+  return rows
+}
+
 const legend = (contestants: ReadonlyArray<string>, y: number): string => {
   let x = 21
   const items = contestants.map((contestant) => {
     const item = element("circle", { cx: x, cy: y - 4, r: 5, fill: colorOf(contestant) }) + text(contestant, x + 9, y)
-    x += 30 + 6.8 * contestant.length
+    x += legendWidth(contestant)
     return item
   })
   return items.join("")
@@ -124,8 +143,12 @@ const dots = (title: string, outcomes: ReadonlyArray<Outcome.Outcome>, measure: 
  * @since 0.1.0
  */
 export const ratios = (outcomes: ReadonlyArray<Outcome.Outcome>, machine: Machine.Machine): string => {
+  const present = new Set(outcomes.flatMap(({ rows }) => rows.map(({ contestant }) => contestant)))
+  const legends = [...new Set(outcomes.map(({ scenario }) => scenario.broker))]
+    .flatMap((broker) => legendRows(Contestants.names(broker).filter((name) => present.has(name))))
+    .map((row, i) => legend(row, 46 + 18 * i))
   const content: Array<string> = []
-  let top = 76
+  let top = 40 + 18 * legends.length
   const panel = (title: string, among: ReadonlyArray<Outcome.Outcome>, measure: Outcome.Measure): void => {
     if (among.length === 0) return
     const { bottom, drawn } = dots(title, among, measure, top)
@@ -139,13 +162,6 @@ export const ratios = (outcomes: ReadonlyArray<Outcome.Outcome>, machine: Machin
   panel("CPU an event against raw amqplib: less is better", loaded, "cpu")
   panel("p99 latency against raw amqplib: less is better", paced, "p99")
   panel("In memory, throughput against smqp: more is better", on("memory"), "throughput")
-  const present = new Set(outcomes.flatMap(({ rows }) => rows.map(({ contestant }) => contestant)))
-  const legends = [...new Set(outcomes.map(({ scenario }) => scenario.broker))].map((broker, i) =>
-    legend(
-      Contestants.names(broker).filter((name) => present.has(name)),
-      46 + 18 * i
-    )
-  )
   return document("How fast", top + 10, machine, [...legends, ...content])
 }
 

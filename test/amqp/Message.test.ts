@@ -5,6 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import type { ConsumeMessage } from "amqplib"
 import { Priority } from "effect-eventbus"
 import type { Envelope } from "effect-eventbus"
+import { consumed } from "./support/Consumed.ts"
 
 const now = Date.parse("2026-01-15T10:00:00.000Z")
 
@@ -38,27 +39,8 @@ const fault = {
   lastFailedAt: now
 }
 
-const message = (properties: object, content: Uint8Array = envelope.body, routingKey = "key"): ConsumeMessage => ({
-  content: Buffer.from(content),
-  fields: { consumerTag: "tag", deliveryTag: 1, redelivered: false, exchange: "events", routingKey },
-  properties: {
-    contentType: undefined,
-    contentEncoding: undefined,
-    headers: undefined,
-    deliveryMode: undefined,
-    priority: undefined,
-    correlationId: undefined,
-    replyTo: undefined,
-    expiration: undefined,
-    messageId: undefined,
-    timestamp: undefined,
-    type: undefined,
-    userId: undefined,
-    appId: undefined,
-    clusterId: undefined,
-    ...properties
-  }
-})
+const message = (properties: object, content: Uint8Array = envelope.body, routingKey = "key"): ConsumeMessage =>
+  consumed({ properties, content, routingKey })
 
 /** What comes out of the broker when this goes in. */
 const travel = (sent: Envelope.Envelope): Envelope.Envelope => {

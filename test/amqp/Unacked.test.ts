@@ -1,35 +1,12 @@
 import { Unacked } from "@effect-eventbus/amqp/Unacked"
 import { assert, describe, it } from "@effect/vitest"
-import type { ConsumeMessage } from "amqplib"
-import * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
-
-const message = (deliveryTag: number): ConsumeMessage => ({
-  content: Buffer.alloc(0),
-  fields: { deliveryTag, redelivered: false, exchange: "", routingKey: "", consumerTag: "" },
-  properties: {
-    contentType: undefined,
-    contentEncoding: undefined,
-    headers: undefined,
-    deliveryMode: undefined,
-    priority: undefined,
-    correlationId: undefined,
-    replyTo: undefined,
-    expiration: undefined,
-    messageId: undefined,
-    timestamp: undefined,
-    type: undefined,
-    userId: undefined,
-    appId: undefined,
-    clusterId: undefined
-  }
-})
+import { Effect, Schema } from "effect"
+import { consumed } from "./support/Consumed.ts"
 
 /** A channel whose broker keeps to the protocol: what it does not know ends the channel. */
 class Broker {
   readonly frames: Array<string> = []
   readonly outstanding = new Set<number>()
-  readonly gone = new Set<number>()
   isOpen = true
 
   readonly channel = {
@@ -59,7 +36,7 @@ const make = (count: number) => {
       stale += 1
     }
   )
-  const messages = Array.from({ length: count }, (_, i) => message(i + 1))
+  const messages = Array.from({ length: count }, (_, i) => consumed({ deliveryTag: i + 1 }))
   for (const each of messages) {
     broker.outstanding.add(each.fields.deliveryTag)
     unacked.add(each)

@@ -92,6 +92,17 @@ describe("AmqpTopology", () => {
     }
   })
 
+  it("makes retries wait in a quorum queue where the queue itself is a classic one, which would move them unconfirmed", () => {
+    assert.deepStrictEqual(
+      AmqpTopology.waitQueue("work", 1000, classic),
+      AmqpTopology.waitQueue("work", 1000, settings)
+    )
+    assert.deepInclude(AmqpTopology.waitQueue("work", 1000, classic).arguments, {
+      "x-queue-type": "quorum",
+      "x-dead-letter-strategy": "at-least-once"
+    })
+  })
+
   it("keeps the longest names within AMQP's 255 bytes", () => {
     const long = AmqpOptions.settings({ exchange: "x".repeat(46), queueType: "classic" })
     const name = Subscription.checkQueue("q".repeat(180))

@@ -50,7 +50,7 @@ export const mutants: ReadonlyArray<Mutant> = [
     name: "unsettled-acknowledged",
     file: "Unacked.ts",
     edits: [["const [oldest] = this.messages", "const oldest = this.messages.values().find(() => false)"]],
-    under: "rst"
+    under: "handler-hang"
   },
   {
     name: "confirms-ignored",

@@ -142,17 +142,19 @@ export const delayTier = (millis: number): number =>
 
 /**
  * The queue in which failed events of a queue wait for a delay. Every argument is
- * part of its name, so that it can never collide with one of another policy.
+ * part of its name, so that it can never collide with one of another policy. It is
+ * a quorum queue, whatever the other one is: from a classic queue RabbitMQ moves
+ * what has expired without waiting for its confirm, and loses it if it is killed
+ * then (RabbitMQ documentation, Dead Letter Exchanges, "Safety").
  *
  * @category constructors
  * @since 0.1.0
  */
 export const waitQueue = (queue: string, delay: number, settings: Settings): Declaration => {
-  const { queueType } = settings.forQueue(queue)
   const exchange = settings.deadLetterExchange
-  return durable(`${AmqpMessage.waitPrefix}${queue}.${delay}.${queueType}.${exchange}`, queueType, {
+  return durable(`${AmqpMessage.waitPrefix}${queue}.${delay}.quorum.${exchange}`, "quorum", {
     "x-message-ttl": delay,
-    ...deadLetterTo(queueType, exchange, queue)
+    ...deadLetterTo("quorum", exchange, queue)
   })
 }
 

@@ -1,6 +1,7 @@
 import { Effect } from "effect"
 import type { Duration } from "effect"
 import type { BrokerNode } from "../../support/BrokerNode.ts"
+import { usual } from "../Fate.ts"
 import type { Fault, Lab } from "../Fault.ts"
 import { isWhole } from "../Site.ts"
 import type { Cluster } from "../Site.ts"
@@ -151,9 +152,10 @@ export const cluster: ReadonlyArray<Fault<Cluster>> = [
     killed(({ site }) => Effect.succeed([site.nodes[2]]), 300)
   ),
   // Classic queues live on one node. While it is down, what is published for them goes nowhere, and RabbitMQ returns it
-  // and confirms it. It does not return what another queue takes, so here each event is for one queue.
+  // and confirms it. It does not return what another queue takes, so here each event is for one queue. Many wait for
+  // their retry, because what expires in a classic wait queue would be lost.
   fault("classic-home-killed", killed(one("beside"), 2000), {
-    shape: { fanout: false },
+    shape: { fanout: false, fates: { ...usual, flaky: 40 } },
     options: { queueType: "classic" },
     allow: { failures: [...outage, "Unroutable"], closes: ["404 NOT_FOUND - home node"] }
   }),

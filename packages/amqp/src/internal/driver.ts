@@ -60,8 +60,30 @@ const isOver = (model: ChannelModel): boolean => socketOf(model)?.writableEnded 
 const headerFrame = 2
 const basicClass = 60
 
+/** What amqplib makes of a frame. */
+interface Frame {
+  readonly channel: number
+  readonly id?: number
+  readonly size?: number
+  readonly fields?: object
+}
+
+/** How amqplib reads: `recvFrame` takes the next frame off `rest`, and is false where there is none yet. */
+interface Reader {
+  readonly rest: unknown
+  readonly channels: ReadonlyArray<unknown>
+  recvFrame: () => Frame | false
+}
+
+const isReader = (u: object): u is Reader =>
+  "rest" in u &&
+  "channels" in u &&
+  Array.isArray(u.channels) &&
+  "recvFrame" in u &&
+  typeof u.recvFrame === "function"
+
 /** What amqplib makes of a message's properties, without any. */
-const withoutProperties = (bytes: unknown): object | undefined =>
+const withoutProperties = (bytes: unknown): Frame | undefined =>
   Buffer.isBuffer(bytes) && bytes[0] === headerFrame && bytes.length >= 8 + bytes.readUInt32BE(3)
     ? { id: basicClass, channel: bytes.readUInt16BE(1), size: Number(bytes.readBigUInt64BE(11)), fields: {} }
     : undefined
@@ -78,35 +100,26 @@ const withoutProperties = (bytes: unknown): object | undefined =>
  * RabbitMQ may send what was on its way to a channel after it has closed it.
  */
 const survive = ({ connection }: ChannelModel): void => {
-  const receive: unknown = Reflect.get(connection, "recvFrame")
-  if (typeof receive !== "function") return
-  const rest = (): unknown => Reflect.get(connection, "rest")
-  const channels: unknown = Reflect.get(connection, "channels")
-  const read = (): unknown => {
-    const bytes = rest()
+  if (!isReader(connection)) return
+  const reader: Reader = connection
+  const { channels } = reader
+  const receive = reader.recvFrame.bind(connection)
+  const read = (): Frame | false => {
+    const bytes = reader.rest
     try {
-      return receive.call(connection)
+      return receive()
     } catch (error) {
       // Where it has not got past the frame, it is the frame that is wrong.
-      const message = bytes === rest() ? undefined : withoutProperties(bytes)
+      const message = bytes === reader.rest ? undefined : withoutProperties(bytes)
       if (message === undefined) throw error
       return message
     }
   }
-  const isForNobody = (frame: unknown): boolean =>
-    typeof frame === "object" &&
-    frame !== null &&
-    "channel" in frame &&
-    typeof frame.channel === "number" &&
-    Array.isArray(channels) &&
-    !channels[frame.channel]
-  const readAll = (): unknown => {
-    for (;;) {
-      const frame = read()
-      if (!isForNobody(frame)) return frame
-    }
+  reader.recvFrame = () => {
+    let frame = read()
+    while (frame !== false && !channels[frame.channel]) frame = read()
+    return frame
   }
-  Reflect.set(connection, "recvFrame", readAll)
 }
 
 /**

@@ -76,11 +76,7 @@ interface Reader {
 }
 
 const isReader = (u: object): u is Reader =>
-  "rest" in u &&
-  "channels" in u &&
-  Array.isArray(u.channels) &&
-  "recvFrame" in u &&
-  typeof u.recvFrame === "function"
+  "rest" in u && "channels" in u && Array.isArray(u.channels) && "recvFrame" in u && typeof u.recvFrame === "function"
 
 /** What amqplib makes of a message's properties, without any. */
 const withoutProperties = (bytes: unknown): Frame | undefined =>

@@ -17,6 +17,7 @@ import type * as Scope from "effect/Scope"
 import { closeTimeout } from "./AmqpConnection.ts"
 import type { Live } from "./AmqpConnection.ts"
 import * as AmqpError from "./AmqpError.ts"
+import * as driver from "./internal/driver.ts"
 
 /**
  * Asks something of the broker.
@@ -40,6 +41,8 @@ export interface AmqpChannel<out C extends Channel = Channel> {
   /** Succeeds with the error that ended the channel, or with `undefined` when nobody said why. */
   readonly closed: Deferred.Deferred<unknown>
   readonly ask: Ask<C>
+  /** Sends at once what was written in this turn of the event loop. Otherwise that goes out together at its end. */
+  readonly flush: () => void
 }
 
 const make = Effect.fnUntraced(function* <C extends Channel>(
@@ -106,7 +109,8 @@ const make = Effect.fnUntraced(function* <C extends Channel>(
     channel,
     isOpen,
     closed,
-    ask: (operation, f) => bounded(operation, () => f(channel))
+    ask: (operation, f) => bounded(operation, () => f(channel)),
+    flush: () => driver.flush(channel)
   }
 })
 

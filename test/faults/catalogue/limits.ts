@@ -27,14 +27,14 @@ const blocked = (lab: Lab, alarm: RegExp) =>
     if (ledger.confirmed > confirmed) return yield* breach(`${ledger.confirmed - confirmed} confirmed during the alarm`)
   })
 
-/** Events pile up, many of them to be retried, so that there is something to retry during an alarm. */
+/** Events pile up, some of them to be retried, but not so many that their retries, which wait, soon hold every slot. */
 const backlog = {
   publishers: 20,
   pause: 40,
   fanout: false,
   concurrency: 4,
   handling: 40,
-  fates: { flaky: 30, doomed: 5 }
+  fates: { flaky: 4, doomed: 1 }
 } as const
 
 /** What the broker has not enough of, or does not permit; and what handlers do wrong. */
@@ -55,7 +55,7 @@ export const limits: ReadonlyArray<Fault<SingleNode>> = [
   {
     // What could not be retried for want of memory is still the broker's when the connection goes as well.
     name: "alarm-and-rst",
-    shape: { ...backlog, concurrency: 10, handling: 100 },
+    shape: { ...backlog, concurrency: 10, handling: 100, fates: { flaky: 30, doomed: 5 } },
     options: { publishTimeout: "1 second" },
     allow: { failures: ["Blocked", "Timeout", "Disconnected"], disruptions: 2 },
     happen: ({ becomes, ctl, tcp }) =>

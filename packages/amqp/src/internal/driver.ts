@@ -5,7 +5,7 @@
  */
 
 import { Duplex } from "node:stream"
-import { type ChannelModel, connect as amqpConnect } from "amqplib"
+import { type Channel, type ChannelModel, connect as amqpConnect } from "amqplib"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import type { Endpoint, Settings } from "../AmqpOptions.ts"
@@ -18,8 +18,8 @@ const tlsOptions = ({ ca, cert, key, passphrase, servername }: Settings["tls"]) 
   ...(servername === undefined ? {} : { servername })
 })
 
-const socketOf = (model: ChannelModel): Duplex | undefined => {
-  const socket: unknown = Reflect.get(model.connection, "stream")
+const socketOf = ({ connection }: Pick<ChannelModel, "connection">): Duplex | undefined => {
+  const socket: unknown = Reflect.get(connection, "stream")
   return socket instanceof Duplex ? socket : undefined
 }
 
@@ -37,20 +37,20 @@ const writeTogether = (model: ChannelModel): void => {
   const socket = socketOf(model)
   if (socket === undefined) return
   const write = socket.write.bind(socket)
-  let isCorked = false
-  const uncork = () => {
-    isCorked = false
-    socket.uncork()
-  }
+  const uncork = () => socket.uncork()
   const corked = (...args: Parameters<typeof write>): boolean => {
-    if (!isCorked) {
-      isCorked = true
+    if (socket.writableCorked === 0) {
       socket.cork()
       process.nextTick(uncork)
     }
     return write(...args)
   }
   Reflect.set(socket, "write", corked)
+}
+
+/** Sends at once what was written to a channel's connection in this turn. */
+export const flush = (channel: Channel): void => {
+  socketOf(channel)?.uncork()
 }
 
 /** Whether a connection was closed before anyone could listen: its close may come in the same packet as its opening. */

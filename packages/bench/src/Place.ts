@@ -6,6 +6,7 @@
  */
 
 import { randomBytes } from "node:crypto"
+import { setTimeout } from "node:timers/promises"
 import * as AmqpOptions from "@effect-eventbus/amqp/AmqpOptions"
 import * as AmqpTopology from "@effect-eventbus/amqp/AmqpTopology"
 import { type ConfirmChannel, connect } from "amqplib"
@@ -126,6 +127,12 @@ export const fill = ({ exchange, url }: Place, scenario: Scenario, count: number
   })
 
 /**
+ * What was consumed a moment ago, RabbitMQ 3.10 is still cutting off the logs of its
+ * quorum queues. If it does not find a queue's log any more then, all of them stop.
+ */
+const logPause = 500
+
+/**
  * Removes everything. What is not there is no error.
  *
  * @category running
@@ -133,6 +140,7 @@ export const fill = ({ exchange, url }: Place, scenario: Scenario, count: number
  */
 export const remove = ({ deadLetterExchange, exchange, queues, url }: Place): Promise<void> =>
   withChannel(url, async (channel) => {
+    await setTimeout(logPause)
     for (const { name, wait } of queues) {
       for (const queue of [name, wait, ...deadLetterQueues(name)]) await channel.deleteQueue(queue)
     }

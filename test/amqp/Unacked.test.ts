@@ -30,7 +30,7 @@ const make = (count: number) => {
   const broker = new Broker()
   let stale = 0
   const unacked = new Unacked(
-    { channel: broker.channel, isOpen: () => broker.isOpen, flush: () => broker.frames.push("flush") },
+    { channel: broker.channel, isOpen: () => broker.isOpen },
     () => 1,
     () => {
       stale += 1
@@ -55,17 +55,6 @@ describe("Unacked", () => {
       unacked.ack(messages[3]!)
       yield* nextTurn
       assert.deepStrictEqual(broker.frames, ["ack ≤ 3", "ack 4"])
-    })
-  )
-
-  it.effect("does not keep many until the end of the turn, in which the broker would wait for them", () =>
-    Effect.gen(function* () {
-      const { broker, messages, unacked } = make(70)
-      for (const each of messages) unacked.ack(each)
-      assert.deepStrictEqual(broker.frames, ["ack ≤ 32", "flush", "ack ≤ 64", "flush"])
-      yield* nextTurn
-      assert.deepStrictEqual(broker.frames.slice(4), ["ack ≤ 70"])
-      assert.deepStrictEqual([...broker.outstanding], [])
     })
   )
 

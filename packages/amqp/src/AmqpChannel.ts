@@ -17,7 +17,6 @@ import type * as Scope from "effect/Scope"
 import { closeTimeout } from "./AmqpConnection.ts"
 import type { Live } from "./AmqpConnection.ts"
 import * as AmqpError from "./AmqpError.ts"
-import * as driver from "./internal/driver.ts"
 
 /**
  * Asks something of the broker.
@@ -41,8 +40,6 @@ export interface AmqpChannel<out C extends Channel = Channel> {
   /** Succeeds with the error that ended the channel, or with `undefined` when nobody said why. */
   readonly closed: Deferred.Deferred<unknown>
   readonly ask: Ask<C>
-  /** Sends at once what was written in this turn of the event loop. Otherwise that goes out together at its end. */
-  readonly flush: () => void
 }
 
 const make = Effect.fnUntraced(function* <C extends Channel>(
@@ -109,8 +106,7 @@ const make = Effect.fnUntraced(function* <C extends Channel>(
     channel,
     isOpen,
     closed,
-    ask: (operation, f) => bounded(operation, () => f(channel)),
-    flush: () => driver.flush(channel)
+    ask: (operation, f) => bounded(operation, () => f(channel))
   }
 })
 

@@ -71,7 +71,7 @@ export interface Options {
   readonly maxInFlightBytes?: number | undefined
   /** The largest body, in bytes; RabbitMQ 4 takes 16 MiB at most. Default: 4 MiB. */
   readonly maxBodyBytes?: number | undefined
-  /** Default: `quorum`. */
+  /** Default: `quorum`. Retries wait in a quorum queue whatever it is. */
   readonly queueType?: QueueType | undefined
   /** Default: `assert`. */
   readonly topology?: Topology | undefined

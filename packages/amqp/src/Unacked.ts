@@ -1,29 +1,20 @@
 /**
  * What a channel has delivered and nobody has settled yet.
  *
- * Acknowledgements of one turn of the event loop go out together, a few dozen at
- * once. All those that no unsettled delivery comes before are one frame (`multiple`,
- * AMQP 0-9-1, section 1.8.3.13), which saves the broker as much work as the client;
- * of the others, each is a frame of its own.
+ * Acknowledgements of one turn of the event loop go out together. All those that no
+ * unsettled delivery comes before are one frame (`multiple`, AMQP 0-9-1, section
+ * 1.8.3.13), which saves the broker as much work as the client; of the others, each
+ * is a frame of its own.
  *
  * @since 0.1.0
  */
 
 import type { Channel, ConsumeMessage } from "amqplib"
 
-/** A channel, as far as it is used here. */
-interface Settles {
-  readonly channel: Pick<Channel, "ack" | "nack">
-  readonly isOpen: () => boolean
-  /** Sends at once what was written in this turn. */
-  readonly flush: () => void
-}
+type Settles = Pick<Channel, "ack" | "nack">
 
 /** Delivery tags count up on a channel. */
 const tagOf = ({ fields }: ConsumeMessage): number => fields.deliveryTag
-
-/** So many acknowledgements do not wait for the end of the turn, in which RabbitMQ would wait for them. */
-const atOnce = 32
 
 /**
  * How long a channel stays open after its last settlement, in milliseconds. Nobody
@@ -43,8 +34,7 @@ export const lingerTime = 250
  */
 export class Unacked {
   readonly isOpen: () => boolean
-  private readonly channel: Settles["channel"]
-  private readonly flush: () => void
+  private readonly channel: Settles
   private readonly now: () => number
   private readonly onStale: () => void
   /** In the order of their tags. There are no more than the prefetch. */
@@ -54,10 +44,13 @@ export class Unacked {
   private saidAt = 0
 
   /** Calls `onStale` for each settlement that the channel did not live to see. */
-  constructor({ channel, flush, isOpen }: Settles, now: () => number, onStale: () => void) {
+  constructor(
+    { channel, isOpen }: { readonly channel: Settles; readonly isOpen: () => boolean },
+    now: () => number,
+    onStale: () => void
+  ) {
     this.isOpen = isOpen
     this.channel = channel
-    this.flush = flush
     this.now = now
     this.onStale = onStale
   }
@@ -72,14 +65,10 @@ export class Unacked {
     this.messages.add(message)
   }
 
-  /** Acknowledges a message, at the end of this turn at the latest. */
+  /** Acknowledges a message at the end of this turn. */
   ack(message: ConsumeMessage): void {
     this.messages.delete(message)
-    const count = this.acked.push(message)
-    if (count === 1) process.nextTick(this.acknowledge)
-    if (count < atOnce) return
-    this.acknowledge()
-    this.flush()
+    if (this.acked.push(message) === 1) process.nextTick(this.flush)
   }
 
   /** Gives a message back at once. */
@@ -88,9 +77,8 @@ export class Unacked {
     this.say([message], () => this.channel.nack(message, false, true))
   }
 
-  private readonly acknowledge = (): void => {
+  private readonly flush = (): void => {
     const { acked, channel } = this
-    if (acked.length === 0) return
     this.acked = []
     const [oldest] = this.messages
     this.say(acked, () => {

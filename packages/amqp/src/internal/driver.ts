@@ -5,7 +5,7 @@
  */
 
 import { Duplex } from "node:stream"
-import { type Channel, type ChannelModel, connect as amqpConnect } from "amqplib"
+import { type ChannelModel, connect as amqpConnect } from "amqplib"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import type { Endpoint, Settings } from "../AmqpOptions.ts"
@@ -18,7 +18,7 @@ const tlsOptions = ({ ca, cert, key, passphrase, servername }: Settings["tls"]) 
   ...(servername === undefined ? {} : { servername })
 })
 
-const socketOf = ({ connection }: Pick<ChannelModel, "connection">): Duplex | undefined => {
+const socketOf = ({ connection }: ChannelModel): Duplex | undefined => {
   const socket: unknown = Reflect.get(connection, "stream")
   return socket instanceof Duplex ? socket : undefined
 }
@@ -46,11 +46,6 @@ const writeTogether = (model: ChannelModel): void => {
     return write(...args)
   }
   Reflect.set(socket, "write", corked)
-}
-
-/** Sends at once what was written to a channel's connection in this turn. */
-export const flush = (channel: Channel): void => {
-  socketOf(channel)?.uncork()
 }
 
 /** Whether a connection was closed before anyone could listen: its close may come in the same packet as its opening. */

@@ -102,7 +102,7 @@ export const raw: Contestant = twin((channel) => ({ add: () => {}, ack: (message
 export const rawMultiple: Contestant = twin(
   (channel) =>
     new Unacked(
-      { channel, isOpen: () => true, flush: () => {} },
+      { channel, isOpen: () => true },
       () => 0,
       () => {
         throw new Error("an acknowledgement came too late")

@@ -283,8 +283,8 @@ export const tracing = suite("traces", (test) => {
       yield* bus.publish(yield* TaskDone.event({ n: 1 })).pipe(spans.collect)
       assert.match((yield* seen.take).envelope.traceparent ?? "", /-00$/)
       assert.deepStrictEqual(
-        spans.all.map(({ attributes, sampled }) => [sampled, attributes.size]),
-        [[false, 0]]
+        spans.all.map(({ attributes, sampled, status }) => [sampled, attributes.size, status._tag]),
+        [[false, 0, "Ended"]]
       )
     }))
 

@@ -14,6 +14,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as LogLevel from "effect/LogLevel"
+import * as Option from "effect/Option"
 import * as References from "effect/References"
 import * as Tracer from "effect/Tracer"
 import type { Broker } from "../Broker.ts"
@@ -62,6 +63,9 @@ const describe = (
   if (type !== undefined) span.attribute("eventbus.event_type", type)
 }
 
+const end = (fiber: AnyFiber, span: Tracer.Span, exit: Exit.Exit<unknown, unknown>): void =>
+  span.end(fiber.getRef(References.TracerTimingEnabled) ? fiber.getRef(Clock.Clock).currentTimeNanosUnsafe() : 0n, exit)
+
 /** Publishes in a span of its own, of which the event carries the `traceparent`. */
 export const publishing =
   (place: Place) =>
@@ -77,12 +81,22 @@ export const publishing =
     const { eventId: id, eventType: type, traceId } = event
     // A routing key may be anything; of event types there are only so many.
     const template = joined(place.destination, type)
-    return Effect.useSpan(`publish ${template}`, { kind: "producer" }, (span) => {
-      const published = publish(Traceparent.fromSpan(span))
-      if (!span.sampled) return published
+    return Effect.flatMap(Effect.makeSpan(`publish ${template}`, { kind: "producer" }), (span) => {
+      const publishing = () => publish(Traceparent.fromSpan(span))
+      if (!span.sampled) {
+        // Nobody reads how long it took, and what waits for a confirm is what the garbage collector moves.
+        span.end(span.status.startTime, Exit.void)
+        return publishing()
+      }
       describe(span, place, { id, type, traceId, routingKey }, { name: "publish", type: "send" })
       span.attribute("messaging.destination.template", template)
-      return Effect.tapError(published, ({ reason }) => Effect.sync(() => span.attribute("error.type", reason._tag)))
+      return Effect.onExit(Effect.suspend(publishing), (exit) =>
+        Effect.sync(() => {
+          const error = Exit.findErrorOption(exit)
+          if (Option.isSome(error)) span.attribute("error.type", error.value.reason._tag)
+          end(fiber, span, exit)
+        })
+      )
     })
   }
 
@@ -96,9 +110,8 @@ const toError = ({ message, reason, stack }: Fault): Error =>
 
 /** Ends the span of an attempt. One that failed has been answered, and is an error all the same. */
 const endAs = (fiber: AnyFiber, span: Tracer.Span, fault: Fault | undefined): void => {
-  const now = fiber.getRef(References.TracerTimingEnabled) ? fiber.getRef(Clock.Clock).currentTimeNanosUnsafe() : 0n
   if (fault !== undefined) span.attribute("error.type", fault.reason)
-  span.end(now, fault === undefined ? Exit.void : Exit.fail(toError(fault)))
+  end(fiber, span, fault === undefined ? Exit.void : Exit.fail(toError(fault)))
 }
 
 const operations: Readonly<Record<Settlement.Settlement["_tag"], string>> = {

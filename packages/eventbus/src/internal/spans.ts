@@ -82,15 +82,15 @@ export const publishing =
     // A routing key may be anything; of event types there are only so many.
     const template = joined(place.destination, type)
     return Effect.flatMap(Effect.makeSpan(`publish ${template}`, { kind: "producer" }), (span) => {
-      const publishing = () => publish(Traceparent.fromSpan(span))
+      const send = () => publish(Traceparent.fromSpan(span))
       if (!span.sampled) {
         // Nobody reads how long it took, and what waits for a confirm is what the garbage collector moves.
         span.end(span.status.startTime, Exit.void)
-        return publishing()
+        return send()
       }
       describe(span, place, { id, type, traceId, routingKey }, { name: "publish", type: "send" })
       span.attribute("messaging.destination.template", template)
-      return Effect.onExit(Effect.suspend(publishing), (exit) =>
+      return Effect.onExit(Effect.suspend(send), (exit) =>
         Effect.sync(() => {
           const error = Exit.findErrorOption(exit)
           if (Option.isSome(error)) span.attribute("error.type", error.value.reason._tag)

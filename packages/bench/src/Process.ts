@@ -14,12 +14,21 @@ import { type Job, Report } from "./Report.ts"
 /** Longer than any run takes that is of use, in milliseconds. */
 const patience = 600_000
 
+/**
+ * A young generation as large as it becomes in a service that runs for days. It starts smaller, and each contestant would
+ * have it grow at a moment of its own, some of them amid what is measured.
+ */
+const grown = "--min-semi-space-size=32"
+
 const decode = Schema.decodeUnknownSync(Report)
 
 const answer = (job: Job, signal: AbortSignal): Promise<Report> =>
   new Promise((resolve, reject) => {
     const child = fork(join(import.meta.dirname, "worker.ts"), {
-      execArgv: Contestants.imports(job.contestant).flatMap((name) => ["--import", import.meta.resolve(name)]),
+      execArgv: [
+        grown,
+        ...Contestants.imports(job.contestant).flatMap((name) => ["--import", import.meta.resolve(name)])
+      ],
       env: { ...process.env, EVENTBUS_BENCH_JOB: JSON.stringify(job) },
       stdio: ["ignore", "ignore", "pipe", "ipc"],
       signal: AbortSignal.any([signal, AbortSignal.timeout(patience)]),

@@ -89,7 +89,7 @@ describe.skipIf(url === "")("The raw twins", () => {
     Effect.gen(function* () {
       const place = Place.plan(url, scenario, randomBytes(5).toString("hex"))
       yield* Effect.acquireRelease(
-        Effect.promise(() => Place.make(place)),
+        Effect.promise(() => Place.make(place, scenario)),
         () => Effect.promise(() => Place.remove(place))
       )
       const { run, take } = yield* Raw.open(url)

@@ -86,12 +86,15 @@ const withChannel = async (url: string, f: (channel: ConfirmChannel) => Promise<
 }
 
 /**
- * Declares everything.
+ * Declares everything; queues to wait in only where something fails.
  *
  * @category running
  * @since 0.1.0
  */
-export const make = ({ deadLetterExchange, exchange, options, queues, url }: Place): Promise<void> =>
+export const make = (
+  { deadLetterExchange, exchange, options, queues, url }: Place,
+  { failsEvery }: Scenario
+): Promise<void> =>
   withChannel(url, async (channel) => {
     const settings = AmqpOptions.settings(options)
     const declare = async ({ arguments: args, durable, name }: AmqpTopology.Declaration) => {
@@ -104,7 +107,8 @@ export const make = ({ deadLetterExchange, exchange, options, queues, url }: Pla
       const subscription = Subscription.make(name, { events: [Order.Order], patterns })
       await declare(AmqpTopology.deadLetterQueue(Subscription.deadLetterQueueOf(name), settings))
       await declare(AmqpTopology.workQueue(subscription, settings))
-      await declare(AmqpTopology.waitQueue(name, retryDelay, settings))
+      // It is a quorum queue, which takes two of RabbitMQ's file descriptors: 1,000 of them are more than a node may have.
+      if (failsEvery > 0) await declare(AmqpTopology.waitQueue(name, retryDelay, settings))
       await Promise.all(patterns.map((pattern) => channel.bindQueue(name, exchange, pattern)))
     }
   })

@@ -22,7 +22,7 @@ const { contestant, id, profile, scenario, url } = Schema.decodeUnknownSync(Sche
 const { open, package: name } = await Contestants.load(scenario.broker, contestant)
 const place = Place.plan(url, scenario, id)
 const declares = scenario.broker === "rabbitmq"
-if (declares) await Place.make(place)
+if (declares) await Place.make(place, scenario)
 const measured = await Measure.run(open, scenario, place, profile)
 if (declares) await Place.remove(place)
 const report: Report = { ...measured, version: versionOf(name) }

@@ -288,6 +288,31 @@ export const tracing = suite("traces", (test) => {
       )
     }))
 
+  test("a handling that its tracer does not sample is one span, which what the handler publishes goes on from", () =>
+    Effect.gen(function* () {
+      const bus = yield* EventBus.EventBus
+      const spans = new Collector(false)
+      const joined = yield* record(Subscription.make(yield* unique("users"), { events: [UserJoined] }))
+      yield* bus
+        .subscribe(
+          Handler.make(Subscription.make(yield* unique("tasks"), { events: [TaskDone] }), () =>
+            Effect.flatMap(UserJoined.event({ name: "Ada" }), bus.publish)
+          )
+        )
+        .pipe(spans.collect)
+      yield* bus.publish(yield* TaskDone.event({ n: 1 }))
+      const { envelope } = yield* joined.take
+      assert.deepStrictEqual(
+        spans.all.map(({ attributes, sampled, spanId, status, traceId }) => [
+          `00-${traceId}-${spanId}-00`,
+          sampled,
+          attributes.size,
+          status._tag
+        ]),
+        [[envelope.traceparent, false, 0, "Ended"]]
+      )
+    }))
+
   test("without a tracer there are no spans: where the trace stands goes through handlers, retries and dead letters", () =>
     Effect.gen(function* () {
       const bus = yield* EventBus.EventBus

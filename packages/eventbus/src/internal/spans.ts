@@ -19,6 +19,7 @@ import * as References from "effect/References"
 import * as Tracer from "effect/Tracer"
 import type { Broker } from "../Broker.ts"
 import type { Delivered, Delivery } from "../Delivery.ts"
+import type { Envelope } from "../Envelope.ts"
 import type { Event } from "../Event.ts"
 import type { Fault } from "../Fault.ts"
 import type { PublishError } from "../PublishError.ts"
@@ -63,8 +64,14 @@ const describe = (
   if (type !== undefined) span.attribute("eventbus.event_type", type)
 }
 
-const end = (fiber: AnyFiber, span: Tracer.Span, exit: Exit.Exit<unknown, unknown>): void =>
+/** A span may have been ended before: then that stands. */
+const end = (fiber: AnyFiber, span: Tracer.Span, exit: Exit.Exit<unknown, unknown>): void => {
+  if (span.status._tag === "Ended") return
   span.end(fiber.getRef(References.TracerTimingEnabled) ? fiber.getRef(Clock.Clock).currentTimeNanosUnsafe() : 0n, exit)
+}
+
+/** Nobody reads of a span that is sampled out how long it took. It costs least where it ends as it begins. */
+const endUnread = (span: Tracer.Span): void => span.end(span.status.startTime, Exit.void)
 
 /** Publishes in a span of its own, of which the event carries the `traceparent`. */
 export const publishing =
@@ -84,8 +91,8 @@ export const publishing =
     return Effect.flatMap(Effect.makeSpan(`publish ${template}`, { kind: "producer" }), (span) => {
       const send = () => publish(Traceparent.fromSpan(span))
       if (!span.sampled) {
-        // Nobody reads how long it took, and what waits for a confirm is what the garbage collector moves.
-        span.end(span.status.startTime, Exit.void)
+        // What waits for a confirm is what the garbage collector moves.
+        endUnread(span)
         return send()
       }
       describe(span, place, { id, type, traceId, routingKey }, { name: "publish", type: "send" })
@@ -100,10 +107,15 @@ export const publishing =
     })
   }
 
-const linkTo = (traceparent: string | undefined): ReadonlyArray<Tracer.SpanLink> => {
-  const span = traceparent === undefined ? undefined : Traceparent.toSpan(traceparent)
-  return span === undefined ? [] : [{ span, attributes: {} }]
-}
+const producerOf = ({ traceparent }: Pick<Envelope, "traceparent">): Tracer.ExternalSpan | undefined =>
+  traceparent === undefined ? undefined : Traceparent.toSpan(traceparent)
+
+const linkTo = (span: Tracer.AnySpan | undefined): ReadonlyArray<Tracer.SpanLink> =>
+  span === undefined ? [] : [{ span, attributes: {} }]
+
+/** From here on, for a fiber that ends with its delivery: nothing has to be put back. */
+const goOnIn = (fiber: AnyFiber, span: Tracer.AnySpan): void =>
+  fiber.setContext(Context.add(fiber.context, Tracer.ParentSpan, span))
 
 const toError = ({ message, reason, stack }: Fault): Error =>
   Object.assign(new Error(message), { name: reason, stack: stack ?? `${reason}: ${message}` })
@@ -161,29 +173,33 @@ export const ofSubscription = (
 
   return {
     processing: (fiber, { attempt, envelope, event }, handling, settle) => {
-      const links = linkTo(envelope.traceparent)
-      const producer = links[0]?.span
-      if (!isTraced(fiber) || producer?.sampled === false) {
-        if (producer !== undefined) fiber.setContext(Context.add(fiber.context, Tracer.ParentSpan, producer))
+      const producer = producerOf(envelope)
+      if (producer?.sampled === false || !isTraced(fiber)) {
+        if (producer !== undefined) goOnIn(fiber, producer)
         return Effect.flatMap(handling, settle)
       }
       const parent = producerSpan === "parent" && producer !== undefined ? { parent: producer } : ofItsOwn
-      return Effect.useSpan(nameOf("process"), { kind: "consumer", links, ...parent }, (span) => {
-        if (span.sampled) {
-          const { eventId: id, eventType: type, traceId } = event
-          describeHere(span, { id, type, traceId, routingKey: envelope.routingKey }, "process", "process")
-          span.attribute("eventbus.attempt", attempt)
+      const options = { kind: "consumer", links: linkTo(producer), ...parent } as const
+      return Effect.flatMap(Effect.makeSpan(nameOf("process"), options), (span) => {
+        goOnIn(fiber, span)
+        if (!span.sampled) {
+          endUnread(span)
+          return Effect.flatMap(handling, settle)
         }
+        const { eventId: id, eventType: type, traceId } = event
+        describeHere(span, { id, type, traceId, routingKey: envelope.routingKey }, "process", "process")
+        span.attribute("eventbus.attempt", attempt)
         return Effect.flatMap(handling, (settlement) => {
-          if (span.sampled) endAs(fiber, span, Settlement.faultOf(settlement))
+          endAs(fiber, span, Settlement.faultOf(settlement))
           return settle(settlement)
-        }).pipe(Effect.provideService(Tracer.ParentSpan, span))
+        }).pipe(Effect.onExit((exit) => Effect.sync(() => end(fiber, span, exit))))
       })
     },
     settling: (fiber, { envelope }, settlement, isHandled, settle) => {
-      if (!isTraced(fiber) || fiber.cache.span?.sampled === false) return settle
+      if (fiber.cache.span?.sampled === false || !isTraced(fiber)) return settle
       const name = operations[settlement._tag]
-      const options = { kind: "client", links: linkTo(envelope.traceparent), ...(isHandled ? {} : ofItsOwn) } as const
+      const links = linkTo(producerOf(envelope))
+      const options = { kind: "client", links, ...(isHandled ? {} : ofItsOwn) } as const
       return Effect.useSpan(nameOf(name), options, (span) => {
         if (!span.sampled) return settle
         describeHere(span, envelope, name, "settle")

@@ -1,5 +1,5 @@
 import { assert } from "@effect/vitest"
-import { Deferred, Effect, Option, Tracer } from "effect"
+import { Deferred, Effect, Fiber, Option, Scheduler, Tracer } from "effect"
 import { EventBus, EventType, FailurePolicy, Handler, Subscription, Traceparent } from "effect-eventbus"
 import { Collector } from "./Collector.ts"
 import { bounded, deadLetters, Flaky, record, recorder, soon, suite, TaskDone, unique, UserJoined } from "./Harness.ts"
@@ -20,6 +20,9 @@ const failureOf = ({ status }: Tracer.Span) => {
 /** A span that was started in another process. */
 const elsewhere = (sampled: boolean) =>
   Tracer.externalSpan({ traceId: "0af7651916cd43dd8448eb211c80319c", spanId: "b7ad6b7169203331", sampled })
+
+/** A fiber that yields before nearly every step; with less than three it takes none. */
+const yieldingOften = Effect.provideService(Scheduler.MaxOpsBeforeYield, 3)
 
 const within = (span: Tracer.AnySpan) => Effect.provideService(Tracer.ParentSpan, span)
 
@@ -311,6 +314,22 @@ export const tracing = suite("traces", (test) => {
         ]),
         [[envelope.traceparent, false, 0, "Ended"]]
       )
+    }))
+
+  test("a publish that is interrupted leaves no span open, wherever that happens", () =>
+    Effect.gen(function* () {
+      const bus = yield* EventBus.EventBus
+      const spans = new Collector()
+      yield* record(Subscription.make(yield* unique("tasks"), { events: [TaskDone] }))
+      const event = yield* TaskDone.event({ n: 1 })
+      for (let steps = 0; steps < 40; steps++) {
+        const fiber = yield* bus.publish(event).pipe(spans.collect, yieldingOften, Effect.forkChild)
+        yield* Effect.repeat(Effect.yieldNow, { times: steps })
+        yield* Fiber.interrupt(fiber)
+      }
+      const endings = spans.all.map(({ status }) => (status._tag === "Ended" ? status.exit._tag : "never"))
+      assert.notInclude(endings, "never")
+      assert.include(endings, "Failure")
     }))
 
   test("without a tracer there are no spans: where the trace stands goes through handlers, retries and dead letters", () =>

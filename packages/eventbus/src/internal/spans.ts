@@ -64,11 +64,8 @@ const describe = (
   if (type !== undefined) span.attribute("eventbus.event_type", type)
 }
 
-/** A span may have been ended before: then that stands. */
-const end = (fiber: AnyFiber, span: Tracer.Span, exit: Exit.Exit<unknown, unknown>): void => {
-  if (span.status._tag === "Ended") return
+const end = (fiber: AnyFiber, span: Tracer.Span, exit: Exit.Exit<unknown, unknown>): void =>
   span.end(fiber.getRef(References.TracerTimingEnabled) ? fiber.getRef(Clock.Clock).currentTimeNanosUnsafe() : 0n, exit)
-}
 
 /** Nobody reads of a span that is sampled out how long it took. It costs least where it ends as it begins. */
 const endUnread = (span: Tracer.Span): void => span.end(span.status.startTime, Exit.void)
@@ -88,23 +85,25 @@ export const publishing =
     const { eventId: id, eventType: type, traceId } = event
     // A routing key may be anything; of event types there are only so many.
     const template = joined(place.destination, type)
-    return Effect.flatMap(Effect.makeSpan(`publish ${template}`, { kind: "producer" }), (span) => {
-      const send = () => publish(Traceparent.fromSpan(span))
-      if (!span.sampled) {
-        // What waits for a confirm is what the garbage collector moves.
-        endUnread(span)
-        return send()
-      }
-      describe(span, place, { id, type, traceId, routingKey }, { name: "publish", type: "send" })
-      span.attribute("messaging.destination.template", template)
-      return Effect.onExit(Effect.suspend(send), (exit) =>
-        Effect.sync(() => {
-          const error = Exit.findErrorOption(exit)
-          if (Option.isSome(error)) span.attribute("error.type", error.value.reason._tag)
-          end(fiber, span, exit)
-        })
-      )
-    })
+    // `useSpan` would hold a span that is sampled out until the publish is confirmed, for the garbage collector to move.
+    return Effect.uninterruptibleMask((restore) =>
+      Effect.flatMap(Effect.makeSpan(`publish ${template}`, { kind: "producer" }), (span) => {
+        const send = () => publish(Traceparent.fromSpan(span))
+        if (!span.sampled) {
+          endUnread(span)
+          return restore(send())
+        }
+        describe(span, place, { id, type, traceId, routingKey }, { name: "publish", type: "send" })
+        span.attribute("messaging.destination.template", template)
+        return Effect.onExit(restore(Effect.suspend(send)), (exit) =>
+          Effect.sync(() => {
+            const error = Exit.findErrorOption(exit)
+            if (Option.isSome(error)) span.attribute("error.type", error.value.reason._tag)
+            end(fiber, span, exit)
+          })
+        )
+      })
+    )
   }
 
 const producerOf = ({ traceparent }: Pick<Envelope, "traceparent">): Tracer.ExternalSpan | undefined =>
@@ -180,7 +179,7 @@ export const ofSubscription = (
       }
       const parent = producerSpan === "parent" && producer !== undefined ? { parent: producer } : ofItsOwn
       const options = { kind: "consumer", links: linkTo(producer), ...parent } as const
-      return Effect.flatMap(Effect.makeSpan(nameOf("process"), options), (span) => {
+      return Effect.useSpan(nameOf("process"), options, (span) => {
         goOnIn(fiber, span)
         if (!span.sampled) {
           endUnread(span)
@@ -192,7 +191,7 @@ export const ofSubscription = (
         return Effect.flatMap(handling, (settlement) => {
           endAs(fiber, span, Settlement.faultOf(settlement))
           return settle(settlement)
-        }).pipe(Effect.onExit((exit) => Effect.sync(() => end(fiber, span, exit))))
+        })
       })
     },
     settling: (fiber, { envelope }, settlement, isHandled, settle) => {

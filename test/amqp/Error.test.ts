@@ -1,7 +1,7 @@
-import * as AmqpError from "@effect-eventbus/amqp/AmqpError"
 import type { Endpoint } from "@effect-eventbus/amqp/AmqpOptions"
 import { assert, describe, it } from "@effect/vitest"
 import { Redacted } from "effect"
+import * as AmqpError from "../../packages/amqp/src/internal/AmqpError.ts"
 
 const endpoint: Endpoint = {
   protocol: "amqp",

@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
-import * as AmqpMessage from "@effect-eventbus/amqp/AmqpMessage"
 import { assert, describe, it } from "@effect/vitest"
 import type { ConsumeMessage } from "amqplib"
 import { Priority } from "effect-eventbus"
 import type { Envelope } from "effect-eventbus"
+import * as AmqpMessage from "../../packages/amqp/src/internal/AmqpMessage.ts"
 import { consumed } from "./support/Consumed.ts"
 
 const now = Date.parse("2026-01-15T10:00:00.000Z")

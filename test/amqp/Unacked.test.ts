@@ -1,6 +1,6 @@
-import { Unacked } from "@effect-eventbus/amqp/Unacked"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
+import { Unacked } from "../../packages/amqp/src/internal/AmqpAcknowledger.ts"
 import { consumed } from "./support/Consumed.ts"
 
 /** A channel whose broker keeps to the protocol: what it does not know ends the channel. */

@@ -1,7 +1,7 @@
 import { assert, describe, it, vi } from "@effect/vitest"
 import { Arbitrary, Schema } from "effect"
 import { Priority, RoutingKey } from "effect-eventbus"
-import { TopicTrie } from "../../packages/eventbus/src/internal/TopicTrie.ts"
+import { TopicTrie } from "../../packages/eventbus/src/memory/internal/TopicTrie.ts"
 
 /** The values whose patterns select the key. */
 const select = (patterns: ReadonlyArray<string>, key: string) => {

@@ -1,7 +1,7 @@
 /** A bus that is broken on purpose: pieces of its source are others. */
 export interface Mutant {
   readonly name: string
-  /** In packages/amqp/src. */
+  /** Below packages/. */
   readonly file: string
   /** What stands there, exactly once, and what takes its place. */
   readonly edits: ReadonlyArray<readonly [from: string, to: string]>
@@ -12,7 +12,7 @@ export interface Mutant {
 export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "ack-before-retry",
-    file: "AmqpDelivery.ts",
+    file: "amqp/src/internal/AmqpDelivery.ts",
     edits: [
       ["publish.pipe(", "Effect.andThen(Effect.suspend(() => this.acknowledge()), publish).pipe("],
       ["onSuccess: () => this.acknowledge(),", "onSuccess: () => Effect.void,"]
@@ -21,19 +21,19 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "returns-ignored",
-    file: "AmqpPublisher.ts",
+    file: "amqp/src/internal/AmqpPublisher.ts",
     edits: [["if (error === null && !wasReturned)", "if (error === null)"]],
     under: "binding-removed"
   },
   {
     name: "not-mandatory",
-    file: "AmqpMessage.ts",
+    file: "amqp/src/internal/AmqpMessage.ts",
     edits: [["mandatory = true", "mandatory = false"]],
     under: "binding-removed"
   },
   {
     name: "stale-settle",
-    file: "AmqpConsumer.ts",
+    file: "amqp/src/internal/AmqpConsumer.ts",
     edits: [
       [
         "new AmqpDelivery.AmqpDelivery(message, envelope, unacked, exits)",
@@ -48,13 +48,13 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "unsettled-acknowledged",
-    file: "Unacked.ts",
+    file: "amqp/src/internal/AmqpAcknowledger.ts",
     edits: [["const [oldest] = this.messages", "const oldest = this.messages.values().find(() => false)"]],
     under: "handler-hang"
   },
   {
     name: "confirms-ignored",
-    file: "AmqpPublisher.ts",
+    file: "amqp/src/internal/AmqpPublisher.ts",
     edits: [
       [
         "(error: unknown) => confirmed(outgoing, error))\n",
@@ -66,19 +66,19 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     // Neither sent again nor failed: whoever published waits for ever.
     name: "in-flight-forgotten",
-    file: "PublishWindow.ts",
+    file: "amqp/src/internal/ConfirmWindow.ts",
     edits: [["[...lost.filter((outgoing) => !outgoing.isDone), ...this.waiting", "[...this.waiting"]],
     under: "rst-unconfirmed"
   },
   {
     name: "not-consuming-again",
-    file: "AmqpConsumer.ts",
+    file: "amqp/src/internal/AmqpConsumer.ts",
     edits: [["Effect.andThen(connection.up, start)", "Effect.andThen(Effect.never, start)"]],
     under: "rst"
   },
   {
     name: "attempts-not-counted",
-    file: "AmqpMessage.ts",
+    file: "amqp/src/internal/AmqpMessage.ts",
     edits: [[`headers["eb-attempt"] = envelope.attempt ?? 1`, `headers["eb-attempt"] = 1`]],
     under: "rst"
   }

@@ -11,7 +11,7 @@ let isLoaded = false
 registerHooks({
   load: (url, context, nextLoad) => {
     const loaded = nextLoad(url, context)
-    if (!url.endsWith(`/amqp/src/${mutant.file}`)) return loaded
+    if (!url.endsWith(`/packages/${mutant.file}`)) return loaded
     let source = String(loaded.source)
     for (const [from, to] of mutant.edits) {
       if (source.split(from).length !== 2) {

@@ -11,10 +11,10 @@
 import type { Argument, Reason } from "effect-eventbus/BrokerError"
 import type * as Subscription from "effect-eventbus/Subscription"
 import * as Effect from "effect/Effect"
-import * as AmqpArguments from "./AmqpArguments.ts"
 import type { Live } from "./AmqpConnection.ts"
 import type { Settings } from "./AmqpOptions.ts"
 import * as AmqpTopology from "./AmqpTopology.ts"
+import * as AmqpArguments from "./internal/discoverArguments.ts"
 
 /**
  * Something that is needed.

@@ -17,10 +17,10 @@ import type * as Subscription from "effect-eventbus/Subscription"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
-import * as AmqpChannel from "./AmqpChannel.ts"
 import type { Live } from "./AmqpConnection.ts"
-import * as AmqpMessage from "./AmqpMessage.ts"
 import type { Settings } from "./AmqpOptions.ts"
+import * as AmqpChannel from "./internal/AmqpChannel.ts"
+import * as AmqpMessage from "./internal/AmqpMessage.ts"
 
 /**
  * Whether this user may do something. It is `untold` where what it would be done

@@ -18,10 +18,10 @@
 import type { Reason } from "effect-eventbus/BrokerError"
 import * as Subscription from "effect-eventbus/Subscription"
 import * as Effect from "effect/Effect"
-import * as AmqpChannel from "./AmqpChannel.ts"
 import type { Live } from "./AmqpConnection.ts"
-import * as AmqpMessage from "./AmqpMessage.ts"
 import type { QueueType, Settings } from "./AmqpOptions.ts"
+import * as AmqpChannel from "./internal/AmqpChannel.ts"
+import * as AmqpMessage from "./internal/AmqpMessage.ts"
 
 /**
  * A queue to declare.

@@ -1,5 +1,5 @@
-import { Unacked } from "@effect-eventbus/amqp/Unacked"
 import { type Channel, type ChannelModel, type ConfirmChannel, type ConsumeMessage, connect } from "amqplib"
+import { Unacked } from "../../../amqp/src/internal/AmqpAcknowledger.ts"
 import type { Contestant } from "../Contestant.ts"
 import * as Order from "../Order.ts"
 import * as Retry from "../Retry.ts"

@@ -1,0 +1,130 @@
+/**
+ * Says in the bus's words what RabbitMQ, amqplib and the system say in theirs.
+ *
+ * @since 0.1.0
+ */
+
+import {
+  AuthenticationFailed,
+  CertificateRejected,
+  ConnectionFailed,
+  NotFound,
+  PermissionDenied,
+  Refused,
+  TopologyMismatch,
+  VhostNotFound
+} from "effect-eventbus/BrokerError"
+import type { Argument, Reason } from "effect-eventbus/BrokerError"
+import * as Fault from "effect-eventbus/Fault"
+import * as AmqpOptions from "../AmqpOptions.ts"
+
+const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
+const propertyOf = (error: unknown, key: "code" | "errors"): unknown =>
+  typeof error === "object" && error !== null ? Reflect.get(error, key) : undefined
+
+/**
+ * The text of an error: bounded, and without the credentials of URLs in it.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const detailOf = (error: unknown): string => {
+  // Node tries IPv4 and IPv6, and says of both only in a list without a message.
+  const several = propertyOf(error, "errors")
+  const text = textOf(error) === "" && Array.isArray(several) ? several.map(textOf).join("; ") : textOf(error)
+  return Fault.withoutCredentials(text).slice(0, 500)
+}
+
+/**
+ * The reply code that closed a channel (AMQP 0-9-1, section 1.1), if that is
+ * what an error is.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const replyCode = (error: unknown): number | undefined => {
+  const code = propertyOf(error, "code")
+  return typeof code === "number" ? code : undefined
+}
+
+/**
+ * Why there is no connection.
+ *
+ * **Details**
+ *
+ * RabbitMQ refuses a login with `ACCESS-REFUSED` in the handshake, and an unknown or
+ * forbidden virtual host by closing where amqplib expects `open-ok`. Neither has
+ * a code.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromConnect = (error: unknown, endpoint: AmqpOptions.Endpoint): Reason => {
+  const address = AmqpOptions.address(endpoint)
+  const text = textOf(error)
+  const code = propertyOf(error, "code")
+  if (/ACCESS.REFUSED/.test(text)) return new AuthenticationFailed({ address, username: endpoint.username })
+  if (text.includes("Expected ConnectionOpenOk")) return new VhostNotFound({ address, vhost: endpoint.vhost })
+  if (typeof code === "string" && /CERT|SIGNATURE|TLS|SSL|ISSUER/.test(code)) {
+    return new CertificateRejected({ address, detail: detailOf(error) })
+  }
+  return new ConnectionFailed({ address, detail: detailOf(error) })
+}
+
+/** A value in RabbitMQ's words: `none`, `'true'`, `'5'`, or `the value '5' of type 'byte'` where types differ, too. */
+const argumentOf = (words: string): Argument => {
+  const [, value = "", type] = /^(?:the value )?'(.*?)'(?: of type '(\w+)')?$/.exec(words) ?? []
+  if (words === "none") return undefined
+  if (type !== undefined && type !== "bool") {
+    return type === "longstr" || !Number.isFinite(Number(value)) ? value : Number(value)
+  }
+  return value === "true" || value === "false" ? value === "true" : value
+}
+
+const isWhole = (value: Argument): boolean => typeof value === "string" && /^-?\d+$/.test(value)
+
+/** Where RabbitMQ names no types, both are of the same. */
+const argumentsOf = (wanted: string, current: string): { readonly wanted: Argument; readonly current: Argument } => {
+  const values = { wanted: argumentOf(wanted), current: argumentOf(current) }
+  return wanted.startsWith("'") && isWhole(values.wanted) && isWhole(values.current)
+    ? { wanted: Number(values.wanted), current: Number(values.current) }
+    : values
+}
+
+const inequivalence =
+  /inequivalent arg '([^']*)'(?:.*: received (.*?) but current is (none|the value '.*' of type '\w+'|'.*'))?/
+
+/** What is said in other words than these differs all the same. */
+const unsaid = "'?'"
+
+/**
+ * Why an operation on a channel failed.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromChannel = (
+  error: unknown,
+  context: { readonly operation: string; readonly address: string }
+): Reason => {
+  const { address, operation } = context
+  const detail = detailOf(error)
+  const name = /'([^']*)' in vhost/.exec(detail)?.[1] ?? "?"
+  switch (replyCode(error)) {
+    case 403:
+      return new PermissionDenied({ operation, detail })
+    case 404:
+      return new NotFound({ name, detail })
+    case 406: {
+      const [, argument, wanted = unsaid, current = unsaid] = inequivalence.exec(textOf(error)) ?? []
+      return argument === undefined
+        ? new Refused({ operation, detail })
+        : new TopologyMismatch({ name, argument, ...argumentsOf(wanted, current) })
+    }
+    case undefined:
+      return new ConnectionFailed({ address, detail: `${operation}: ${detail}` })
+    default:
+      return new Refused({ operation, detail })
+  }
+}

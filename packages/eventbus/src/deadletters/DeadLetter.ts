@@ -1,0 +1,195 @@
+/**
+ * A dead letter: an event that could not be handled, and why.
+ *
+ * @since 0.1.0
+ */
+
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as SchemaTransformation from "effect/SchemaTransformation"
+import * as Envelope from "../broker/Envelope.ts"
+import { digest } from "../broker/internal/fnv1a.ts"
+import * as Priority from "../broker/Priority.ts"
+import { EncodeFailed } from "../broker/PublishError.ts"
+import * as EventCodec from "../event/EventCodec.ts"
+import type * as EventType from "../event/EventType.ts"
+
+/**
+ * A dead letter. Why it is one is its envelope's `fault`, which is `undefined`
+ * where whoever put it there did not say.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface DeadLetter {
+  /** The event's id, or a name made of the bytes of a body that has none. */
+  readonly id: string
+  /** The event's type, if anything says it. */
+  readonly type: string | undefined
+  readonly envelope: Envelope.Envelope
+}
+
+const decode = EventCodec.decoder([])
+/** Enough to tell bodies apart. */
+const maxDigested = 64 * 1024
+
+/**
+ * Makes a dead letter of its envelope.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromEnvelope = (envelope: Envelope.Envelope): DeadLetter => {
+  const { id, type } = envelope
+  if (id !== undefined && type !== undefined) return { id, type, envelope }
+  const event = Result.getOrUndefined(decode(envelope.body))
+  return {
+    id: id ?? event?.eventId ?? `body-${digest(envelope.body.subarray(0, maxDigested))}`,
+    type: type ?? event?.eventType,
+    envelope
+  }
+}
+
+/**
+ * The envelope under which the letter's queue gets it once more, as if for the first
+ * time: its attempt and the body's `retry_count` start again, and its round is
+ * counted. Every other byte is kept, and all of a body that is no event.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const replayed = ({ envelope }: DeadLetter): Envelope.Envelope => {
+  const retryCount = Result.getOrUndefined(decode(envelope.body))?.retryCount ?? 0
+  return Envelope.replayed(retryCount === 0 ? envelope : Envelope.withMember(envelope, "retry_count", "0"))
+}
+
+/**
+ * The letter with another payload, in its JSON form, or why it cannot have that: the
+ * schema of the type refuses it, the event is of another type, or the body is no
+ * event at all. Every other byte is kept.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const edited = (
+  letter: DeadLetter,
+  payload: Schema.JsonObject,
+  type?: EventType.Any | undefined
+): Result.Result<DeadLetter, EncodeFailed> => {
+  const fail = (detail: string) => Result.fail(new EncodeFailed({ detail }))
+  const event = decode(letter.envelope.body)
+  if (Result.isFailure(event)) return fail(`it is no event: ${event.failure.detail}`)
+  const { eventType } = event.success
+  if (type !== undefined && type.name !== eventType) return fail(`it is of the type ${eventType}, not ${type.name}`)
+  const envelope = Envelope.withMember(letter.envelope, "payload", JSON.stringify(payload))
+  const result = (type === undefined ? decode : EventCodec.decoder([type]))(envelope.body)
+  return Result.isFailure(result) ? fail(result.failure.detail) : Result.succeed({ ...letter, envelope })
+}
+
+const Time = Schema.String.pipe(
+  Schema.decodeTo(
+    Schema.Finite,
+    SchemaTransformation.transform({
+      decode: (text) => Date.parse(text),
+      encode: (millis) => new Date(millis).toISOString()
+    })
+  )
+)
+
+const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
+
+const Fault = Schema.Struct({
+  reason: Schema.String,
+  message: Schema.String,
+  stack: Schema.optional(Schema.String),
+  fingerprint: Schema.String,
+  host: Schema.optional(Schema.String),
+  attempts: Count,
+  firstFailedAt: Time,
+  lastFailedAt: Time
+}).pipe(Schema.encodeKeys({ firstFailedAt: "first_failed_at", lastFailedAt: "last_failed_at" }))
+
+/**
+ * A dead letter as plain data, for a line of NDJSON, say. The body is text, or
+ * `body_base64` where it is not UTF-8.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Json = Schema.Struct({
+  id: Schema.optional(Schema.String),
+  type: Schema.optional(Schema.String),
+  version: Schema.optional(Count),
+  routingKey: Schema.String,
+  timestamp: Schema.optional(Time),
+  source: Schema.optional(Schema.String),
+  traceId: Schema.optional(Schema.String),
+  priority: Schema.Literals(Priority.all),
+  traceparent: Schema.optional(Schema.String),
+  round: Count,
+  queue: Schema.optional(Schema.String),
+  exchange: Schema.optional(Schema.String),
+  fault: Schema.optional(Fault),
+  text: Schema.optional(Schema.String),
+  bytes: Schema.optional(Schema.Uint8ArrayFromBase64)
+}).pipe(
+  Schema.encodeKeys({ routingKey: "routing_key", traceId: "trace_id", text: "body", bytes: "body_base64" }),
+  Schema.check(Schema.makeFilter(({ bytes, text }) => (bytes === undefined) !== (text === undefined)))
+)
+
+const encoder = new TextEncoder()
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
+
+const textOf = (body: Uint8Array): string | undefined => {
+  try {
+    return utf8.decode(body)
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * The letter as plain data, from which `fromJson` makes the same letter.
+ *
+ * @category encoding
+ * @since 0.1.0
+ */
+export const toJson = ({ envelope }: DeadLetter): typeof Json.Encoded => {
+  const text = textOf(envelope.body)
+  return Schema.encodeSync(Json)({
+    ...envelope,
+    ...envelope.origin,
+    text,
+    bytes: text === undefined ? envelope.body : undefined
+  })
+}
+
+const decodeJson = Schema.decodeUnknownResult(Json)
+
+/**
+ * Makes a letter of its plain data.
+ *
+ * @category decoding
+ * @since 0.1.0
+ */
+export const fromJson = (json: unknown): Result.Result<DeadLetter, Schema.SchemaError> =>
+  Result.map(decodeJson(json), ({ bytes, fault, text, ...json }) =>
+    fromEnvelope({
+      id: json.id,
+      type: json.type,
+      version: json.version,
+      routingKey: json.routingKey,
+      body: bytes ?? encoder.encode(text),
+      timestamp: json.timestamp,
+      source: json.source,
+      traceId: json.traceId,
+      priority: json.priority,
+      ttl: undefined,
+      persistent: true,
+      traceparent: json.traceparent,
+      round: json.round,
+      attempt: 1,
+      origin: json.queue === undefined ? undefined : { queue: json.queue, exchange: json.exchange },
+      fault: fault === undefined ? undefined : { ...fault, stack: fault.stack, host: fault.host }
+    })
+  )

@@ -1,0 +1,126 @@
+/**
+ * What caused what: events as the trees that they make.
+ *
+ * Every event names the event that caused it. Of what was seen of events, by
+ * handlers, onlookers and readers of dead letters alike, this makes trees in which
+ * each event stands once, however often it was seen.
+ *
+ * @since 0.1.0
+ */
+
+import * as DateTime from "effect/DateTime"
+import type { Delivered } from "../broker/Delivery.ts"
+import type { Fault } from "../broker/Fault.ts"
+import type { Event } from "./Event.ts"
+
+/**
+ * An event, where it was seen, and what it caused.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Causation {
+  readonly event: Event
+  /** In the order in which it was seen. */
+  readonly sightings: ReadonlyArray<Sighting>
+  /** The events that name this one as their parent, the earliest first. */
+  readonly caused: ReadonlyArray<Causation>
+}
+
+/**
+ * Where an event was seen, and which attempt that was. In a queue of dead letters
+ * the fault says why it is one.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Sighting {
+  readonly queue: string
+  readonly attempt: number
+  readonly fault: Fault | undefined
+}
+
+/**
+ * What was seen of an event: all that trees are made of.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Seen = Pick<Delivered, "event" | "envelope" | "queue" | "attempt">
+
+/** A tree that grows. */
+interface Growing extends Causation {
+  readonly sightings: Array<Sighting>
+  readonly caused: Array<Growing>
+}
+
+/**
+ * Makes the trees of the events that were seen, the earliest first. At the top of
+ * a tree is an event whose parent was not seen, or that has none.
+ *
+ * **Example** (The tree of a trace, from what handlers are given)
+ *
+ * ```ts
+ * import * as assert from "node:assert"
+ * import { Deferred, Effect } from "effect"
+ * import { Causation, Delivery, EventBus, EventType, Handler, Subscription } from "effect-eventbus"
+ *
+ * const Asked = EventType.untyped("asked")
+ * const Answered = EventType.untyped("answered")
+ *
+ * const program = Effect.gen(function* () {
+ *   const bus = yield* EventBus.EventBus
+ *   const seen: Array<Delivery.Delivered> = []
+ *   const done = yield* Deferred.make<void>()
+ *   yield* bus.subscribe(
+ *     Handler.make(Subscription.make("desk", { events: [Asked] }), (_, delivery) =>
+ *       Effect.gen(function* () {
+ *         seen.push(delivery)
+ *         yield* bus.publish(yield* Answered.event({}))
+ *       })
+ *     )
+ *   )
+ *   yield* bus.subscribe(
+ *     Handler.make(Subscription.make("answers", { events: [Answered] }), (_, delivery) => {
+ *       seen.push(delivery)
+ *       return Deferred.succeed(done, undefined)
+ *     })
+ *   )
+ *   yield* bus.publish(yield* Asked.event({}))
+ *   yield* Deferred.await(done)
+ *   const [asked] = Causation.forest(seen)
+ *   assert.deepStrictEqual(asked?.caused.map(({ event }) => event.eventType), ["answered"])
+ * })
+ *
+ * await Effect.runPromise(program.pipe(Effect.scoped, Effect.provide(EventBus.layerMemory)))
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const forest = (seen: Iterable<Seen>): ReadonlyArray<Causation> => {
+  const trees = new Map<string, Growing>()
+  for (const { attempt, envelope, event, queue } of seen) {
+    const tree = trees.get(event.eventId) ?? { event, sightings: [], caused: [] }
+    tree.sightings.push({ queue, attempt, fault: envelope.fault })
+    trees.set(event.eventId, tree)
+  }
+  const parents = new Map<Growing, Growing>()
+  const isBelow = (tree: Growing, top: Growing): boolean => {
+    for (let at: Growing | undefined = tree; at !== undefined; at = parents.get(at)) if (at === top) return true
+    return false
+  }
+  const timeOf = ({ event }: Causation) => DateTime.toEpochMillis(event.timestamp)
+  const tops: Array<Growing> = []
+  for (const tree of [...trees.values()].toSorted((a, b) => timeOf(a) - timeOf(b))) {
+    const parent = trees.get(tree.event.parentEventId ?? "")
+    // Whoever writes an event may write anything, circles included.
+    if (parent === undefined || isBelow(parent, tree)) {
+      tops.push(tree)
+    } else {
+      parents.set(tree, parent)
+      parent.caused.push(tree)
+    }
+  }
+  return tops
+}

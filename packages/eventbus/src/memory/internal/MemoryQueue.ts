@@ -1,0 +1,186 @@
+/**
+ * One queue in memory: what waits, what is held by consumers, who consumes.
+ *
+ * It behaves as a queue on RabbitMQ does: events expire at the head, an event
+ * that is put back is the next one out, and a consumer holds at most its prefetch.
+ *
+ * @internal
+ */
+
+import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
+import * as MutableList from "effect/MutableList"
+import type { Envelope } from "../../broker/Envelope.ts"
+import * as Priority from "../../broker/Priority.ts"
+import type * as Subscription from "../../subscribe/Subscription.ts"
+import { Item, type Taker } from "./MemoryConsumer.ts"
+
+/** How many events may wait before whoever publishes lets their handlers go first. */
+const comfortable = 100
+
+export class MemoryQueue {
+  readonly declared: Subscription.Queue
+  readonly takers: Array<Taker> = []
+  /** Waits until its turn comes and there is room, which somebody else may have taken by then. */
+  readonly room: Effect.Effect<void> = Effect.callback((resume) => {
+    const go = () => resume(Effect.void)
+    this.inLine.add(go)
+    this.admit()
+    return Effect.sync(() => this.inLine.delete(go))
+  })
+  /** Lets those through who wait for an envelope to come in. */
+  readonly arrival: Latch.Latch = Latch.makeUnsafe(false)
+  /** Called when an event has come to the head that expires at the given time. */
+  onExpiringHead: (at: number) => void = () => {}
+  /** Puts an expired envelope where it belongs, or returns `false` when there is no room. */
+  onExpired: (envelope: Envelope) => boolean = () => true
+
+  private readonly capacity: number
+  private readonly now: () => number
+  private readonly lanes: ReadonlyArray<MutableList.MutableList<Item>>
+  /** Everything that counts against the capacity: what waits, is held, or is to come back. */
+  private total = 0
+  private turn = 0
+  /** Those who wait for room. */
+  private readonly inLine = new Set<() => void>()
+  private isAdmitting = false
+
+  constructor(declared: Subscription.Queue, capacity: number, now: () => number) {
+    this.declared = declared
+    this.capacity = capacity
+    this.now = now
+    this.lanes = (declared.priorities ? Priority.all : ["normal"]).map(() => MutableList.make<Item>())
+  }
+
+  get isFull(): boolean {
+    return this.total >= this.capacity
+  }
+
+  /** Whether its handlers cannot keep up with whoever publishes. */
+  get isBehind(): boolean {
+    return this.takers.length > 0 && this.messages > comfortable
+  }
+
+  get messages(): number {
+    return this.lanes.reduce((sum, lane) => sum + lane.length, 0)
+  }
+
+  /** What waits, next one first. */
+  get envelopes(): ReadonlyArray<Envelope> {
+    return this.lanes.toReversed().flatMap((lane) => MutableList.toArray(lane).map((item) => item.envelope))
+  }
+
+  /** Adds an envelope, which the caller has found room for. */
+  push(envelope: Envelope): void {
+    this.count(1)
+    this.enter(envelope)
+  }
+
+  /** Puts an envelope in that has been counted all along. */
+  enter(envelope: Envelope): void {
+    const ttl = Math.min(envelope.ttl ?? Infinity, this.declared.messageTtl ?? Infinity)
+    const item = new Item(envelope, this.now() + ttl)
+    // What need not wait cannot expire, however short its time to live.
+    const taker = this.messages === 0 ? this.nextTaker() : undefined
+    if (taker === undefined) {
+      MutableList.append(this.lane(envelope), item)
+      this.dispatch()
+    } else {
+      taker.take(item)
+    }
+    this.arrival.openUnsafe()
+    this.arrival.closeUnsafe()
+  }
+
+  /** Gives back items that their taker did not settle, in the order in which it got them. */
+  putBack(items: Iterable<Item>): void {
+    for (const item of [...items].toReversed()) {
+      item.redelivered = true
+      MutableList.prepend(this.lane(item.envelope), item)
+    }
+    this.dispatch()
+  }
+
+  /** Takes out what comes next, past all takers. It stays counted. */
+  pull(): Item | undefined {
+    const head = this.head()
+    if (head !== undefined) this.drop(head)
+    return head
+  }
+
+  /** Lets go of something that was counted. */
+  release(count = 1): void {
+    this.count(-count)
+  }
+
+  purge(): number {
+    const purged = this.lanes.reduce((sum, lane) => sum + MutableList.takeAll(lane).length, 0)
+    this.release(purged)
+    return purged
+  }
+
+  /** Hands out what waits, to one taker after the other, as far as they take it. */
+  dispatch(): void {
+    for (;;) {
+      const head = this.head()
+      if (head === undefined) return
+      const taker = this.nextTaker()
+      if (taker === undefined) {
+        if (head.expiresAt !== Infinity) this.onExpiringHead(head.expiresAt)
+        return
+      }
+      this.drop(head)
+      taker.take(head)
+    }
+  }
+
+  /** The next item out, once those that have expired are gone. */
+  private head(): Item | undefined {
+    for (;;) {
+      const lane = this.lanes.findLast((lane) => lane.length > 0)
+      const head = lane === undefined ? undefined : MutableList.toArrayN(lane, 1)[0]
+      if (head === undefined || head.expiresAt > this.now()) return head
+      if (!this.onExpired(head.envelope)) return undefined
+      this.drop(head)
+      this.release()
+    }
+  }
+
+  private drop(item: Item): void {
+    MutableList.take(this.lane(item.envelope))
+  }
+
+  private nextTaker(): Taker | undefined {
+    for (let i = 0; i < this.takers.length; i++) {
+      const taker = this.takers[(this.turn + i) % this.takers.length]
+      if (taker?.hasRoom === true) {
+        this.turn = (this.turn + i + 1) % this.takers.length
+        return taker
+      }
+    }
+  }
+
+  private lane(envelope: Envelope): MutableList.MutableList<Item> {
+    const lane = this.lanes[this.declared.priorities ? Priority.all.indexOf(envelope.priority) : 0]
+    if (lane === undefined) throw new Error(`No lane for the priority ${envelope.priority}`)
+    return lane
+  }
+
+  private count(by: number): void {
+    this.total += by
+    this.admit()
+  }
+
+  /** Lets in as many as there is room for: a thousand publishers woken for one place would wake for nothing, each time. */
+  private admit(): void {
+    // Who is let in takes the place here and now, which counts.
+    if (this.isAdmitting) return
+    this.isAdmitting = true
+    for (const go of this.inLine) {
+      if (this.isFull) break
+      this.inLine.delete(go)
+      go()
+    }
+    this.isAdmitting = false
+  }
+}

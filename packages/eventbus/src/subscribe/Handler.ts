@@ -1,0 +1,318 @@
+/**
+ * What is done with the events of a subscription.
+ *
+ * A handler is a pipeline: a function from an event to an effect, then what is
+ * wrapped around it. Each step sees the errors that the steps before it left.
+ * Events are delivered at least once, so a handler must bear to see one twice:
+ * it is the same `eventId`.
+ *
+ * @since 0.1.0
+ */
+
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { dual } from "effect/Function"
+import * as Layer from "effect/Layer"
+import * as Pipeable from "effect/Pipeable"
+import * as Predicate from "effect/Predicate"
+import type * as Scope from "effect/Scope"
+import type { Delivered } from "../broker/Delivery.ts"
+import * as Fault from "../broker/Fault.ts"
+import type { Event } from "../event/Event.ts"
+import type { FailurePolicy } from "./FailurePolicy.ts"
+import * as Settlement from "./Settlement.ts"
+import type { Subscription } from "./Subscription.ts"
+
+/**
+ * Marks a handler.
+ *
+ * @category type IDs
+ * @since 0.1.0
+ */
+export const TypeId = "~effect-eventbus/Handler" as const
+
+/**
+ * A step of a handler that has a part in its failures: what makes an attempt fail
+ * by itself, and what answers the failures of the steps before it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Step =
+  | { readonly _tag: "Timeout"; readonly duration: Duration.Duration }
+  | { readonly _tag: "OnFailure"; readonly policy: FailurePolicy<never> }
+
+/**
+ * Any handler.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Any extends Pipeable.Pipeable {
+  readonly [TypeId]: typeof TypeId
+  readonly subscription: Subscription<Event>
+  /** What it says of failures, from the inside out: as data, for those who ask before anything fails. */
+  readonly steps: ReadonlyArray<Step>
+}
+
+/**
+ * A handler of the events `Ev`, which may fail with `E` and requires `R`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Handler<in out Ev extends Event, out E, out R> extends Any {
+  readonly subscription: Subscription<Ev>
+  /** Prepares, once for the life of the subscription, what handles each delivery. */
+  readonly prepare: (scope: Scope.Scope) => Effect.Effect<Handle<Ev, E, R>, never, R>
+}
+
+/**
+ * Handles one delivery.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Handle<in Ev extends Event, out E, out R> {
+  (delivery: Delivered<Ev>): Effect.Effect<Settlement.Settlement, E, R>
+}
+
+/**
+ * Whether a value is a handler.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isHandler = (u: unknown): u is Any => Predicate.hasProperty(u, TypeId)
+
+const fromPrepare = <Ev extends Event, E, R>(
+  { steps, subscription }: Pick<Handler<Ev, E, R>, "steps" | "subscription">,
+  prepare: Handler<Ev, E, R>["prepare"]
+): Handler<Ev, E, R> =>
+  Object.assign(Object.create(Pipeable.Prototype), { [TypeId]: TypeId, subscription, steps, prepare })
+
+const around = <Ev extends Event, E, R, E2, R2>(
+  self: Handler<Ev, E, R>,
+  f: (handle: Handle<Ev, E, R>) => Handle<Ev, E2, R2>,
+  ...steps: ReadonlyArray<Step>
+): Handler<Ev, E2, R | R2> =>
+  fromPrepare<Ev, E2, R | R2>({ subscription: self.subscription, steps: [...self.steps, ...steps] }, (scope) =>
+    Effect.map(self.prepare(scope), f)
+  )
+
+/**
+ * Makes a handler of a function.
+ *
+ * **Details**
+ *
+ * The event is acknowledged when the effect succeeds, whatever its value. Inside
+ * of it, events that are made or published belong to the trace of the event being
+ * handled. The delivery beside the event says which attempt this is and, for a
+ * dead letter, why it is one.
+ *
+ * **Example** (Handling an event)
+ *
+ * ```ts
+ * import { Console, Deferred, Effect, Schema } from "effect"
+ * import { EventBus, EventType, Handler, Subscription } from "effect-eventbus"
+ *
+ * const UserCreated = EventType.make("user.created", { payload: Schema.Struct({ name: Schema.String }) })
+ * const users = Subscription.make("welcome", { events: [UserCreated] })
+ *
+ * const program = Effect.gen(function* () {
+ *   const bus = yield* EventBus.EventBus
+ *   const welcomed = yield* Deferred.make<void>()
+ *   yield* bus.subscribe(
+ *     Handler.make(users, ({ payload }) =>
+ *       Effect.andThen(Console.log(`Welcome, ${payload.name}`), Deferred.succeed(welcomed, undefined))
+ *     )
+ *   )
+ *   yield* bus.publish(yield* UserCreated.event({ name: "Ada" }))
+ *   yield* Deferred.await(welcomed)
+ * })
+ *
+ * await Effect.runPromise(program.pipe(Effect.scoped, Effect.provide(EventBus.layerMemory)))
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = <Ev extends Event, Eff extends Effect.Effect<unknown, unknown, unknown>>(
+  subscription: Subscription<Ev>,
+  f: (event: Ev, delivery: Delivered<Ev>) => Eff
+): Handler<Ev, Effect.Error<Eff>, Effect.Services<Eff>> => {
+  // Inferred as a whole, because `a ? Effect.fail(x) : Effect.fail(y)` is a union of effects. That an effect is
+  // one of its own error and services is what the compiler does not see through a type parameter.
+  const handle = (event: Ev, delivery: Delivered<Ev>) =>
+    Effect.suspend(() => f(event, delivery)) as Effect.Effect<unknown, Effect.Error<Eff>, Effect.Services<Eff>>
+  return fromPrepare({ subscription, steps: [] }, () =>
+    Effect.succeed((delivery) => Effect.as(handle(delivery.event, delivery), Settlement.ack))
+  )
+}
+
+/**
+ * Fails an attempt with a `TimeoutError` when it takes longer.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const timeout: {
+  (
+    duration: Duration.Input
+  ): <Ev extends Event, E, R>(self: Handler<Ev, E, R>) => Handler<Ev, E | Cause.TimeoutError, R>
+  <Ev extends Event, E, R>(self: Handler<Ev, E, R>, duration: Duration.Input): Handler<Ev, E | Cause.TimeoutError, R>
+} = dual(2, <Ev extends Event, E, R>(self: Handler<Ev, E, R>, duration: Duration.Input) =>
+  around(self, (handle) => (delivery) => Effect.timeout(handle(delivery), duration), {
+    _tag: "Timeout",
+    duration: Duration.fromInputUnsafe(duration)
+  })
+)
+
+/**
+ * Runs an effect on each event that was handled, before it is acknowledged. Its
+ * failure is a failure of the attempt.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const tap: {
+  <Ev extends Event, X, E2, R2>(
+    f: (event: Ev, delivery: Delivered<Ev>) => Effect.Effect<X, E2, R2>
+  ): <E, R>(self: Handler<Ev, E, R>) => Handler<Ev, E | E2, R | R2>
+  <Ev extends Event, E, R, X, E2, R2>(
+    self: Handler<Ev, E, R>,
+    f: (event: Ev, delivery: Delivered<Ev>) => Effect.Effect<X, E2, R2>
+  ): Handler<Ev, E | E2, R | R2>
+} = dual(
+  2,
+  <Ev extends Event, E, R, X, E2, R2>(
+    self: Handler<Ev, E, R>,
+    f: (event: Ev, delivery: Delivered<Ev>) => Effect.Effect<X, E2, R2>
+  ) =>
+    around(
+      self,
+      (handle) => (delivery) =>
+        Effect.tap(handle(delivery), (settlement) =>
+          settlement._tag === "Ack" ? f(delivery.event, delivery) : Effect.void
+        )
+    )
+)
+
+/**
+ * What the compiler asks of a handler with errors that its policy does not
+ * answer: something that no handler has, under a name that says which they are.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Unanswered<E> = [E] extends [never] ? unknown : { readonly "no policy answers": E }
+
+/**
+ * Answers the failures of the steps before it. What abstains is dead-lettered.
+ *
+ * **Details**
+ *
+ * The policy must answer every error of the handler, or this does not compile. A
+ * policy that asks for a retry or for dead letters where the subscription has
+ * none is a `RangeError`. An interruption is no failure, and is not answered.
+ *
+ * **Example** (An answer for each error)
+ *
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { FailurePolicy, Handler, Subscription } from "effect-eventbus"
+ *
+ * class NotReady extends Schema.TaggedError<NotReady>()("NotReady", {}) {}
+ *
+ * const handler = Handler.make(Subscription.make("tasks", { patterns: ["task.#"] }), () => Effect.fail(new NotReady())).pipe(
+ *   Handler.timeout("30 seconds"),
+ *   Handler.onFailure(FailurePolicy.tags({
+ *     NotReady: FailurePolicy.retryUpToMax,
+ *     TimeoutError: FailurePolicy.deadLetter
+ *   }))
+ * )
+ * ```
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const onFailure: {
+  <E>(
+    policy: FailurePolicy<E>
+  ): <Ev extends Event, E2, R>(self: Handler<Ev, E2, R> & Unanswered<Exclude<E2, E>>) => Handler<Ev, never, R>
+  <Ev extends Event, E, R>(self: Handler<Ev, E, R>, policy: FailurePolicy<E>): Handler<Ev, never, R>
+} = dual(2, <Ev extends Event, E, R>(self: Handler<Ev, E, R>, policy: FailurePolicy<E>): Handler<Ev, never, R> => {
+  const { atMostOnce, deadLetterQueue, queue } = self.subscription
+  if (atMostOnce && policy.retries) {
+    throw new RangeError(`"${queue}" is at-most-once, so its handler cannot retry: its policy may only discard`)
+  }
+  if (deadLetterQueue === undefined && policy.deadLetters) {
+    throw new RangeError(`"${queue}" has no dead letters, so its policy cannot ask for them: let it discard`)
+  }
+  return around(
+    self,
+    (handle) => (delivery) =>
+      Effect.catchCause(handle(delivery), (cause) =>
+        Cause.hasInterruptsOnly(cause) ? Effect.failCause(Cause.interrupt()) : answer(policy, cause, delivery)
+      ),
+    { _tag: "OnFailure", policy }
+  )
+})
+
+/**
+ * Asks a policy what becomes of a failed delivery.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const answer = <E>(
+  policy: FailurePolicy<E>,
+  cause: Cause.Cause<E>,
+  delivery: Delivered
+): Effect.Effect<Settlement.Settlement> =>
+  Effect.flatMap(policy.decide({ cause, event: delivery.event, attempt: delivery.attempt }), (settlement) =>
+    Effect.map(Clock.currentTimeMillis, (now) =>
+      Settlement.because(
+        settlement ?? Settlement.deadLetter(),
+        Fault.fromCause(cause, {
+          attempts: delivery.attempt,
+          now,
+          type: delivery.event.eventType,
+          previous: delivery.envelope.fault
+        })
+      )
+    )
+  )
+
+/**
+ * Gives a handler services from a layer, which is built once for the life of the
+ * subscription.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const provide: {
+  <ROut, RIn>(
+    layer: Layer.Layer<ROut, never, RIn>
+  ): <Ev extends Event, E, R>(self: Handler<Ev, E, R>) => Handler<Ev, E, RIn | Exclude<R, ROut>>
+  <Ev extends Event, E, R, ROut, RIn>(
+    self: Handler<Ev, E, R>,
+    layer: Layer.Layer<ROut, never, RIn>
+  ): Handler<Ev, E, RIn | Exclude<R, ROut>>
+} = dual(
+  2,
+  <Ev extends Event, E, R, ROut, RIn>(
+    self: Handler<Ev, E, R>,
+    layer: Layer.Layer<ROut, never, RIn>
+  ): Handler<Ev, E, RIn | Exclude<R, ROut>> =>
+    fromPrepare<Ev, E, RIn | Exclude<R, ROut>>(self, (scope) =>
+      Effect.flatMap(Layer.buildWithScope(layer, scope), (context) =>
+        Effect.map(
+          Effect.provideContext(self.prepare(scope), context),
+          (handle) => (delivery: Delivered<Ev>) => Effect.provideContext(handle(delivery), context)
+        )
+      )
+    )
+)

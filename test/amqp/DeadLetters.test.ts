@@ -9,7 +9,7 @@ import { Effect, Option, Result } from "effect"
 import { DeadLetter, EventCodec, Fault, Handler, Subscription } from "effect-eventbus"
 import type { BrokerError, EventBus } from "effect-eventbus"
 import { inject } from "vitest"
-import * as AmqpArguments from "../../packages/amqp/src/internal/discoverArguments.ts"
+import * as DiscoverArguments from "../../packages/amqp/src/internal/discoverArguments.ts"
 import type * as Raw from "./support/Raw.ts"
 import * as Rig from "./support/Rig.ts"
 import { until } from "./support/Wait.ts"
@@ -208,7 +208,7 @@ describe.skipIf(url === "")("DeadLetters", () => {
       yield* (yield* raw).run((channel) => channel.assertQueue(`dlq.${name}`, { durable: true, arguments: all }))
       const connection = yield* AmqpConnection.make(settings(), "consume")
       const guess = AmqpTopology.deadLetterQueue(`dlq.${name}`, settings())
-      const declared = yield* AmqpArguments.learn(yield* connection.live, settings(), guess)
+      const declared = yield* DiscoverArguments.learn(yield* connection.live, settings(), guess)
       assert.deepInclude(declared, { durable: true, autoDelete: false })
       assert.deepInclude(declared.arguments, all)
     })

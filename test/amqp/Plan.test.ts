@@ -2,6 +2,7 @@ import { AmqpConnection, AmqpOptions, AmqpPlan } from "@effect-eventbus/amqp"
 import { assert, describe, inject, it } from "@effect/vitest"
 import { Effect, Queue, type Scope } from "effect"
 import { Handler, Subscription } from "effect-eventbus"
+import type { QueueSpec } from "effect-eventbus"
 import * as Rig from "./support/Rig.ts"
 
 const work = (queue = "work", options: Subscription.Options = {}) =>
@@ -20,7 +21,7 @@ const named = ({ item }: AmqpPlan.Wanted): string => {
 
 describe("AmqpPlan", () => {
   const settings = AmqpOptions.settings({ queues: { theirs: { topology: "verify" } } })
-  const wanted = (...queues: ReadonlyArray<Subscription.Queue>) => AmqpPlan.wanted(queues, settings)
+  const wanted = (...queues: ReadonlyArray<QueueSpec.QueueSpec>) => AmqpPlan.wanted(queues, settings)
 
   it("wants each thing once, and dead letters before what could have some", () => {
     assert.deepStrictEqual(
@@ -69,7 +70,7 @@ describe.skipIf(url === "")("AmqpPlan on RabbitMQ", () => {
 
   const look = (
     settings: AmqpOptions.Settings,
-    queues: ReadonlyArray<Subscription.Queue>
+    queues: ReadonlyArray<QueueSpec.QueueSpec>
   ): Effect.Effect<ReadonlyArray<AmqpPlan.Finding>, never, Scope.Scope> =>
     Effect.orDie(
       Effect.flatMap(connected(settings), (live) => AmqpPlan.look(live, settings, AmqpPlan.wanted(queues, settings)))

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Metric, Option, Queue, Redacted, Schedule, Scope, Stream } from "effect"
 import { FailurePolicy, Handler, Settlement, Subscription } from "effect-eventbus"
-import type { Delivery, EventBus } from "effect-eventbus"
+import type { DecodedDelivery, Delivery, EventBus } from "effect-eventbus"
 import { readings } from "../support/Readings.ts"
 import * as Node from "./support/OwnNode.ts"
 import * as Proxy from "./support/Proxy.ts"
@@ -253,7 +253,7 @@ describe.skipIf(!Node.isPossible)("Recovery", () => {
       const { bus, queue } = yield* rig()
       const events = yield* bus()
       const subscription = Subscription.make(queue("work", [10]), { patterns: ["ping.*"], concurrency: 10 })
-      const taken = yield* Queue.unbounded<Delivery.Delivered>()
+      const taken = yield* Queue.unbounded<DecodedDelivery.Settleable>()
       yield* Stream.runForEach(events.stream(subscription), (delivered) => Queue.offer(taken, delivered)).pipe(
         Effect.forkScoped
       )
@@ -286,7 +286,7 @@ describe.skipIf(!Node.isPossible)("Recovery", () => {
         ids
       )
       yield* Effect.forEach(again, ({ settle }) => settle(Settlement.ack))
-      const dead = yield* events.queueInfo(`dlq.${subscription.queue}`)
+      const dead = yield* events.queueInfo(`dlq.${subscription.name}`)
       assert.strictEqual(Option.isSome(dead) && dead.value.messages, 0)
     })
   )

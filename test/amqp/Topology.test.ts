@@ -2,7 +2,7 @@ import * as AmqpOptions from "@effect-eventbus/amqp/AmqpOptions"
 import * as AmqpTopology from "@effect-eventbus/amqp/AmqpTopology"
 import { assert, describe, inject, it } from "@effect/vitest"
 import { Duration, Effect, Option, Queue, Schedule } from "effect"
-import { FailurePolicy, Handler, Settlement, Subscription } from "effect-eventbus"
+import { FailurePolicy, Handler, QueueSpec, Settlement, Subscription } from "effect-eventbus"
 import * as Rig from "./support/Rig.ts"
 import { until } from "./support/Wait.ts"
 
@@ -105,7 +105,7 @@ describe("AmqpTopology", () => {
 
   it("keeps the longest names within AMQP's 255 bytes", () => {
     const long = AmqpOptions.settings({ exchange: "x".repeat(46), queueType: "classic" })
-    const name = Subscription.checkQueue("q".repeat(180))
+    const name = QueueSpec.checkQueue("q".repeat(180))
     assert.isAtMost(AmqpTopology.waitQueue(name, AmqpTopology.delayTier(Infinity), long).name.length, 255)
   })
 

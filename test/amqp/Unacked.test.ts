@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
-import { Unacked } from "../../packages/amqp/src/internal/AmqpAcknowledger.ts"
+import { AmqpAcknowledger } from "../../packages/amqp/src/internal/AmqpAcknowledger.ts"
 import { consumed } from "./support/Consumed.ts"
 
 /** A channel whose broker keeps to the protocol: what it does not know ends the channel. */
@@ -29,7 +29,7 @@ const nextTurn = Effect.promise(() => new Promise((resolve) => setImmediate(reso
 const make = (count: number) => {
   const broker = new Broker()
   let stale = 0
-  const unacked = new Unacked(
+  const unacked = new AmqpAcknowledger(
     { channel: broker.channel, isOpen: () => broker.isOpen },
     () => 1,
     () => {
@@ -44,7 +44,7 @@ const make = (count: number) => {
   return { broker, unacked, messages, stale: () => stale }
 }
 
-describe("Unacked", () => {
+describe("AmqpAcknowledger", () => {
   it.effect("acknowledges those of one turn in one frame", () =>
     Effect.gen(function* () {
       const { broker, messages, unacked } = make(5)

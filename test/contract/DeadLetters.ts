@@ -8,6 +8,7 @@ import {
   FailurePolicy,
   Fault,
   Handler,
+  QueueSpec,
   Subscription
 } from "effect-eventbus"
 import type { DeadLetters, Event } from "effect-eventbus"
@@ -41,7 +42,7 @@ const die = Effect.fnUntraced(function* (
   options?: Parameters<(typeof TaskDone)["event"]>[1]
 ) {
   const bus = yield* EventBus.EventBus
-  const before = Math.max(0, yield* messages(Subscription.deadLetterQueueOf(queue)))
+  const before = Math.max(0, yield* messages(QueueSpec.deadLetterQueueOf(queue)))
   yield* Effect.scoped(
     Effect.gen(function* () {
       yield* bus.subscribe(
@@ -52,7 +53,7 @@ const die = Effect.fnUntraced(function* (
         )
       )
       yield* bus.publishAll(yield* Effect.forEach(ns, (n) => TaskDone.event({ n }, options)))
-      yield* eventually(messages(Subscription.deadLetterQueueOf(queue)), (n) => n === before + ns.length)
+      yield* eventually(messages(QueueSpec.deadLetterQueueOf(queue)), (n) => n === before + ns.length)
     })
   )
   return bus.deadLetters(queue)
@@ -61,7 +62,7 @@ const die = Effect.fnUntraced(function* (
 /** Handles what a queue gets, and keeps it. */
 const revive = (queue: string) => record(Subscription.make(queue, { events: [TaskDone], concurrency: 10 }))
 
-const tally = ({ done, failed, skipped, waiting }: DeadLetters.Tally) => ({ waiting, done, skipped, failed })
+const tally = ({ done, failed, skipped, waiting }: DeadLetters.ReplayResult) => ({ waiting, done, skipped, failed })
 
 export const mending = suite("dead letters", (test) => {
   test("peek: the oldest 10 in their order, how many were looked at, and how many wait", () =>

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Layer, Metric, Queue, Schedule, Schema } from "effect"
 import type { Scope } from "effect"
-import { EventBus, EventType, FailurePolicy, Handler, Subscription } from "effect-eventbus"
-import type { Delivery, Event } from "effect-eventbus"
+import { EventBus, EventType, FailurePolicy, Handler, QueueSpec, Subscription } from "effect-eventbus"
+import type { DecodedDelivery, Delivery, Event } from "effect-eventbus"
 
 /** What a broker can do that another cannot. */
 export interface Features {
@@ -102,10 +102,10 @@ export const soon = (times: number) => FailurePolicy.retry(Schedule.spaced("20 m
 /** Subscribes a function, and records every event with its delivery. */
 export const record = Effect.fnUntraced(function* <Ev extends Event.Event>(
   subscription: Subscription.Subscription<Ev>,
-  f: (event: Ev, delivery: Delivery.Delivered<Ev>) => Effect.Effect<unknown> = () => Effect.void
+  f: (event: Ev, delivery: DecodedDelivery.DecodedDelivery<Ev>) => Effect.Effect<unknown> = () => Effect.void
 ) {
   const bus = yield* EventBus.EventBus
-  const seen = yield* recorder<Delivery.Delivered<Ev>>()
+  const seen = yield* recorder<DecodedDelivery.DecodedDelivery<Ev>>()
   yield* bus.subscribe(
     Handler.make(subscription, (event, delivery) => Effect.andThen(f(event, delivery), seen.push(delivery)))
   )
@@ -114,10 +114,10 @@ export const record = Effect.fnUntraced(function* <Ev extends Event.Event>(
 
 /** The dead letters of a queue, as someone sees them who consumes them. */
 export const deadLetters = (queue: string) =>
-  record(Subscription.make(Subscription.deadLetterQueueOf(queue), { patterns: ["#"] }))
+  record(Subscription.make(QueueSpec.deadLetterQueueOf(queue), { patterns: ["#"] }))
 
 export const assertFault = (
-  letter: Delivery.Delivered,
+  letter: DecodedDelivery.DecodedDelivery,
   expected: { readonly reason: string; readonly attempts?: number; readonly message?: RegExp }
 ) => {
   const { fault } = letter.envelope

@@ -1,6 +1,6 @@
 import { assert } from "@effect/vitest"
 import { Context, Deferred, Effect, Exit, Fiber, Layer, Ref, Scope, Stream } from "effect"
-import { EventBus, Handler, Settlement, Subscription } from "effect-eventbus"
+import { EventBus, Handler, QueueSpec, Settlement, Subscription } from "effect-eventbus"
 import { bounded, eventually, messages, record, recorder, suite, TaskDone, unique } from "./Harness.ts"
 
 export const living = suite("subscriptions that start and stop", (test, { bus: busOf, features }) => {
@@ -182,7 +182,7 @@ export const living = suite("subscriptions that start and stop", (test, { bus: b
       const bus = yield* EventBus.EventBus
       const queue = yield* unique("tasks")
       const subscription = Subscription.make(queue, { events: [TaskDone], concurrency: 1 })
-      const letters = yield* record(Subscription.make(Subscription.deadLetterQueueOf(queue), { patterns: ["#"] }))
+      const letters = yield* record(Subscription.make(QueueSpec.deadLetterQueueOf(queue), { patterns: ["#"] }))
       const attempts = yield* recorder<number>()
       yield* bus.stream(subscription).pipe(
         Stream.runForEach((delivery) =>

@@ -1,6 +1,6 @@
 import { assert } from "@effect/vitest"
 import { Deferred, Effect, Exit, Layer, Ref, Scope } from "effect"
-import { Correlation, EventBus, Handler, Subscription } from "effect-eventbus"
+import { Correlation, EventBus, Handler, QueueSpec, Subscription } from "effect-eventbus"
 import {
   bounded,
   eventually,
@@ -209,7 +209,7 @@ export const subscribing = suite("subscribing", (test, { bus: busOf }) => {
       yield* bus.publishAll(yield* Effect.forEach([1, 2], (n) => TaskDone.event({ n })))
       assert.deepStrictEqual(yield* seen.takeN(2), [1, 2])
       yield* eventually(messages(queue), (n) => n === 0)
-      assert.strictEqual(yield* messages(Subscription.deadLetterQueueOf(queue)), -1)
+      assert.strictEqual(yield* messages(QueueSpec.deadLetterQueueOf(queue)), -1)
     }))
 
   test("a temporary queue goes with its subscription", () =>

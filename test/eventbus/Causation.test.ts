@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Effect } from "effect"
 import { Causation, EventBus, EventType, FailurePolicy, Fault, Handler, Subscription } from "effect-eventbus"
-import type { Delivery } from "effect-eventbus"
+import type { DecodedDelivery, Delivery } from "effect-eventbus"
 import { TestClock } from "effect/testing"
 import { envelope } from "./BareBroker.ts"
 
@@ -9,7 +9,7 @@ const id = (n: number) => `00000000-0000-4000-8000-${String(n).padStart(12, "0")
 const Step = EventType.untyped("step")
 
 /** What was seen of event `n`, which event `parent` caused, in its second. */
-const sighting = (n: number, parent: number | undefined, seen: Partial<Delivery.Delivered> = {}) =>
+const sighting = (n: number, parent: number | undefined, seen: Partial<DecodedDelivery.DecodedDelivery> = {}) =>
   Effect.map(
     Step.event(
       {},
@@ -19,13 +19,12 @@ const sighting = (n: number, parent: number | undefined, seen: Partial<Delivery.
         timestamp: DateTime.makeUnsafe(n * 1000)
       }
     ),
-    (event): Delivery.Delivered => ({
+    (event): DecodedDelivery.DecodedDelivery => ({
       event,
       envelope: envelope("step"),
       queue: "steps",
       attempt: 1,
       redelivered: false,
-      settle: () => Effect.void,
       ...seen
     })
   )
@@ -108,8 +107,9 @@ describe("Causation", () => {
       const bus = yield* EventBus.EventBus
       const Order = EventType.untyped("order")
       const Receipt = EventType.untyped("receipt")
-      const seen: Array<Delivery.Delivered> = []
-      const look = (_: unknown, delivery: Delivery.Delivered) => Effect.sync(() => void seen.push(delivery))
+      const seen: Array<DecodedDelivery.DecodedDelivery> = []
+      const look = (_: unknown, delivery: DecodedDelivery.DecodedDelivery) =>
+        Effect.sync(() => void seen.push(delivery))
       const orders = Subscription.make("orders", { events: [Order] })
       yield* bus.subscribe(
         Handler.make(orders, (event, delivery) =>

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Result, Schema } from "effect"
-import { EventCodec, EventType, FailurePolicy, Handler, Subscription } from "effect-eventbus"
+import { EventCodec, EventType, FailurePolicy, Handler, QueueSpec, Subscription } from "effect-eventbus"
 
 const InvoicePaid = EventType.make("invoice.paid", { payload: Schema.Struct({ cents: Schema.Int }) })
 const UserCreated = EventType.make("user.created", { payload: Schema.Struct({ name: Schema.String }) })
@@ -13,7 +13,7 @@ describe("Subscription", () => {
     assert.deepStrictEqual(rest, {
       [Subscription.TypeId]: Subscription.TypeId,
       events: [InvoicePaid],
-      queue: "billing",
+      name: "billing",
       patterns: ["invoice.paid.*"],
       concurrency: undefined,
       deadLetterQueue: "dlq.billing",
@@ -40,7 +40,7 @@ describe("Subscription", () => {
     assert.deepStrictEqual(rest, {
       [Subscription.TypeId]: Subscription.TypeId,
       events: [InvoicePaid, UserCreated],
-      queue: "billing.v2",
+      name: "billing.v2",
       patterns: ["invoice.#", "user.*.*"],
       concurrency: 8,
       deadLetterQueue: undefined,
@@ -85,9 +85,9 @@ describe("Subscription", () => {
     })
 
     it("is told by the name", () => {
-      assert.isTrue(Subscription.isDeadLetterQueue(Subscription.deadLetterQueueOf("billing")))
+      assert.isTrue(QueueSpec.isDeadLetterQueue(QueueSpec.deadLetterQueueOf("billing")))
       for (const name of ["billing", "dlq", "my.dlq.billing", "DLQ.billing"]) {
-        assert.isFalse(Subscription.isDeadLetterQueue(name), name)
+        assert.isFalse(QueueSpec.isDeadLetterQueue(name), name)
       }
     })
 
@@ -145,7 +145,7 @@ describe("Subscription", () => {
       for (const value of [1, 65_535]) assert.strictEqual(make({ concurrency: value })().concurrency, value)
       for (const value of [1, 2 ** 32 - 1]) assert.strictEqual(make({ messageTtl: value })().messageTtl, value)
       for (const name of ["a", "A.b-c_9", "a".repeat(180)]) {
-        assert.strictEqual(Subscription.make(name, { patterns: ["#"] }).queue, name)
+        assert.strictEqual(Subscription.make(name, { patterns: ["#"] }).name, name)
       }
     })
   })

@@ -2,7 +2,7 @@ import { AmqpTopology } from "@effect-eventbus/amqp"
 import type { AmqpOptions } from "@effect-eventbus/amqp"
 import { Effect, Queue, Schedule, Schema } from "effect"
 import { EventType, FailurePolicy, Handler, Subscription } from "effect-eventbus"
-import type { Delivery } from "effect-eventbus"
+import type { DecodedDelivery, Delivery } from "effect-eventbus"
 import * as Raw from "../amqp/support/Raw.ts"
 import * as Rig from "../amqp/support/Rig.ts"
 import { until } from "../amqp/support/Wait.ts"
@@ -23,7 +23,7 @@ export const make = Effect.fnUntraced(function* (url: string, options: AmqpOptio
   const work = rig.queue("work")
   const wait = AmqpTopology.waitQueue(work, 20, rig.settings(options)).name
   yield* Effect.addFinalizer(() => Effect.promise(() => remove(url, { queues: [wait] })))
-  const attempts = yield* Queue.unbounded<Delivery.Delivered>()
+  const attempts = yield* Queue.unbounded<DecodedDelivery.DecodedDelivery>()
   yield* bus.subscribe(
     Handler.make(
       Subscription.make(work, { events: [Ping], patterns: ["ping.*"], concurrency: 10 }),
@@ -61,7 +61,7 @@ export const make = Effect.fnUntraced(function* (url: string, options: AmqpOptio
     raw: yield* Raw.open(url),
     /** Consumes the dead letters, as the bus does. */
     letters: Effect.gen(function* () {
-      const letters = yield* Queue.unbounded<Delivery.Delivered>()
+      const letters = yield* Queue.unbounded<DecodedDelivery.DecodedDelivery>()
       yield* bus.subscribe(
         Handler.make(Subscription.make(`dlq.${work}`, { patterns: ["#"] }), (_, letter) => Queue.offer(letters, letter))
       )

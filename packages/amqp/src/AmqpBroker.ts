@@ -14,7 +14,7 @@ import { BrokerError, SubscribeError } from "effect-eventbus/BrokerError"
 import type { Reason } from "effect-eventbus/BrokerError"
 import type { Envelope } from "effect-eventbus/Envelope"
 import type * as PublishError from "effect-eventbus/PublishError"
-import * as Subscription from "effect-eventbus/Subscription"
+import * as QueueSpec from "effect-eventbus/QueueSpec"
 import type * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -51,13 +51,13 @@ export const make = Effect.fnUntraced(function* (
   const consuming = yield* AmqpConnection.make(settings, "consume")
   /** A dead letter may be one that kills its reader's connection, so those who read them have one of their own. */
   const reading = yield* RcRef.make({ acquire: AmqpConnection.make(settings, "consume") })
-  const consumers = new Map<AmqpConsumer.AmqpConsumer, Subscription.Queue>()
+  const consumers = new Map<AmqpConsumer.AmqpConsumer, QueueSpec.QueueSpec>()
 
   /**
    * Declares what a subscription needs once more, when something of it has turned out to be missing. Without a
    * connection there is nothing to do: a consumer that comes back declares it anyway.
    */
-  const redeclare = (queue: Subscription.Queue): Effect.Effect<void> =>
+  const redeclare = (queue: QueueSpec.QueueSpec): Effect.Effect<void> =>
     Effect.suspend(() => {
       const live = consuming.current()
       return live === undefined ? Effect.void : Effect.ignore(AmqpTopology.declare(live, settings, queue))
@@ -84,7 +84,7 @@ export const make = Effect.fnUntraced(function* (
   /** The exchange need not lead to a queue that others declared: then it is told to. */
   const put = (to: string, envelope: Envelope): Effect.Effect<void, PublishError.Reason> => {
     const { exchange } = settings
-    const sent = send(to, { ...envelope, origin: envelope.origin ?? { queue: Subscription.originOf(to), exchange } })
+    const sent = send(to, { ...envelope, origin: envelope.origin ?? { queue: QueueSpec.originOf(to), exchange } })
     return Effect.catchTag(sent, "Unroutable", (reason) =>
       Effect.flatMap(consuming.live, (live) => AmqpTopology.bindByName(live, settings, to)).pipe(
         Effect.mapError(() => reason),
@@ -94,10 +94,10 @@ export const make = Effect.fnUntraced(function* (
   }
 
   /** The ways out of a queue other than the acknowledgement. What they need is declared when it turns out to be missing. */
-  const exitsOf = (queue: Subscription.Queue): AmqpDelivery.Exits => {
+  const exitsOf = (queue: QueueSpec.QueueSpec): AmqpDelivery.Exits => {
     const declared = new Set<number>()
     const declaring = Semaphore.makeUnsafe(1)
-    const origin = { queue: queue.queue, exchange: settings.exchange }
+    const origin = { queue: queue.name, exchange: settings.exchange }
     const move = (to: string, envelope: Envelope) => {
       const fault = envelope.fault && { ...envelope.fault, host: envelope.fault.host ?? host }
       return send(to, { ...envelope, origin, fault })
@@ -107,18 +107,18 @@ export const make = Effect.fnUntraced(function* (
       Effect.suspend(() =>
         declared.has(tier)
           ? Effect.void
-          : Effect.flatMap(consuming.live, (live) => AmqpTopology.declareWait(live, settings, queue.queue, tier)).pipe(
+          : Effect.flatMap(consuming.live, (live) => AmqpTopology.declareWait(live, settings, queue.name, tier)).pipe(
               Effect.mapError(AmqpPublisher.fromBroker),
               Effect.tap(() => Effect.sync(() => declared.add(tier)))
             )
       ).pipe(declaring.withPermits(1))
     return {
-      queue: queue.queue,
+      queue: queue.name,
       retry: Effect.fnUntraced(function* (envelope, delay) {
         const tier = AmqpTopology.delayTier(delay)
         if (!declared.has(tier)) yield* declareWait(tier)
         const waiting = { ...envelope, ttl: AmqpTopology.longestWait(tier) }
-        yield* Effect.tapError(move(AmqpTopology.waitQueue(queue.queue, tier, settings).name, waiting), (reason) =>
+        yield* Effect.tapError(move(AmqpTopology.waitQueue(queue.name, tier, settings).name, waiting), (reason) =>
           Effect.sync(() => reason._tag === "Unroutable" && declared.delete(tier))
         )
       }),
@@ -139,7 +139,7 @@ export const make = Effect.fnUntraced(function* (
     publish: (envelope) => publisher.publish(settings.exchange, envelope.routingKey, envelope),
     consume: Effect.fnUntraced(
       function* (queue, deliver) {
-        const connection = Subscription.isDeadLetterQueue(queue.queue) ? yield* RcRef.get(reading) : consuming
+        const connection = QueueSpec.isDeadLetterQueue(queue.name) ? yield* RcRef.get(reading) : consuming
         const consumer = yield* AmqpConsumer.make(connection, settings, queue, exitsOf(queue), deliver)
         yield* Effect.acquireRelease(
           Effect.sync(() => consumers.set(consumer, queue)),
@@ -147,7 +147,7 @@ export const make = Effect.fnUntraced(function* (
         )
         return consumer
       },
-      (effect, queue) => Effect.mapError(effect, (reason) => new SubscribeError({ queue: queue.queue, reason }))
+      (effect, queue) => Effect.mapError(effect, (reason) => new SubscribeError({ queue: queue.name, reason }))
     ),
     put,
     browse: (name) =>

@@ -3,18 +3,18 @@
  * anything, nor changes what is there.
  *
  * RabbitMQ tells over AMQP whether an exchange or a queue is there, and with what it
- * was declared to those who ask as `AmqpArguments` does. Of bindings it tells nothing.
+ * was declared to those who ask as `DiscoverArguments` does. Of bindings it tells nothing.
  *
  * @since 0.1.0
  */
 
 import type { Argument, Reason } from "effect-eventbus/BrokerError"
-import type * as Subscription from "effect-eventbus/Subscription"
+import type * as QueueSpec from "effect-eventbus/QueueSpec"
 import * as Effect from "effect/Effect"
 import type { Live } from "./AmqpConnection.ts"
 import type { Settings } from "./AmqpOptions.ts"
 import * as AmqpTopology from "./AmqpTopology.ts"
-import * as AmqpArguments from "./internal/discoverArguments.ts"
+import * as DiscoverArguments from "./internal/discoverArguments.ts"
 
 /**
  * Something that is needed.
@@ -100,7 +100,7 @@ const nameOf = (item: AmqpTopology.Item): string => {
  * @category constructors
  * @since 0.1.0
  */
-export const wanted = (queues: ReadonlyArray<Subscription.Queue>, settings: Settings): ReadonlyArray<Wanted> => {
+export const wanted = (queues: ReadonlyArray<QueueSpec.QueueSpec>, settings: Settings): ReadonlyArray<Wanted> => {
   const all = new Map<string, Wanted>()
   const add = (wanted: Wanted) => {
     const name = nameOf(wanted.item)
@@ -113,7 +113,7 @@ export const wanted = (queues: ReadonlyArray<Subscription.Queue>, settings: Sett
   for (const item of AmqpTopology.exchangesOf(settings)) add({ item, isOurs: true })
   for (const queue of queues) {
     if (queue.temporary) continue
-    const isOurs = settings.forQueue(queue.queue).topology === "assert"
+    const isOurs = settings.forQueue(queue.name).topology === "assert"
     for (const item of AmqpTopology.itemsOf(queue, settings)) {
       if (isOurs || item._tag === "Queue") add({ item, isOurs })
     }
@@ -121,14 +121,18 @@ export const wanted = (queues: ReadonlyArray<Subscription.Queue>, settings: Sett
   return [...all.values()]
 }
 
-const flattened = ({ arguments: args, autoDelete, ...flags }: AmqpArguments.Declared): Record<string, Argument> => ({
+const flattened = ({
+  arguments: args,
+  autoDelete,
+  ...flags
+}: DiscoverArguments.Declared): Record<string, Argument> => ({
   ...flags,
   auto_delete: autoDelete,
   ...args
 })
 
 /** What differs, under the names that RabbitMQ has for it. */
-const compared = (wanted: AmqpArguments.Declared, found: AmqpArguments.Declared): State => {
+const compared = (wanted: DiscoverArguments.Declared, found: DiscoverArguments.Declared): State => {
   const [want, have] = [flattened(wanted), flattened(found)]
   const names = new Set([...Object.keys(want), ...Object.keys(have)])
   const differences = [...names].flatMap((argument): ReadonlyArray<Difference> => {
@@ -142,14 +146,14 @@ const compare = (live: Live, settings: Settings, item: AmqpTopology.Item): Effec
   switch (item._tag) {
     case "Exchange": {
       const wanted = { type: item.type, durable: true, autoDelete: false, internal: false, arguments: {} }
-      return Effect.map(AmqpArguments.learnExchange(live, settings, item.name, wanted), (found) =>
+      return Effect.map(DiscoverArguments.learnExchange(live, settings, item.name, wanted), (found) =>
         compared(wanted, found)
       )
     }
     case "Queue": {
       const { arguments: args, durable } = item.declaration
       const wanted = { durable, autoDelete: false, arguments: args }
-      return Effect.map(AmqpArguments.learn(live, settings, item.declaration), (found) => compared(wanted, found))
+      return Effect.map(DiscoverArguments.learn(live, settings, item.declaration), (found) => compared(wanted, found))
     }
     case "Binding":
       return Effect.succeed(unseen)

@@ -13,7 +13,7 @@
 
 import { Refused, TimedOut } from "effect-eventbus/BrokerError"
 import type { Reason } from "effect-eventbus/BrokerError"
-import type * as Subscription from "effect-eventbus/Subscription"
+import type * as QueueSpec from "effect-eventbus/QueueSpec"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
@@ -147,10 +147,10 @@ const consume = (live: Live, settings: Settings, queue: string) =>
 export const subscribing = (
   live: Live,
   settings: Settings,
-  queues: ReadonlyArray<Subscription.Queue>
+  queues: ReadonlyArray<QueueSpec.QueueSpec>
 ): Effect.Effect<ReadonlyArray<Permission>, Reason> =>
   Effect.all(
-    queues.flatMap(({ deadLetterQueue, queue, temporary }) =>
+    queues.flatMap(({ deadLetterQueue, name: queue, temporary }) =>
       temporary
         ? []
         : [

@@ -16,7 +16,7 @@
  */
 
 import type { Reason } from "effect-eventbus/BrokerError"
-import * as Subscription from "effect-eventbus/Subscription"
+import * as QueueSpec from "effect-eventbus/QueueSpec"
 import * as Effect from "effect/Effect"
 import type { Live } from "./AmqpConnection.ts"
 import type { QueueType, Settings } from "./AmqpOptions.ts"
@@ -85,7 +85,7 @@ export const deadLetterQueue = (name: string, settings: Settings): Declaration =
   if (queueType === "classic") return durable(name, queueType, {})
   return durable(name, queueType, {
     "x-delivery-limit": deadLetterDeliveryLimit,
-    ...deadLetterTo(queueType, settings.deadLetterExchange, Subscription.deadLetterQueueOf(name))
+    ...deadLetterTo(queueType, settings.deadLetterExchange, QueueSpec.deadLetterQueueOf(name))
   })
 }
 
@@ -95,12 +95,12 @@ export const deadLetterQueue = (name: string, settings: Settings): Declaration =
  * @category constructors
  * @since 0.1.0
  */
-export const workQueue = (queue: Subscription.Queue, settings: Settings): Declaration => {
-  if (queue.temporary) return { name: queue.queue, durable: false, exclusive: true, arguments: {} }
-  if (Subscription.isDeadLetterQueue(queue.queue)) return deadLetterQueue(queue.queue, settings)
+export const workQueue = (queue: QueueSpec.QueueSpec, settings: Settings): Declaration => {
+  if (queue.temporary) return { name: queue.name, durable: false, exclusive: true, arguments: {} }
+  if (QueueSpec.isDeadLetterQueue(queue.name)) return deadLetterQueue(queue.name, settings)
   // Quorum queues have no priorities before RabbitMQ 4, and two of them then.
-  const queueType = queue.priorities ? "classic" : settings.forQueue(queue.queue).queueType
-  return durable(queue.queue, queueType, {
+  const queueType = queue.priorities ? "classic" : settings.forQueue(queue.name).queueType
+  return durable(queue.name, queueType, {
     ...(queueType === "quorum" ? { "x-delivery-limit": settings.deliveryLimit } : {}),
     ...(queue.deadLetterQueue === undefined
       ? {}
@@ -189,9 +189,9 @@ const binding = (queue: string, exchange: string, key: string): Item => ({ _tag:
  * @category constructors
  * @since 0.1.0
  */
-export const itemsOf = (queue: Subscription.Queue, settings: Settings): ReadonlyArray<Item> => {
+export const itemsOf = (queue: QueueSpec.QueueSpec, settings: Settings): ReadonlyArray<Item> => {
   const { deadLetterExchange, exchange } = settings
-  const patterns = queue.patterns.map((pattern) => binding(queue.queue, exchange, pattern))
+  const patterns = queue.patterns.map((pattern) => binding(queue.name, exchange, pattern))
   const work: Item = { _tag: "Queue", declaration: workQueue(queue, settings) }
   if (queue.temporary) return [work, ...patterns]
   const letters = queue.deadLetterQueue
@@ -203,7 +203,7 @@ export const itemsOf = (queue: Subscription.Queue, settings: Settings): Readonly
           binding(letters, deadLetterExchange, letters)
         ]),
     work,
-    binding(queue.queue, deadLetterExchange, queue.queue),
+    binding(queue.name, deadLetterExchange, queue.name),
     ...patterns
   ]
 }
@@ -280,9 +280,9 @@ export const exchanges = (live: Live, settings: Settings): Effect.Effect<void, R
  * @category running
  * @since 0.1.0
  */
-export const declare = (live: Live, settings: Settings, queue: Subscription.Queue): Effect.Effect<void, Reason> => {
+export const declare = (live: Live, settings: Settings, queue: QueueSpec.QueueSpec): Effect.Effect<void, Reason> => {
   // A temporary queue is its consumer's own, whoever declares the rest.
-  const topology = queue.temporary ? "assert" : settings.forQueue(queue.queue).topology
+  const topology = queue.temporary ? "assert" : settings.forQueue(queue.name).topology
   if (topology === "none") return Effect.void
   return (topology === "assert" ? assert : verify)(live, settings, itemsOf(queue, settings))
 }

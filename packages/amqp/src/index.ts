@@ -3,8 +3,8 @@
  *
  * `AmqpBroker.layer` is all that most need. The other modules, in the order in
  * which they stand on each other: `AmqpOptions`, `AmqpError`, `AmqpMessage`,
- * `AmqpConnection`, `AmqpChannel`, `AmqpTopology`, `AmqpArguments`, `AmqpPlan`,
- * `AmqpProbe`, `PublishWindow`, `AmqpPublisher`, `Unacked`, `AmqpDelivery`, `AmqpConsumer`,
+ * `AmqpConnection`, `AmqpChannel`, `AmqpTopology`, `DiscoverArguments`, `AmqpPlan`,
+ * `AmqpProbe`, `ConfirmWindow`, `AmqpPublisher`, `AmqpAcknowledger`, `AmqpDelivery`, `AmqpConsumer`,
  * `AmqpBrowser`, `AmqpHealth`, `AmqpBroker`.
  *
  * @since 0.1.0

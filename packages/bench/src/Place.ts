@@ -10,6 +10,7 @@ import { setTimeout } from "node:timers/promises"
 import * as AmqpOptions from "@effect-eventbus/amqp/AmqpOptions"
 import * as AmqpTopology from "@effect-eventbus/amqp/AmqpTopology"
 import { type ConfirmChannel, connect } from "amqplib"
+import * as QueueSpec from "effect-eventbus/QueueSpec"
 import * as Subscription from "effect-eventbus/Subscription"
 import * as Redacted from "effect/Redacted"
 import * as Order from "./Order.ts"
@@ -105,7 +106,7 @@ export const make = (
     await channel.assertExchange(deadLetterExchange, "direct", { durable: true })
     for (const { name, patterns } of queues) {
       const subscription = Subscription.make(name, { events: [Order.Order], patterns })
-      await declare(AmqpTopology.deadLetterQueue(Subscription.deadLetterQueueOf(name), settings))
+      await declare(AmqpTopology.deadLetterQueue(QueueSpec.deadLetterQueueOf(name), settings))
       await declare(AmqpTopology.workQueue(subscription, settings))
       // It is a quorum queue, and of those a RabbitMQ 3.10 with 1,024 file descriptors has room for about 300.
       if (failsEvery > 0) await declare(AmqpTopology.waitQueue(name, retryDelay, settings))
@@ -152,6 +153,6 @@ export const remove = ({ deadLetterExchange, exchange, queues, url }: Place): Pr
   })
 
 const deadLetterQueues = (name: string): ReadonlyArray<string> => {
-  const first = Subscription.deadLetterQueueOf(name)
-  return [first, Subscription.deadLetterQueueOf(first)]
+  const first = QueueSpec.deadLetterQueueOf(name)
+  return [first, QueueSpec.deadLetterQueueOf(first)]
 }

@@ -140,7 +140,7 @@ const typeChannel = (name: string, { endpoints: [{ vhost }], exchange }: AmqpOpt
 })
 
 const queueChannel = (
-  { patterns, queue, temporary }: Subscription<Event.Event>,
+  { patterns, name: queue, temporary }: Subscription<Event.Event>,
   messages: ReadonlyArray<string>,
   { endpoints: [{ vhost }], exchange }: AmqpOptions.Settings
 ) => ({
@@ -163,7 +163,7 @@ const queueChannel = (
 /** The key of a queue's channel, which no event type has. */
 const channelOf = (queue: string): string => `queue:${queue}`
 
-const receive = ({ atMostOnce, queue }: Subscription<Event.Event>, messages: ReadonlyArray<string>) => ({
+const receive = ({ atMostOnce, name: queue }: Subscription<Event.Event>, messages: ReadonlyArray<string>) => ({
   action: "receive",
   title: queue,
   channel: ref("channels", channelOf(queue)),
@@ -219,7 +219,7 @@ const infoOf = (path: string) => {
  */
 export const make = ({ eventTypes, path, subscriptions }: Contract, settings: AmqpOptions.Settings): AsyncApi => {
   const types = byKey("event types", eventTypes, ({ name }) => name)
-  const queues = [...byKey("subscriptions", subscriptions, ({ queue }) => queue).values()].map((subscription) => ({
+  const queues = [...byKey("subscriptions", subscriptions, ({ name }) => name).values()].map((subscription) => ({
     subscription,
     messages: receivedBy(subscription, eventTypes)
   }))
@@ -232,11 +232,11 @@ export const make = ({ eventTypes, path, subscriptions }: Contract, settings: Am
       ...[...types.keys()].map((name) => [name, typeChannel(name, settings)] as const),
       ...queues.map(
         ({ messages, subscription }) =>
-          [channelOf(subscription.queue), queueChannel(subscription, messages, settings)] as const
+          [channelOf(subscription.name), queueChannel(subscription, messages, settings)] as const
       )
     ]),
     operations: Object.fromEntries(
-      queues.map(({ messages, subscription }) => [`receive:${subscription.queue}`, receive(subscription, messages)])
+      queues.map(({ messages, subscription }) => [`receive:${subscription.name}`, receive(subscription, messages)])
     ),
     components: {
       messages: {

@@ -9,7 +9,7 @@
 import { AmqpProbe } from "@effect-eventbus/amqp"
 import type { AmqpConnection, AmqpOptions } from "@effect-eventbus/amqp"
 import type { BrokerError, Reason } from "effect-eventbus/BrokerError"
-import { isDeadLetterQueue, type Queue } from "effect-eventbus/Subscription"
+import { isDeadLetterQueue, type QueueSpec } from "effect-eventbus/QueueSpec"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
@@ -204,7 +204,7 @@ const publishing = Effect.fnUntraced(function* (
   )
 })
 
-const subscribing = (patient: Patient, live: AmqpConnection.Live, queues: ReadonlyArray<Queue>) =>
+const subscribing = (patient: Patient, live: AmqpConnection.Live, queues: ReadonlyArray<QueueSpec>) =>
   Effect.map(Connection.asked(AmqpProbe.subscribing(live, patient.settings, queues)), (told) =>
     permissions(patient, told)
   )

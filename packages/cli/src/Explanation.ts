@@ -186,7 +186,7 @@ const explain = Effect.fnUntraced(function* (
   handler: Handler.Any | undefined,
   settings: AmqpOptions.Settings
 ): Effect.fn.Return<Explanation> {
-  const { atMostOnce, concurrency, deadLetterQueue, events, messageTtl, patterns, queue } = subscription
+  const { atMostOnce, concurrency, deadLetterQueue, events, messageTtl, patterns, name: queue } = subscription
   const outcomes = atMostOnce ? gone : handler === undefined ? undefined : yield* outcomesOf(handler)
   const tiers = new Set(outcomes?.flatMap(({ delays }) => delays.flatMap(tiersOf)))
   const timeouts = handler?.steps.flatMap((step) => (step._tag === "Timeout" ? [Duration.toMillis(step.duration)] : []))
@@ -218,9 +218,7 @@ export const make = (
   { handlers, subscriptions }: Contract,
   settings: AmqpOptions.Settings
 ): Effect.Effect<ReadonlyArray<Explanation>> => {
-  const unhandled = subscriptions.filter(
-    ({ queue }) => !handlers.some(({ subscription }) => subscription.queue === queue)
-  )
+  const unhandled = subscriptions.filter(({ name }) => !handlers.some(({ subscription }) => subscription.name === name))
   const all = [
     ...handlers.map((handler) => ({ subscription: handler.subscription, handler })),
     ...unhandled.map((subscription) => ({ subscription, handler: undefined }))

@@ -5,7 +5,7 @@
  * @since 0.1.0
  */
 
-import type { Tally } from "effect-eventbus/DeadLetters"
+import type { ReplayResult } from "effect-eventbus/DeadLetters"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { Output } from "./Output.ts"
@@ -16,7 +16,7 @@ import type { Output } from "./Output.ts"
  */
 export interface Progress {
   /** Shows how far it has come, if it is time to. */
-  readonly show: (tally: Tally) => Effect.Effect<void>
+  readonly show: (tally: ReplayResult) => Effect.Effect<void>
   /** Takes the bar away. */
   readonly clear: Effect.Effect<void>
 }
@@ -29,7 +29,7 @@ const barMillis = 80
 const lineMillis = 1000
 
 /** How many letters were looked at. */
-const looked = ({ done, failed, skipped }: Tally): number => done + failed + skipped
+const looked = ({ done, failed, skipped }: ReplayResult): number => done + failed + skipped
 
 /**
  * Makes a progress of something that is done to letters, to so many of them at most.
@@ -44,7 +44,7 @@ export const make = (output: Output["Service"], done: string, limit = Infinity):
   let shownAt = 0
   let isShown = false
 
-  const bar = (tally: Tally) => {
+  const bar = (tally: ReplayResult) => {
     const share = Math.max(looked(tally) / Math.max(1, tally.waiting), (tally.done + tally.failed) / limit)
     const filled = Math.min(barWidth, Math.round(share * barWidth))
     const drawn = paint("green", "━".repeat(filled)) + paint("dim", "─".repeat(barWidth - filled))
@@ -70,7 +70,7 @@ export const make = (output: Output["Service"], done: string, limit = Infinity):
  * @category formatting
  * @since 0.1.0
  */
-export const summary = (tally: Tally, done: string, { paint }: Pick<Output["Service"], "paint">): string => {
+export const summary = (tally: ReplayResult, done: string, { paint }: Pick<Output["Service"], "paint">): string => {
   const { failed, skipped, waiting } = tally
   const left = waiting - looked(tally)
   const parts = [
@@ -88,7 +88,7 @@ export const summary = (tally: Tally, done: string, { paint }: Pick<Output["Serv
  * @category formatting
  * @since 0.1.0
  */
-export const toJson = (queue: string, tally: Tally, done: string): unknown => ({
+export const toJson = (queue: string, tally: ReplayResult, done: string): unknown => ({
   queue,
   waiting: tally.waiting,
   [done]: tally.done,

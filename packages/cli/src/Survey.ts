@@ -7,6 +7,7 @@
 import { AmqpPlan } from "@effect-eventbus/amqp"
 import type { AmqpConnection, AmqpOptions, AmqpTopology } from "@effect-eventbus/amqp"
 import type { BrokerError } from "effect-eventbus/BrokerError"
+import type * as QueueSpec from "effect-eventbus/QueueSpec"
 import type * as Subscription from "effect-eventbus/Subscription"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -91,7 +92,7 @@ const seen = Effect.fnUntraced(function* (findings: ReadonlyArray<AmqpPlan.Findi
 export const make = (
   live: AmqpConnection.Live,
   settings: AmqpOptions.Settings,
-  subscriptions: ReadonlyArray<Subscription.Queue>,
+  subscriptions: ReadonlyArray<QueueSpec.QueueSpec>,
   management: Option.Option<Management>
 ): Effect.Effect<ReadonlyArray<Finding>, BrokerError | CommandFailed> =>
   Effect.suspend(() => Connection.asked(AmqpPlan.look(live, settings, AmqpPlan.wanted(subscriptions, settings)))).pipe(

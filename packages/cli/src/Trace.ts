@@ -5,7 +5,7 @@
  * @since 0.1.0
  */
 
-import { Broker, Causation, EventBus, Subscription } from "effect-eventbus"
+import { Broker, Causation, EventBus, QueueSpec, Subscription } from "effect-eventbus"
 import type { Seen } from "effect-eventbus/Causation"
 import type { Envelope } from "effect-eventbus/Envelope"
 import * as Duration from "effect/Duration"
@@ -40,7 +40,7 @@ const live = Effect.fnUntraced(function* (traceId: string) {
   }
   const deliveries = yield* Broker.deliveries(broker, onlooker)
   const events = Stream.fromQueue(deliveries).pipe(
-    Stream.mapEffect(({ ack, envelope }) => Effect.as(ack, ofTrace(envelope, onlooker.queue))),
+    Stream.mapEffect(({ ack, envelope }) => Effect.as(ack, ofTrace(envelope, onlooker.name))),
     Stream.flattenIterable
   )
   return { events, ofTrace }
@@ -49,7 +49,7 @@ const live = Effect.fnUntraced(function* (traceId: string) {
 /** The dead letters of the trace in a queue, looked for whenever their number has changed. */
 const letters = Effect.fnUntraced(function* (traceId: string, queue: string) {
   const bus = yield* EventBus.EventBus
-  const name = Subscription.deadLetterQueueOf(queue)
+  const name = QueueSpec.deadLetterQueueOf(queue)
   let before = 0
   const look = Effect.gen(function* () {
     const info = yield* bus.queueInfo(name)

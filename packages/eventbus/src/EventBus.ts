@@ -17,7 +17,6 @@ import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import * as Broker from "./broker/Broker.ts"
 import type { BrokerError, SubscribeError } from "./broker/BrokerError.ts"
-import type { Delivered } from "./broker/Delivery.ts"
 import * as PublishError from "./broker/PublishError.ts"
 import * as RoutingKey from "./broker/RoutingKey.ts"
 import * as DeadLetters from "./deadletters/DeadLetters.ts"
@@ -26,6 +25,7 @@ import * as Event from "./event/Event.ts"
 import * as EventCodec from "./event/EventCodec.ts"
 import * as MemoryBroker from "./memory/MemoryBroker.ts"
 import * as Outcomes from "./publish/internal/publishMetrics.ts"
+import type { Settleable } from "./subscribe/DecodedDelivery.ts"
 import type { Handler } from "./subscribe/Handler.ts"
 import * as Subscriber from "./subscribe/Subscriber.ts"
 import type { Subscription } from "./subscribe/Subscription.ts"
@@ -86,7 +86,7 @@ export class EventBus extends Context.Service<
     /** The deliveries of a subscription, for those who settle them by hand. */
     readonly stream: <Ev extends Event.Event>(
       subscription: Subscription<Ev>
-    ) => Stream.Stream<Delivered<Ev>, SubscribeError>
+    ) => Stream.Stream<Settleable<Ev>, SubscribeError>
     /** What is known of a queue, if it exists. */
     readonly queueInfo: (queue: string) => Effect.Effect<Option.Option<Broker.QueueInfo>, BrokerError>
     /** Removes the events that wait in a queue, and says how many. */

@@ -1,8 +1,8 @@
 /** The event types, subscriptions and handlers that programs are made of. */
 import { Duration, Effect, Schedule, Schema } from "effect"
 import type { Scope } from "effect"
-import { EventType, FailurePolicy, Handler, Subscription } from "effect-eventbus"
-import type { BrokerError, Delivery, EventBus } from "effect-eventbus"
+import { EventType, FailurePolicy, Handler, QueueSpec, Subscription } from "effect-eventbus"
+import type { BrokerError, DecodedDelivery, Delivery, EventBus } from "effect-eventbus"
 import { ttl } from "./Program.ts"
 import type { Event, Kind, Script } from "./Program.ts"
 
@@ -64,7 +64,7 @@ const again = (delay: number, times: number) =>
 /** How long a failed event waits, in milliseconds: for a short time, or until its event has expired. */
 const delays = { short: 20, long: 300 }
 
-const policyOf = ({ deadLetterQueue }: Subscription.Queue) => {
+const policyOf = ({ deadLetterQueue }: QueueSpec.QueueSpec) => {
   const giveUp = deadLetterQueue === undefined ? FailurePolicy.discard : FailurePolicy.deadLetter
   return FailurePolicy.tags({
     Flaky: again(delays.short, 2),
@@ -91,7 +91,7 @@ const optionsOf: Readonly<Record<Kind, Subscription.Options>> = {
 export interface Seen {
   readonly n: number
   readonly heldBy: string | null
-  readonly delivery: Delivery.Delivered
+  readonly delivery: DecodedDelivery.DecodedDelivery
 }
 
 /**
@@ -110,10 +110,10 @@ export const subscribe = (
   }
 ): Effect.Effect<void, BrokerError.SubscribeError, Scope.Scope> => {
   const { before, differs, kind, patterns, queue } = options
-  const letters = Subscription.isDeadLetterQueue(queue)
+  const letters = QueueSpec.isDeadLetterQueue(queue)
   const own: Subscription.Options = letters ? {} : optionsOf[kind]
   const wanted = { ...own, patterns, messageTtl: differs ? Duration.hours(1) : own.messageTtl }
-  const attempt = (_: unknown, delivery: Delivery.Delivered): Attempt => {
+  const attempt = (_: unknown, delivery: DecodedDelivery.DecodedDelivery): Attempt => {
     const { heldBy, n, script } = Schema.decodeUnknownSync(Payload)(delivery.event.payload)
     return Effect.flatMap(before({ n, heldBy, delivery }), (wasHeld) =>
       (letters ? actOnLetter : act)(script as Script, delivery.attempt, wasHeld)

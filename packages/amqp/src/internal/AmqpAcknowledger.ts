@@ -32,7 +32,7 @@ export const lingerTime = 250
  * @category models
  * @since 0.1.0
  */
-export class Unacked {
+export class AmqpAcknowledger {
   readonly isOpen: () => boolean
   private readonly channel: Settles
   private readonly now: () => number

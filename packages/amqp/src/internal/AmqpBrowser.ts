@@ -32,7 +32,7 @@ import * as AmqpTopology from "../AmqpTopology.ts"
 import { lingerTime } from "./AmqpAcknowledger.ts"
 import * as AmqpChannel from "./AmqpChannel.ts"
 import * as AmqpMessage from "./AmqpMessage.ts"
-import * as AmqpArguments from "./discoverArguments.ts"
+import * as DiscoverArguments from "./discoverArguments.ts"
 
 /** The most that one consumer takes. */
 const batchSize = 32
@@ -59,7 +59,7 @@ const numbered = (message: ConsumeMessage, deliveryTag: number): ConsumeMessage 
 })
 
 /** Whether messages can be taken and given back for ever; if not, why. */
-const problem = ({ arguments: args, autoDelete }: AmqpArguments.Declared): string | undefined => {
+const problem = ({ arguments: args, autoDelete }: DiscoverArguments.Declared): string | undefined => {
   if (autoDelete) return "it is deleted with its last consumer, and all its messages with it"
   const type = args["x-queue-type"] ?? "classic"
   if (type === "classic") return undefined
@@ -92,7 +92,7 @@ export const make = Effect.fnUntraced(function* (
     ({ messageCount }) => messageCount
   )
   const waiting = yield* count
-  const declared = yield* AmqpArguments.learn(live, settings, AmqpTopology.deadLetterQueue(queue, settings))
+  const declared = yield* DiscoverArguments.learn(live, settings, AmqpTopology.deadLetterQueue(queue, settings))
   const detail = problem(declared)
   if (detail !== undefined) return yield* new NotBrowsable({ name: queue, detail })
 

@@ -13,7 +13,7 @@ import type { ConsumeMessage } from "amqplib"
 import type { Consumer } from "effect-eventbus/Broker"
 import type { Reason } from "effect-eventbus/BrokerError"
 import { countStale, type Delivery } from "effect-eventbus/Delivery"
-import type * as Subscription from "effect-eventbus/Subscription"
+import type * as QueueSpec from "effect-eventbus/QueueSpec"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -23,7 +23,7 @@ import * as Scope from "effect/Scope"
 import * as AmqpConnection from "../AmqpConnection.ts"
 import type { Settings } from "../AmqpOptions.ts"
 import * as AmqpTopology from "../AmqpTopology.ts"
-import { lingerTime, Unacked } from "./AmqpAcknowledger.ts"
+import { lingerTime, AmqpAcknowledger } from "./AmqpAcknowledger.ts"
 import * as AmqpChannel from "./AmqpChannel.ts"
 import * as AmqpDelivery from "./AmqpDelivery.ts"
 import * as AmqpMessage from "./AmqpMessage.ts"
@@ -42,7 +42,7 @@ export interface AmqpConsumer extends Consumer {
 /** A channel on which the queue is being consumed. */
 interface Session {
   readonly channel: AmqpChannel.AmqpChannel
-  readonly unacked: Unacked
+  readonly unacked: AmqpAcknowledger
   readonly tag: string
   readonly scope: Scope.Closeable
   /** Succeeds with the reason when it is over. */
@@ -58,7 +58,7 @@ interface Session {
 export const make = Effect.fnUntraced(function* (
   connection: AmqpConnection.AmqpConnection,
   settings: Settings,
-  queue: Subscription.Queue,
+  queue: QueueSpec.QueueSpec,
   exits: AmqpDelivery.Exits,
   deliver: (delivery: Delivery) => void
 ): Effect.fn.Return<AmqpConsumer, Reason, Scope.Scope> {
@@ -70,14 +70,14 @@ export const make = Effect.fnUntraced(function* (
   const runSync = Effect.runSyncWith(yield* Effect.context<never>())
   const onStale = () => runSync(countStale)
 
-  const receive = (unacked: Unacked, ended: Session["ended"]) => (message: ConsumeMessage | null) => {
+  const receive = (unacked: AmqpAcknowledger, ended: Session["ended"]) => (message: ConsumeMessage | null) => {
     if (message === null) {
       Deferred.doneUnsafe(ended, Effect.succeed("the broker cancelled the consumer: is its queue deleted?"))
       return
     }
     unacked.add(message)
     if (isCancelled) return
-    const envelope = AmqpMessage.toEnvelope(message, queue.queue, now)
+    const envelope = AmqpMessage.toEnvelope(message, queue.name, now)
     deliver(new AmqpDelivery.AmqpDelivery(message, envelope, unacked, exits))
   }
 
@@ -86,14 +86,14 @@ export const make = Effect.fnUntraced(function* (
       const live = yield* connection.live
       yield* AmqpTopology.declare(live, settings, queue)
       const channel = yield* AmqpChannel.open(live, settings.connectionTimeout)
-      const unacked = new Unacked(channel, now, onStale)
+      const unacked = new AmqpAcknowledger(channel, now, onStale)
       const ended = Deferred.makeUnsafe<string>()
       channel.channel.on("close", () => {
         Deferred.doneUnsafe(ended, Effect.succeed("the channel is closed"))
       })
       yield* channel.ask(`prefetch ${prefetch}`, (channel) => channel.prefetch(prefetch, false))
-      const { consumerTag } = yield* channel.ask(`consume "${queue.queue}"`, (amqp) =>
-        amqp.consume(queue.queue, receive(unacked, ended), { exclusive: queue.temporary })
+      const { consumerTag } = yield* channel.ask(`consume "${queue.name}"`, (amqp) =>
+        amqp.consume(queue.name, receive(unacked, ended), { exclusive: queue.temporary })
       )
       session = { channel, unacked, ended, scope, tag: consumerTag }
       return session
@@ -122,15 +122,15 @@ export const make = Effect.fnUntraced(function* (
 
   let next: Effect.Effect<Session, Reason> = Effect.succeed(first)
   const again = Effect.andThen(connection.up, start).pipe(
-    Effect.tap(Effect.logInfo(`Consuming "${queue.queue}" again`)),
-    Effect.tapError((error) => Effect.logWarning(`Cannot consume "${queue.queue}" again yet: ${error.message}`))
+    Effect.tap(Effect.logInfo(`Consuming "${queue.name}" again`)),
+    Effect.tapError((error) => Effect.logWarning(`Cannot consume "${queue.name}" again yet: ${error.message}`))
   )
   const supervisor = yield* Effect.gen(function* () {
     const current = next
     next = again
     const reason = yield* Deferred.await((yield* current).ended)
     yield* close
-    yield* Effect.logWarning(`Consuming "${queue.queue}" was interrupted: ${reason}`)
+    yield* Effect.logWarning(`Consuming "${queue.name}" was interrupted: ${reason}`)
   }).pipe(supervise, Effect.forkScoped)
 
   return {
@@ -140,7 +140,7 @@ export const make = Effect.fnUntraced(function* (
       const current = session
       if (current !== undefined && current.channel.isOpen()) {
         yield* current.channel
-          .ask(`cancel "${queue.queue}"`, (channel) => channel.cancel(current.tag))
+          .ask(`cancel "${queue.name}"`, (channel) => channel.cancel(current.tag))
           .pipe(Effect.timeoutOption(AmqpConnection.closeTimeout), Effect.ignore)
       }
       isCancelled = true

@@ -15,7 +15,7 @@ import * as Delivery from "effect-eventbus/Delivery"
 import type { Envelope } from "effect-eventbus/Envelope"
 import type { Reason } from "effect-eventbus/PublishError"
 import * as Effect from "effect/Effect"
-import type { Unacked } from "./AmqpAcknowledger.ts"
+import type { AmqpAcknowledger } from "./AmqpAcknowledger.ts"
 import { backoff } from "./supervise.ts"
 
 /**
@@ -42,11 +42,11 @@ export interface Exits {
 export class AmqpDelivery implements Delivery.Delivery {
   readonly envelope: Envelope
   private readonly message: ConsumeMessage
-  private readonly unacked: Unacked
+  private readonly unacked: AmqpAcknowledger
   private readonly exits: Exits
   private claimed = false
 
-  constructor(message: ConsumeMessage, envelope: Envelope, unacked: Unacked, exits: Exits) {
+  constructor(message: ConsumeMessage, envelope: Envelope, unacked: AmqpAcknowledger, exits: Exits) {
     this.envelope = envelope
     this.message = message
     this.unacked = unacked

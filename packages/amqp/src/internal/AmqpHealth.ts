@@ -6,7 +6,7 @@
 
 import type { Health } from "effect-eventbus/Broker"
 import type { Reason } from "effect-eventbus/BrokerError"
-import type * as Subscription from "effect-eventbus/Subscription"
+import type * as QueueSpec from "effect-eventbus/QueueSpec"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
@@ -40,7 +40,7 @@ export const make = Effect.fnUntraced(function* (options: {
   readonly publishing: AmqpConnection
   readonly publisher: AmqpPublisher
   readonly consuming: AmqpConnection
-  readonly consumers: ReadonlyMap<AmqpConsumer, Subscription.Queue>
+  readonly consumers: ReadonlyMap<AmqpConsumer, QueueSpec.QueueSpec>
   /** Asks something on a channel of its own. */
   readonly ask: <A>(f: (ask: AmqpChannel.AmqpChannel["ask"]) => Effect.Effect<A, Reason>) => Effect.Effect<A, Reason>
 }): Effect.fn.Return<Effect.Effect<Health>, never, Scope.Scope> {

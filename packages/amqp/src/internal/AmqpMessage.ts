@@ -13,7 +13,7 @@ import type { ConsumeMessage, Options } from "amqplib"
 import type { Envelope, Origin } from "effect-eventbus/Envelope"
 import * as Fault from "effect-eventbus/Fault"
 import * as Priority from "effect-eventbus/Priority"
-import * as Subscription from "effect-eventbus/Subscription"
+import * as QueueSpec from "effect-eventbus/QueueSpec"
 
 /** RabbitMQ 4 takes everything above 4 for urgent; a classic queue tells all of them apart. */
 const priorities: Readonly<Record<Priority.Priority, number>> = { low: 1, normal: 4, high: 7, critical: 9 }
@@ -273,7 +273,7 @@ export const toEnvelope = (
   const table: unknown = properties.headers
   // Most come from their publishers, so there is no more to be read in them.
   const headers = saysMore(table) ? table : undefined
-  const death = Subscription.isDeadLetterQueue(queue) ? deathOf(headers) : undefined
+  const death = QueueSpec.isDeadLetterQueue(queue) ? deathOf(headers) : undefined
   const attempt = count(own(headers, "eb-attempt"), maxAttempt)
   const traceparent = text(own(table, "traceparent"))
   const id = text(properties.messageId)

@@ -34,7 +34,7 @@ import * as AmqpTopology from "../AmqpTopology.ts"
 import * as AmqpChannel from "./AmqpChannel.ts"
 import * as AmqpError from "./AmqpError.ts"
 import * as AmqpMessage from "./AmqpMessage.ts"
-import { Outgoing, PublishWindow } from "./ConfirmWindow.ts"
+import { Outgoing, ConfirmWindow } from "./ConfirmWindow.ts"
 import { supervise } from "./supervise.ts"
 
 /**
@@ -80,7 +80,7 @@ export const make = Effect.fnUntraced(function* (
   onExchangeRestored: Effect.Effect<void>
 ): Effect.fn.Return<AmqpPublisher, BrokerReason, Scope.Scope> {
   const clock = yield* Clock.Clock
-  const window = new PublishWindow(settings.maxInFlight, settings.maxInFlightBytes)
+  const window = new ConfirmWindow(settings.maxInFlight, settings.maxInFlightBytes)
   let channel: ConfirmChannel | undefined
   /** Why there is no channel, in words. */
   let trouble = "not connected"

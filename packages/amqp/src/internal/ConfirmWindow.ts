@@ -55,7 +55,7 @@ const overhead = 512
  * @category models
  * @since 0.1.0
  */
-export class PublishWindow {
+export class ConfirmWindow {
   /** What waits, from `first` on: a list that would give up its nodes one by one costs more than all else here. */
   private waiting: Array<Outgoing> = []
   private first = 0

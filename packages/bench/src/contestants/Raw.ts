@@ -1,5 +1,5 @@
 import { type Channel, type ChannelModel, type ConfirmChannel, type ConsumeMessage, connect } from "amqplib"
-import { Unacked } from "../../../amqp/src/internal/AmqpAcknowledger.ts"
+import { AmqpAcknowledger } from "../../../amqp/src/internal/AmqpAcknowledger.ts"
 import type { Contestant } from "../Contestant.ts"
 import * as Order from "../Order.ts"
 import * as Retry from "../Retry.ts"
@@ -101,7 +101,7 @@ export const raw: Contestant = twin((channel) => ({ add: () => {}, ack: (message
 /** The same, acknowledging as the bus does: exactly its frames. */
 export const rawMultiple: Contestant = twin(
   (channel) =>
-    new Unacked(
+    new AmqpAcknowledger(
       { channel, isOpen: () => true },
       () => 0,
       () => {

@@ -5,6 +5,7 @@
  */
 
 import type { QueueInfo } from "effect-eventbus/Broker"
+import * as QueueSpec from "effect-eventbus/QueueSpec"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
@@ -46,9 +47,9 @@ const info = Effect.fnUntraced(function* ({ json, name }: Input) {
   const bus = yield* EventBus.EventBus
   const queue = yield* bus.queueInfo(name)
   if (Option.isNone(queue)) return yield* noQueue(name)
-  const deadLetters = Subscription.isDeadLetterQueue(name)
+  const deadLetters = QueueSpec.isDeadLetterQueue(name)
     ? Option.none<QueueInfo>()
-    : yield* bus.queueInfo(Subscription.deadLetterQueueOf(name))
+    : yield* bus.queueInfo(QueueSpec.deadLetterQueueOf(name))
   if (json) {
     const { consumers, messages } = queue.value
     const dead = Option.getOrNull(Option.map(deadLetters, ({ messages }) => messages))

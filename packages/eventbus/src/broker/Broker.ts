@@ -13,11 +13,11 @@ import * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
-import type * as Subscription from "../subscribe/Subscription.ts"
 import type { BrokerError, SubscribeError } from "./BrokerError.ts"
 import type { Delivery } from "./Delivery.ts"
 import type { Envelope } from "./Envelope.ts"
 import type * as PublishError from "./PublishError.ts"
+import type { QueueSpec } from "./QueueSpec.ts"
 
 /**
  * What is known of a queue.
@@ -113,7 +113,7 @@ export class Broker extends Context.Service<
      * At most the concurrency of the queue is live and not settled at a time.
      */
     readonly consume: (
-      queue: Subscription.Queue,
+      queue: QueueSpec,
       deliver: (delivery: Delivery) => void
     ) => Effect.Effect<Consumer, SubscribeError, Scope.Scope>
     /**
@@ -138,7 +138,7 @@ export class Broker extends Context.Service<
  */
 export const deliveries = Effect.fnUntraced(function* (
   broker: Broker["Service"],
-  queue: Subscription.Queue
+  queue: QueueSpec
 ): Effect.fn.Return<Queue.Dequeue<Delivery>, SubscribeError, Scope.Scope> {
   // What no longer fits is of a channel that is lost, and comes anew.
   const deliveries = yield* Queue.sliding<Delivery>(queue.concurrency ?? broker.prefetch)

@@ -5,8 +5,6 @@
  */
 
 import * as Effect from "effect/Effect"
-import type { Event } from "../event/Event.ts"
-import type { Settlement } from "../subscribe/Settlement.ts"
 import * as Metrics from "../telemetry/Metrics.ts"
 import type { Envelope } from "./Envelope.ts"
 
@@ -30,23 +28,6 @@ export interface Delivery {
   retry(envelope: Envelope, delay: number): Effect.Effect<void>
   /** Puts the envelope into the queue's dead letters. */
   deadLetter(envelope: Envelope): Effect.Effect<void>
-}
-
-/**
- * A delivery whose body has been decoded.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Delivered<out E extends Event = Event> {
-  readonly event: E
-  readonly envelope: Envelope
-  readonly queue: string
-  /** Which attempt this is, from 1. */
-  readonly attempt: number
-  readonly redelivered: boolean
-  /** Ends the delivery. Only for those who take deliveries from a stream: a handler's are settled for it. */
-  readonly settle: (settlement: Settlement) => Effect.Effect<void>
 }
 
 /**

@@ -14,7 +14,7 @@ import type { DeadLetter } from "./DeadLetter.ts"
  * @category models
  * @since 0.1.0
  */
-export interface Selection {
+export interface DeadLetterFilter {
   readonly ids?: ReadonlyArray<string> | undefined
   /** What the id begins with. */
   readonly idPrefix?: string | undefined
@@ -40,12 +40,12 @@ const decoder = new TextDecoder()
  * @category predicates
  * @since 0.1.0
  */
-export const matches = (selection: Selection, now: number): ((letter: DeadLetter) => boolean) => {
-  const { fingerprint, idPrefix, reason, type } = selection
-  const ids = selection.ids === undefined ? undefined : new Set(selection.ids)
-  const before = selection.olderThan === undefined ? undefined : now - Duration.toMillis(selection.olderThan)
-  const after = selection.newerThan === undefined ? undefined : now - Duration.toMillis(selection.newerThan)
-  const text = selection.text?.toLowerCase()
+export const matches = (filter: DeadLetterFilter, now: number): ((letter: DeadLetter) => boolean) => {
+  const { fingerprint, idPrefix, reason, type } = filter
+  const ids = filter.ids === undefined ? undefined : new Set(filter.ids)
+  const before = filter.olderThan === undefined ? undefined : now - Duration.toMillis(filter.olderThan)
+  const after = filter.newerThan === undefined ? undefined : now - Duration.toMillis(filter.newerThan)
+  const text = filter.text?.toLowerCase()
   return ({ envelope, id, type: itsType }) => {
     const { body, fault } = envelope
     if (ids !== undefined && !ids.has(id)) return false

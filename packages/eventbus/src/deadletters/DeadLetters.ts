@@ -21,10 +21,10 @@ import { BrokerError, NotFound } from "../broker/BrokerError.ts"
 import type { Envelope } from "../broker/Envelope.ts"
 import { PublishError, TooLarge } from "../broker/PublishError.ts"
 import type { Reason } from "../broker/PublishError.ts"
+import * as QueueSpec from "../broker/QueueSpec.ts"
 import type * as EventType from "../event/EventType.ts"
-import * as Subscription from "../subscribe/Subscription.ts"
 import * as DeadLetter from "./DeadLetter.ts"
-import * as Selection from "./DeadLetterFilter.ts"
+import * as DeadLetterFilter from "./DeadLetterFilter.ts"
 
 /**
  * How many letters were looked at, of how many that waited. The first is the
@@ -33,7 +33,7 @@ import * as Selection from "./DeadLetterFilter.ts"
  * @category models
  * @since 0.1.0
  */
-export interface Extent {
+export interface Scan {
   readonly looked: number
   readonly waiting: number
 }
@@ -44,7 +44,7 @@ export interface Extent {
  * @category models
  * @since 0.1.0
  */
-export interface Peeked extends Extent {
+export interface Peeked extends Scan {
   /** In the order in which they wait. */
   readonly letters: ReadonlyArray<DeadLetter.DeadLetter>
 }
@@ -76,7 +76,7 @@ export interface Group {
  * @category models
  * @since 0.1.0
  */
-export interface Tally {
+export interface ReplayResult {
   /** How many letters waited when it began. */
   readonly waiting: number
   /** How many are delivered anew, or discarded. */
@@ -95,11 +95,11 @@ export interface Tally {
  * @category models
  * @since 0.1.0
  */
-export interface Taking extends Selection.Selection {
+export interface BulkOptions extends DeadLetterFilter.DeadLetterFilter {
   /** How many at most, the oldest first. Default: all that wait when it begins. */
   readonly limit?: number | undefined
   /** Told after each letter, and a last time where it is interrupted. */
-  readonly onProgress?: ((tally: Tally) => Effect.Effect<void>) | undefined
+  readonly onProgress?: ((tally: ReplayResult) => Effect.Effect<void>) | undefined
 }
 
 /**
@@ -154,7 +154,7 @@ export interface Taking extends Selection.Selection {
 export interface DeadLetters {
   /** The letters meant, oldest first and the 10 oldest of them, unless it says otherwise. */
   readonly peek: (
-    options?: Selection.Selection & {
+    options?: DeadLetterFilter.DeadLetterFilter & {
       /** Default: 10. */
       readonly limit?: number | undefined
       /** Which ones, where there are more than the limit. The newest ones cost a look at all others. Default: `oldest`. */
@@ -163,8 +163,8 @@ export interface DeadLetters {
   ) => Effect.Effect<Peeked, BrokerError>
   /** The letters meant, by fingerprint: the most frequent first. */
   readonly groups: (
-    selection?: Selection.Selection
-  ) => Effect.Effect<Extent & { readonly groups: ReadonlyArray<Group> }, BrokerError>
+    filter?: DeadLetterFilter.DeadLetterFilter
+  ) => Effect.Effect<Scan & { readonly groups: ReadonlyArray<Group> }, BrokerError>
   /**
    * Delivers letters anew, to the queue whose dead letters they are and to no other:
    * as on their first attempt, with their round counted. What comes back to the dead
@@ -174,11 +174,11 @@ export interface DeadLetters {
    * would fail in the same way.
    */
   readonly replay: (
-    options?: Taking & {
+    options?: BulkOptions & {
       /** How many a second at most, evenly. Default: as many as the broker takes. */
       readonly rate?: number | undefined
     }
-  ) => Effect.Effect<Tally, BrokerError>
+  ) => Effect.Effect<ReplayResult, BrokerError>
   /**
    * Delivers a letter anew with another payload, in its JSON form. With a type, the
    * payload must be one of its schema: what the schema refuses is an `EncodeFailed`, as
@@ -190,7 +190,7 @@ export interface DeadLetters {
     type?: EventType.Any
   ) => Effect.Effect<void, BrokerError | PublishError>
   /** Lets go of letters, for good. `{}` means all of them. */
-  readonly discard: (selection: Taking) => Effect.Effect<Tally, BrokerError>
+  readonly discard: (filter: BulkOptions) => Effect.Effect<ReplayResult, BrokerError>
   /** Puts a letter among the dead letters, as one that was exported before. */
   readonly put: (letter: DeadLetter.DeadLetter) => Effect.Effect<void, PublishError>
 }
@@ -242,7 +242,7 @@ const isItsOwn = (reason: Reason): boolean => reason._tag === "TooLarge" || reas
  * @since 0.1.0
  */
 export const make = (broker: Broker["Service"], queue: string, options: Options = {}): DeadLetters => {
-  const name = Subscription.deadLetterQueueOf(Subscription.checkQueue(queue))
+  const name = QueueSpec.deadLetterQueueOf(QueueSpec.checkQueue(queue))
   const maxHeld = fromOne("maxHeld", options.maxHeld ?? 10_000)
 
   const toError = ({ id, type }: DeadLetter.DeadLetter, reason: Reason): PublishError =>
@@ -257,13 +257,13 @@ export const make = (broker: Broker["Service"], queue: string, options: Options 
 
   /** Shows the letters meant, until they are enough. */
   const look = (
-    selection: Selection.Selection,
+    filter: DeadLetterFilter.DeadLetterFilter,
     see: (letter: DeadLetter.DeadLetter) => void,
     isEnough: () => boolean = () => false
-  ): Effect.Effect<Extent, BrokerError> =>
+  ): Effect.Effect<Scan, BrokerError> =>
     Effect.scoped(
       Effect.gen(function* () {
-        const isMeant = Selection.matches(selection, yield* Clock.currentTimeMillis)
+        const isMeant = DeadLetterFilter.matches(filter, yield* Clock.currentTimeMillis)
         const browser = yield* broker.browse(name)
         let looked = 0
         const wantsMore = () => looked < maxHeld && !isEnough()
@@ -284,16 +284,16 @@ export const make = (broker: Broker["Service"], queue: string, options: Options 
 
   /** Does something with the letters meant that ends with their leaving the dead letters. */
   const settle = (
-    { limit, onProgress = () => Effect.void, ...selection }: Taking,
+    { limit, onProgress = () => Effect.void, ...filter }: BulkOptions,
     act: (letter: DeadLetter.DeadLetter) => Effect.Effect<void, Reason>,
     pause?: Duration.Input
-  ): Effect.Effect<Tally, BrokerError> => {
+  ): Effect.Effect<ReplayResult, BrokerError> => {
     const most = limit === undefined ? Infinity : fromOne("limit", limit)
     return Effect.scoped(
       Effect.gen(function* () {
-        const isMeant = Selection.matches(selection, yield* Clock.currentTimeMillis)
+        const isMeant = DeadLetterFilter.matches(filter, yield* Clock.currentTimeMillis)
         const browser = yield* broker.browse(name)
-        let tally: Tally = { waiting: browser.waiting, done: 0, skipped: 0, failed: 0, failure: undefined }
+        let tally: ReplayResult = { waiting: browser.waiting, done: 0, skipped: 0, failed: 0, failure: undefined }
         let taken = 0
         let stopped = false
         const wantsMore = () => !stopped && taken < most && tally.skipped + tally.failed < maxHeld
@@ -350,14 +350,14 @@ export const make = (broker: Broker["Service"], queue: string, options: Options 
 
   const replay = (letter: DeadLetter.DeadLetter): Effect.Effect<void, Reason> => {
     const again = DeadLetter.replayed(letter)
-    if (!Subscription.isDeadLetterQueue(queue)) return send(queue, again)
+    if (!QueueSpec.isDeadLetterQueue(queue)) return send(queue, again)
     // A dead letter of dead letters is one of the queue itself again, and goes on saying why.
-    const origin = { queue: Subscription.originOf(queue), exchange: again.origin?.exchange }
+    const origin = { queue: QueueSpec.originOf(queue), exchange: again.origin?.exchange }
     return send(queue, { ...again, origin, fault: letter.envelope.fault })
   }
 
   return {
-    peek: ({ limit = 10, order = "oldest", ...selection } = {}) => {
+    peek: ({ limit = 10, order = "oldest", ...filter } = {}) => {
       const most = fromOne("limit", limit)
       const letters: Array<DeadLetter.DeadLetter> = []
       const see = (letter: DeadLetter.DeadLetter) => {
@@ -365,9 +365,9 @@ export const make = (broker: Broker["Service"], queue: string, options: Options 
         if (letters.length > most) letters.shift()
       }
       const isEnough = () => order === "oldest" && letters.length === most
-      return Effect.map(look(selection, see, isEnough), (extent) => ({ ...extent, letters }))
+      return Effect.map(look(filter, see, isEnough), (extent) => ({ ...extent, letters }))
     },
-    groups: (selection = {}) => {
+    groups: (filter = {}) => {
       const groups = new Map<string | undefined, Group>()
       const see = ({ envelope: { fault }, id, type }: DeadLetter.DeadLetter) => {
         const group = groups.get(fault?.fingerprint)
@@ -382,7 +382,7 @@ export const make = (broker: Broker["Service"], queue: string, options: Options 
           last: later(group?.last, fault?.lastFailedAt)
         })
       }
-      return Effect.map(look(selection, see), (extent) => ({
+      return Effect.map(look(filter, see), (extent) => ({
         ...extent,
         groups: [...groups.values()].toSorted((a, b) => b.count - a.count)
       }))

@@ -9,7 +9,7 @@
  */
 
 import * as DateTime from "effect/DateTime"
-import type { Delivered } from "../broker/Delivery.ts"
+import type { Envelope } from "../broker/Envelope.ts"
 import type { Fault } from "../broker/Fault.ts"
 import type { Event } from "./Event.ts"
 
@@ -46,7 +46,12 @@ export interface Sighting {
  * @category models
  * @since 0.1.0
  */
-export type Seen = Pick<Delivered, "event" | "envelope" | "queue" | "attempt">
+export interface Seen {
+  readonly event: Event
+  readonly envelope: Envelope
+  readonly queue: string
+  readonly attempt: number
+}
 
 /** A tree that grows. */
 interface Growing extends Causation {
@@ -63,14 +68,14 @@ interface Growing extends Causation {
  * ```ts
  * import * as assert from "node:assert"
  * import { Deferred, Effect } from "effect"
- * import { Causation, Delivery, EventBus, EventType, Handler, Subscription } from "effect-eventbus"
+ * import { Causation, DecodedDelivery, EventBus, EventType, Handler, Subscription } from "effect-eventbus"
  *
  * const Asked = EventType.untyped("asked")
  * const Answered = EventType.untyped("answered")
  *
  * const program = Effect.gen(function* () {
  *   const bus = yield* EventBus.EventBus
- *   const seen: Array<Delivery.Delivered> = []
+ *   const seen: Array<DecodedDelivery.DecodedDelivery> = []
  *   const done = yield* Deferred.make<void>()
  *   yield* bus.subscribe(
  *     Handler.make(Subscription.make("desk", { events: [Asked] }), (_, delivery) =>

@@ -27,8 +27,8 @@ import type { Delivery } from "../broker/Delivery.ts"
 import * as Envelope from "../broker/Envelope.ts"
 import * as Fault from "../broker/Fault.ts"
 import * as PublishError from "../broker/PublishError.ts"
-import * as Subscription from "../subscribe/Subscription.ts"
-import { type Item, Taker } from "./internal/MemoryConsumer.ts"
+import * as QueueSpec from "../broker/QueueSpec.ts"
+import { type Item, MemoryConsumer } from "./internal/MemoryConsumer.ts"
 import { type Exits, MemoryDelivery } from "./internal/MemoryDelivery.ts"
 import { MemoryQueue } from "./internal/MemoryQueue.ts"
 import { TopicTrie } from "./internal/TopicTrie.ts"
@@ -100,8 +100,8 @@ const checkCapacity = (capacity: number): number => {
 }
 
 /** What a queue of dead letters is, whoever declares it. */
-const deadLetters = (queue: string): Subscription.Queue => ({
-  queue,
+const deadLetters = (name: string): QueueSpec.QueueSpec => ({
+  name,
   patterns: [],
   concurrency: undefined,
   deadLetterQueue: undefined,
@@ -163,7 +163,7 @@ const make = (options: Options) =>
       return true
     }
 
-    const add = (declared: Subscription.Queue): MemoryQueue => {
+    const add = (declared: QueueSpec.QueueSpec): MemoryQueue => {
       const queue = new MemoryQueue(declared, capacity, now)
       let armed = Infinity
       queue.onExpired = (envelope) => expire(queue, envelope)
@@ -180,25 +180,25 @@ const make = (options: Options) =>
           )
         )
       }
-      queues.set(declared.queue, queue)
+      queues.set(declared.name, queue)
       added.openUnsafe()
       added.closeUnsafe()
       return queue
     }
 
-    const declare = (wanted: Subscription.Queue): Effect.Effect<MemoryQueue, TopologyMismatch | Refused> => {
-      const existing = queues.get(wanted.queue)
+    const declare = (wanted: QueueSpec.QueueSpec): Effect.Effect<MemoryQueue, TopologyMismatch | Refused> => {
+      const existing = queues.get(wanted.name)
       if (existing === undefined) return Effect.sync(() => add(wanted))
       if (existing.declared.temporary || wanted.temporary) {
         const detail = "a temporary queue belongs to one subscription alone"
-        return Effect.fail(new Refused({ operation: `declare the queue "${wanted.queue}"`, detail }))
+        return Effect.fail(new Refused({ operation: `declare the queue "${wanted.name}"`, detail }))
       }
       const differs = (["deadLetterQueue", "messageTtl", "priorities"] as const).find(
         (argument) => existing.declared[argument] !== wanted[argument]
       )
       if (differs === undefined) return Effect.succeed(existing)
       const [current, want] = [existing.declared[differs], wanted[differs]]
-      return Effect.fail(new TopologyMismatch({ name: wanted.queue, argument: differs, wanted: want, current }))
+      return Effect.fail(new TopologyMismatch({ name: wanted.name, argument: differs, wanted: want, current }))
     }
 
     /** What becomes of a queue's deliveries that are not simply settled. */
@@ -219,17 +219,17 @@ const make = (options: Options) =>
     })
 
     const consume = Effect.fnUntraced(
-      function* (wanted: Subscription.Queue, deliver: (delivery: Delivery) => void) {
-        const forDeadLetters = Subscription.isDeadLetterQueue(wanted.queue) && !wanted.temporary
+      function* (wanted: QueueSpec.QueueSpec, deliver: (delivery: Delivery) => void) {
+        const forDeadLetters = QueueSpec.isDeadLetterQueue(wanted.name) && !wanted.temporary
         const deadLetterQueue =
           wanted.deadLetterQueue === undefined ? undefined : yield* declare(deadLetters(wanted.deadLetterQueue))
-        const queue = yield* declare(forDeadLetters ? deadLetters(wanted.queue) : wanted)
+        const queue = yield* declare(forDeadLetters ? deadLetters(wanted.name) : wanted)
         for (const pattern of wanted.patterns) bindings.add(pattern, queue)
         const limit = wanted.concurrency ?? prefetch
         const deliveries = yield* Queue.bounded<Delivery, Cause.Done>(limit)
         const exits = exitsOf(queue, deadLetterQueue)
-        const taker = new Taker(limit, (item) => {
-          Queue.offerUnsafe(deliveries, new MemoryDelivery(item, taker, queue, exits))
+        const consumer = new MemoryConsumer(limit, (item) => {
+          Queue.offerUnsafe(deliveries, new MemoryDelivery(item, consumer, queue, exits))
         })
         // In a fiber of its own: whoever publishes in a handler would else be on top of its own handler, and so on.
         const delivering = yield* Effect.forkScoped(
@@ -239,20 +239,20 @@ const make = (options: Options) =>
           )
         )
         const leave = () => {
-          const at = queue.takers.indexOf(taker)
-          if (at >= 0) queue.takers.splice(at, 1)
+          const at = queue.consumers.indexOf(consumer)
+          if (at >= 0) queue.consumers.splice(at, 1)
         }
         yield* Effect.acquireRelease(
           Effect.sync(() => {
-            queue.takers.push(taker)
+            queue.consumers.push(consumer)
             queue.dispatch()
           }),
           () =>
             Effect.sync(() => {
               leave()
-              queue.putBack(taker.releaseAll())
+              queue.putBack(consumer.releaseAll())
               if (!wanted.temporary) return
-              queues.delete(wanted.queue)
+              queues.delete(wanted.name)
               bindings.remove(queue)
             })
         )
@@ -263,7 +263,7 @@ const make = (options: Options) =>
           })
         }
       },
-      (effect, wanted) => Effect.mapError(effect, (reason) => new SubscribeError({ queue: wanted.queue, reason }))
+      (effect, wanted) => Effect.mapError(effect, (reason) => new SubscribeError({ queue: wanted.name, reason }))
     )
 
     /** Puts an envelope into all of the queues, as soon as they have room for it. */
@@ -287,7 +287,7 @@ const make = (options: Options) =>
             orElse: () => {
               const full = targets
                 .filter((queue) => queue.isFull)
-                .map((queue) => `"${queue.declared.queue}"`)
+                .map((queue) => `"${queue.declared.name}"`)
                 .join(", ")
               const millis = Duration.toMillis(publishTimeout)
               return Effect.fail(new PublishError.Blocked({ detail: `the queue ${full} is full`, millis }))
@@ -346,10 +346,10 @@ const make = (options: Options) =>
       browse,
       queueInfo: (name) =>
         Effect.sync(() =>
-          Option.map(Option.fromNullishOr(queues.get(name)), ({ messages, takers }) => ({
+          Option.map(Option.fromNullishOr(queues.get(name)), ({ messages, consumers }) => ({
             name,
             messages,
-            consumers: takers.length
+            consumers: consumers.length
           }))
         ),
       purge: (name) => Effect.map(known(name), (queue) => queue.purge()),
@@ -379,7 +379,7 @@ const make = (options: Options) =>
     return Context.make(Broker.Broker, broker).pipe(Context.add(MemoryBroker, memory))
   })
 
-const originOf = ({ declared: { queue } }: MemoryQueue): Envelope.Origin => ({ queue, exchange: undefined })
+const originOf = ({ declared }: MemoryQueue): Envelope.Origin => ({ queue: declared.name, exchange: undefined })
 
 /** The envelope for the dead letters of a queue: bodies come in blocks, of which one that stays must not keep the rest. */
 const kept = (envelope: Envelope.Envelope, queue: MemoryQueue): Envelope.Envelope => ({

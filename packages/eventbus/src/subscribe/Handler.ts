@@ -18,9 +18,9 @@ import * as Layer from "effect/Layer"
 import * as Pipeable from "effect/Pipeable"
 import * as Predicate from "effect/Predicate"
 import type * as Scope from "effect/Scope"
-import type { Delivered } from "../broker/Delivery.ts"
 import * as Fault from "../broker/Fault.ts"
 import type { Event } from "../event/Event.ts"
+import type { DecodedDelivery } from "./DecodedDelivery.ts"
 import type { FailurePolicy } from "./FailurePolicy.ts"
 import * as Settlement from "./Settlement.ts"
 import type { Subscription } from "./Subscription.ts"
@@ -76,7 +76,7 @@ export interface Handler<in out Ev extends Event, out E, out R> extends Any {
  * @since 0.1.0
  */
 export interface Handle<in Ev extends Event, out E, out R> {
-  (delivery: Delivered<Ev>): Effect.Effect<Settlement.Settlement, E, R>
+  (delivery: DecodedDelivery<Ev>): Effect.Effect<Settlement.Settlement, E, R>
 }
 
 /**
@@ -141,11 +141,11 @@ const around = <Ev extends Event, E, R, E2, R2>(
  */
 export const make = <Ev extends Event, Eff extends Effect.Effect<unknown, unknown, unknown>>(
   subscription: Subscription<Ev>,
-  f: (event: Ev, delivery: Delivered<Ev>) => Eff
+  f: (event: Ev, delivery: DecodedDelivery<Ev>) => Eff
 ): Handler<Ev, Effect.Error<Eff>, Effect.Services<Eff>> => {
   // Inferred as a whole, because `a ? Effect.fail(x) : Effect.fail(y)` is a union of effects. That an effect is
   // one of its own error and services is what the compiler does not see through a type parameter.
-  const handle = (event: Ev, delivery: Delivered<Ev>) =>
+  const handle = (event: Ev, delivery: DecodedDelivery<Ev>) =>
     Effect.suspend(() => f(event, delivery)) as Effect.Effect<unknown, Effect.Error<Eff>, Effect.Services<Eff>>
   return fromPrepare({ subscription, steps: [] }, () =>
     Effect.succeed((delivery) => Effect.as(handle(delivery.event, delivery), Settlement.ack))
@@ -179,17 +179,17 @@ export const timeout: {
  */
 export const tap: {
   <Ev extends Event, X, E2, R2>(
-    f: (event: Ev, delivery: Delivered<Ev>) => Effect.Effect<X, E2, R2>
+    f: (event: Ev, delivery: DecodedDelivery<Ev>) => Effect.Effect<X, E2, R2>
   ): <E, R>(self: Handler<Ev, E, R>) => Handler<Ev, E | E2, R | R2>
   <Ev extends Event, E, R, X, E2, R2>(
     self: Handler<Ev, E, R>,
-    f: (event: Ev, delivery: Delivered<Ev>) => Effect.Effect<X, E2, R2>
+    f: (event: Ev, delivery: DecodedDelivery<Ev>) => Effect.Effect<X, E2, R2>
   ): Handler<Ev, E | E2, R | R2>
 } = dual(
   2,
   <Ev extends Event, E, R, X, E2, R2>(
     self: Handler<Ev, E, R>,
-    f: (event: Ev, delivery: Delivered<Ev>) => Effect.Effect<X, E2, R2>
+    f: (event: Ev, delivery: DecodedDelivery<Ev>) => Effect.Effect<X, E2, R2>
   ) =>
     around(
       self,
@@ -244,7 +244,7 @@ export const onFailure: {
   ): <Ev extends Event, E2, R>(self: Handler<Ev, E2, R> & Unanswered<Exclude<E2, E>>) => Handler<Ev, never, R>
   <Ev extends Event, E, R>(self: Handler<Ev, E, R>, policy: FailurePolicy<E>): Handler<Ev, never, R>
 } = dual(2, <Ev extends Event, E, R>(self: Handler<Ev, E, R>, policy: FailurePolicy<E>): Handler<Ev, never, R> => {
-  const { atMostOnce, deadLetterQueue, queue } = self.subscription
+  const { atMostOnce, deadLetterQueue, name: queue } = self.subscription
   if (atMostOnce && policy.retries) {
     throw new RangeError(`"${queue}" is at-most-once, so its handler cannot retry: its policy may only discard`)
   }
@@ -270,7 +270,7 @@ export const onFailure: {
 export const answer = <E>(
   policy: FailurePolicy<E>,
   cause: Cause.Cause<E>,
-  delivery: Delivered
+  delivery: DecodedDelivery
 ): Effect.Effect<Settlement.Settlement> =>
   Effect.flatMap(policy.decide({ cause, event: delivery.event, attempt: delivery.attempt }), (settlement) =>
     Effect.map(Clock.currentTimeMillis, (now) =>
@@ -311,7 +311,7 @@ export const provide: {
       Effect.flatMap(Layer.buildWithScope(layer, scope), (context) =>
         Effect.map(
           Effect.provideContext(self.prepare(scope), context),
-          (handle) => (delivery: Delivered<Ev>) => Effect.provideContext(handle(delivery), context)
+          (handle) => (delivery: DecodedDelivery<Ev>) => Effect.provideContext(handle(delivery), context)
         )
       )
     )

@@ -21,17 +21,20 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Broker from "../broker/Broker.ts"
 import type { SubscribeError } from "../broker/BrokerError.ts"
-import type { Delivered, Delivery } from "../broker/Delivery.ts"
+import type { Delivery } from "../broker/Delivery.ts"
 import * as Fault from "../broker/Fault.ts"
+import * as QueueSpec from "../broker/QueueSpec.ts"
 import * as Correlation from "../event/Correlation.ts"
 import * as Event from "../event/Event.ts"
 import * as Spans from "../telemetry/internal/spans.ts"
 import * as Metrics from "../telemetry/Metrics.ts"
+import type { DecodedDelivery, Settleable } from "./DecodedDelivery.ts"
 import * as FailurePolicy from "./FailurePolicy.ts"
 import * as Handler from "./Handler.ts"
 import { Dispatch } from "./internal/dispatch.ts"
 import * as Settling from "./internal/settle.ts"
-import { isDeadLetterQueue, type Subscription } from "./Subscription.ts"
+import type { Settlement } from "./Settlement.ts"
+import type { Subscription } from "./Subscription.ts"
 
 /** How long handlers that were interrupted may take to clean up. */
 const interruptTimeout = "1 second"
@@ -58,9 +61,9 @@ const gone = ({ envelope, redelivered }: Delivery): Delivery => ({
 
 /** Receives a delivery: what comes of it is to be handled, unless it has been settled already. */
 const receiver = <Ev extends Event.Event>(
-  { atMostOnce, decode, queue }: Subscription<Ev>,
+  { atMostOnce, decode, name: queue }: Subscription<Ev>,
   maxBodyBytes: number,
-  { refuse, settle }: Settling.Settling,
+  { refuse }: Settling.Settling,
   count: Metrics.Series
 ) => {
   const refuseAs = (delivery: Delivery, reason: string, message: string, attempts: number) =>
@@ -82,7 +85,7 @@ const receiver = <Ev extends Event.Event>(
     )
 
   /** Decodes a delivery; one that cannot be decoded, or is too old, is settled here and now. */
-  const open = (delivery: Delivery): Effect.Effect<Delivered<Ev> | undefined> => {
+  const open = (delivery: Delivery): Effect.Effect<DecodedDelivery<Ev> | undefined> => {
     const { envelope, redelivered } = delivery
     const bytes = envelope.body.length
     if (bytes > maxBodyBytes) {
@@ -92,16 +95,15 @@ const receiver = <Ev extends Event.Event>(
     if (Result.isFailure(decoded)) return refuseAs(delivery, decoded.failure.code, decoded.failure.detail, 0)
     const event = decoded.success
     const attempt = envelope.attempt ?? event.retryCount + 1
-    const delivered: Delivered<Ev> = {
+    const delivered: DecodedDelivery<Ev> = {
       event,
       envelope,
       queue,
       attempt,
-      redelivered,
-      settle: (settlement) => settle(delivery, { event, number: attempt }, settlement)
+      redelivered
     }
     // A dead letter is there to be looked at, however old it is, and one that someone replays is wanted.
-    if (attempt === 1 || event.ttlSeconds === undefined || envelope.round > 0 || isDeadLetterQueue(queue)) {
+    if (attempt === 1 || event.ttlSeconds === undefined || envelope.round > 0 || QueueSpec.isDeadLetterQueue(queue)) {
       return Effect.succeed(delivered)
     }
     return Effect.flatMap(Clock.currentTimeMillis, (now) =>
@@ -111,7 +113,7 @@ const receiver = <Ev extends Event.Event>(
     )
   }
 
-  return (delivery: Delivery): Effect.Effect<Delivered<Ev> | undefined> => {
+  return (delivery: Delivery): Effect.Effect<DecodedDelivery<Ev> | undefined> => {
     if (!delivery.isLive()) return Effect.undefined
     count(1)
     if (!atMostOnce) return open(delivery)
@@ -155,7 +157,11 @@ export const start = Effect.fnUntraced(function* <Ev extends Event.Event, E, R>(
   let running = 0
   let stopping = false
 
-  const process = (fiber: Fiber.Fiber<unknown, unknown>, delivered: Delivered<Ev>): Effect.Effect<void, never, R> => {
+  const process = (
+    fiber: Fiber.Fiber<unknown, unknown>,
+    delivery: Delivery,
+    delivered: DecodedDelivery<Ev>
+  ): Effect.Effect<void, never, R> => {
     // The fiber is this delivery's own, so what it is given need not be taken away again.
     fiber.setContext(Context.add(fiber.context, Correlation.Current, Event.toCorrelation(delivered.event)))
     const handling = Effect.catchCause(handle(delivered), (cause) =>
@@ -171,7 +177,7 @@ export const start = Effect.fnUntraced(function* <Ev extends Event.Event, E, R>(
         running -= 1
         handlersRunning(-1)
       }
-      return delivered.settle(settlement)
+      return settling.settle(delivery, delivered, settlement)
     })
   }
 
@@ -186,7 +192,7 @@ export const start = Effect.fnUntraced(function* <Ev extends Event.Event, E, R>(
           Effect.catchCause((cause) =>
             stopping
               ? Effect.failCause(cause)
-              : Effect.logError(`Cannot settle an event of "${subscription.queue}"`, cause)
+              : Effect.logError(`Cannot settle an event of "${subscription.name}"`, cause)
           )
         )
 
@@ -194,7 +200,7 @@ export const start = Effect.fnUntraced(function* <Ev extends Event.Event, E, R>(
     Effect.catchCause(
       Effect.withFiber((fiber) =>
         Effect.flatMap(receive(delivery), (delivered) =>
-          delivered === undefined ? Effect.void : process(fiber, delivered)
+          delivered === undefined ? Effect.void : process(fiber, delivery, delivered)
         )
       ),
       (cause) => giveUp(delivery, cause)
@@ -225,11 +231,17 @@ export const start = Effect.fnUntraced(function* <Ev extends Event.Event, E, R>(
 export const stream = <Ev extends Event.Event>(
   broker: Broker.Broker["Service"],
   subscription: Subscription<Ev>
-): Stream.Stream<Delivered<Ev>, SubscribeError> =>
+): Stream.Stream<Settleable<Ev>, SubscribeError> =>
   Stream.unwrap(
     Effect.gen(function* () {
       const deliveries = yield* Broker.deliveries(broker, subscription)
-      const { receive } = yield* prepare(broker, subscription)
-      return Stream.mapEffect(Stream.fromQueue(deliveries), receive)
+      const { receive, settling } = yield* prepare(broker, subscription)
+      return Stream.mapEffect(Stream.fromQueue(deliveries), (delivery) =>
+        Effect.map(receive(delivery), (decoded) =>
+          decoded === undefined
+            ? undefined
+            : { ...decoded, settle: (settlement: Settlement) => settling.settle(delivery, decoded, settlement) }
+        )
+      )
     })
-  ).pipe(Stream.filter((delivered) => delivered !== undefined))
+  ).pipe(Stream.filter((settleable) => settleable !== undefined))

@@ -7,6 +7,7 @@
 import * as Duration from "effect/Duration"
 import * as Predicate from "effect/Predicate"
 import type * as Schema from "effect/Schema"
+import * as QueueSpec from "../broker/QueueSpec.ts"
 import * as RoutingKey from "../broker/RoutingKey.ts"
 import type * as Event from "../event/Event.ts"
 import * as EventCodec from "../event/EventCodec.ts"
@@ -21,35 +22,12 @@ import type * as EventType from "../event/EventType.ts"
 export const TypeId = "~effect-eventbus/Subscription" as const
 
 /**
- * What a broker needs to know to keep and to deliver a queue.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Queue {
-  /** The name of the queue. */
-  readonly queue: string
-  /** The routing keys it receives; none for a queue of dead letters. */
-  readonly patterns: ReadonlyArray<string>
-  /** How many deliveries may be unsettled at once; `undefined` leaves it to the broker's configuration. */
-  readonly concurrency: number | undefined
-  /** The name of the queue of its dead letters, if it has one. */
-  readonly deadLetterQueue: string | undefined
-  /** How long an event may wait in the queue, in milliseconds. */
-  readonly messageTtl: number | undefined
-  /** Whether more urgent events overtake. */
-  readonly priorities: boolean
-  /** Whether the queue is this consumer's alone, and goes when it goes. */
-  readonly temporary: boolean
-}
-
-/**
  * A subscription whose handler receives events of type `E`.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Subscription<out E extends Event.Event> extends Queue {
+export interface Subscription<out E extends Event.Event> extends QueueSpec.QueueSpec {
   readonly [TypeId]: typeof TypeId
   /** The event types that its handler knows; none where it takes any event. */
   readonly events: ReadonlyArray<EventType.Any>
@@ -116,51 +94,6 @@ export interface Options {
   readonly producerSpan?: "link" | "parent" | undefined
 }
 
-const namePattern = /^[A-Za-z0-9._-]+$/
-const deadLetterPrefix = "dlq."
-/** Leaves room in 255 bytes for the names of the queues that a queue brings along. */
-const maxName = 180
-
-/**
- * The queue that keeps the dead letters of a queue.
- *
- * @category getters
- * @since 0.1.0
- */
-export const deadLetterQueueOf = (queue: string): string => `${deadLetterPrefix}${queue}`
-
-/**
- * Whether a queue keeps dead letters.
- *
- * @category predicates
- * @since 0.1.0
- */
-export const isDeadLetterQueue = (queue: string): boolean => queue.startsWith(deadLetterPrefix)
-
-/**
- * The queue whose dead letters a queue keeps; any other queue is its own.
- *
- * @category getters
- * @since 0.1.0
- */
-export const originOf = (queue: string): string =>
-  isDeadLetterQueue(queue) ? queue.slice(deadLetterPrefix.length) : queue
-
-/**
- * Returns the name, or throws a `RangeError` when it is no name for a queue.
- *
- * @category guards
- * @since 0.1.0
- */
-export const checkQueue = (queue: string): string => {
-  if (!namePattern.test(queue) || queue.length > maxName) {
-    throw new RangeError(
-      `A queue is named by 1 to ${maxName} letters, digits, ".", "_" and "-", not "${queue.slice(0, 200)}"`
-    )
-  }
-  return queue
-}
-
 const wholeFromOne = (what: string, value: number | undefined, most: number): number | undefined => {
   if (value !== undefined && (!Number.isInteger(value) || value < 1 || value > most)) {
     throw new RangeError(`${what} must be a whole number from 1 to ${most}, not ${value}`)
@@ -209,54 +142,54 @@ const maxTtl = 2 ** 32 - 1
  * @since 0.1.0
  */
 export const make: {
-  (queue: `dlq.${string}`, options?: Options): Subscription<Event.Event<string, Schema.JsonObject>>
+  (name: `dlq.${string}`, options?: Options): Subscription<Event.Event<string, Schema.JsonObject>>
   (
-    queue: string,
+    name: string,
     options: Options & {
       readonly patterns: ReadonlyArray<string>
       readonly events?: undefined
     }
   ): Subscription<Event.Event<string, Schema.JsonObject>>
   <const Types extends readonly [EventType.Any, ...ReadonlyArray<EventType.Any>]>(
-    queue: string,
+    name: string,
     options: Options & {
       readonly events: Types
       readonly patterns?: ReadonlyArray<string> | undefined
     }
   ): Subscription<EventType.EventOf<Types[number]>>
 } = (
-  queue: string,
+  name: string,
   options: Options & {
     readonly events?: ReadonlyArray<EventType.Any> | undefined
     readonly patterns?: ReadonlyArray<string> | undefined
   } = {}
 ): Subscription<never> => {
-  checkQueue(queue)
+  QueueSpec.checkQueue(name)
   const types = options.events ?? []
   const patterns = (options.patterns ?? types.map((type) => `${type.name}.*`)).map(RoutingKey.checkPattern)
-  const forDeadLetters = isDeadLetterQueue(queue)
+  const forDeadLetters = QueueSpec.isDeadLetterQueue(name)
   if (patterns.length === 0 && !forDeadLetters) {
-    throw new RangeError(`The subscription "${queue}" names neither events nor patterns, so nothing would reach it`)
+    throw new RangeError(`The subscription "${name}" names neither events nor patterns, so nothing would reach it`)
   }
   const temporary = options.temporary ?? false
   if (temporary && options.guarantee === "at-least-once") {
-    throw new RangeError(`The subscription "${queue}" is temporary: what it has not handled goes with its queue`)
+    throw new RangeError(`The subscription "${name}" is temporary: what it has not handled goes with its queue`)
   }
   const atMostOnce = temporary || options.guarantee === "at-most-once"
   if (atMostOnce && options.deadLetter === true) {
     throw new RangeError(
-      `The subscription "${queue}" is at-most-once: its events are gone before they could be dead-lettered`
+      `The subscription "${name}" is at-most-once: its events are gone before they could be dead-lettered`
     )
   }
   const messageTtl = options.messageTtl === undefined ? undefined : Duration.toMillis(options.messageTtl)
   return {
     [TypeId]: TypeId,
-    queue,
+    name,
     events: types,
     patterns: forDeadLetters ? [] : [...new Set(patterns)],
-    concurrency: wholeFromOne(`The concurrency of "${queue}"`, options.concurrency, 65535),
-    deadLetterQueue: (options.deadLetter ?? !atMostOnce) ? deadLetterQueueOf(queue) : undefined,
-    messageTtl: wholeFromOne(`The messageTtl of "${queue}" in milliseconds`, messageTtl, maxTtl),
+    concurrency: wholeFromOne(`The concurrency of "${name}"`, options.concurrency, 65535),
+    deadLetterQueue: (options.deadLetter ?? !atMostOnce) ? QueueSpec.deadLetterQueueOf(name) : undefined,
+    messageTtl: wholeFromOne(`The messageTtl of "${name}" in milliseconds`, messageTtl, maxTtl),
     atMostOnce,
     priorities: options.priorities ?? false,
     temporary,

@@ -178,10 +178,10 @@ export const all = {
  * @since 0.1.0
  */
 export const labelsOf = (queue: {
-  readonly queue: string
+  readonly name: string
   readonly temporary: boolean
 }): { readonly queue: string } => ({
-  queue: queue.temporary ? "temporary" : queue.queue
+  queue: queue.temporary ? "temporary" : queue.name
 })
 
 /** How many error types have a series of their own. */

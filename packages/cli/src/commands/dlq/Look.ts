@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 
-import type { Extent } from "effect-eventbus/DeadLetters"
+import type { Scan } from "effect-eventbus/DeadLetters"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Clock from "effect/Clock"
@@ -15,7 +15,7 @@ import * as Parameters from "../../Parameters.ts"
 import { UsageError } from "../../Problem.ts"
 import * as Which from "./Which.ts"
 
-const extent = (what: string, { looked, waiting }: Extent): string =>
+const extent = (what: string, { looked, waiting }: Scan): string =>
   looked === waiting ? `${what}, ${waiting} waiting` : `${what}, ${looked} looked at of ${waiting} waiting`
 
 const peekFlags = {

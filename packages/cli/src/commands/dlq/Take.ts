@@ -6,7 +6,7 @@
  */
 
 import type { BrokerError } from "effect-eventbus/BrokerError"
-import type { DeadLetters, Taking, Tally } from "effect-eventbus/DeadLetters"
+import type { DeadLetters, BulkOptions, ReplayResult } from "effect-eventbus/DeadLetters"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Prompt from "effect/cli/Prompt"
@@ -25,7 +25,7 @@ type Shared = Command.Command.Config.Infer<typeof shared>
 
 /** Which letters they are, once they are known by their whole ids. */
 const takingOf = (letters: DeadLetters, input: Shared) =>
-  Effect.map(Which.idsOf(letters, input.queue, input.ids), (ids): Taking => ({
+  Effect.map(Which.idsOf(letters, input.queue, input.ids), (ids): BulkOptions => ({
     ...Which.selectionOf(input),
     ids,
     limit: Option.getOrUndefined(input.limit)
@@ -34,18 +34,18 @@ const takingOf = (letters: DeadLetters, input: Shared) =>
 /** Takes letters, shows how far it has come, and says what came of them, however it ends. */
 const take = Effect.fnUntraced(function* (
   input: Shared,
-  taking: Taking,
+  taking: BulkOptions,
   done: string,
-  act: (taking: Taking) => Effect.Effect<Tally, BrokerError>
+  act: (taking: BulkOptions) => Effect.Effect<ReplayResult, BrokerError>
 ) {
   const output = yield* Output
   const progress = Progress.make(output, done, taking.limit)
-  let last: Tally | undefined
-  const show = (tally: Tally) => {
+  let last: ReplayResult | undefined
+  const show = (tally: ReplayResult) => {
     last = tally
     return progress.show(tally)
   }
-  const conclude = (tally: Tally) =>
+  const conclude = (tally: ReplayResult) =>
     input.json
       ? output.json(Progress.toJson(input.queue, tally, done))
       : output.line(Progress.summary(tally, done, output))
@@ -88,7 +88,7 @@ const ask = Effect.fnUntraced(function* (
   { remark }: Output["Service"],
   letters: DeadLetters,
   queue: string,
-  taking: Taking
+  taking: BulkOptions
 ) {
   const { groups, waiting } = yield* letters.groups(taking)
   const meant = groups.reduce((sum, { count }) => sum + count, 0)

@@ -7,9 +7,10 @@
 import type { Broker } from "effect-eventbus/Broker"
 import type { BrokerError } from "effect-eventbus/BrokerError"
 import type { DeadLetter } from "effect-eventbus/DeadLetter"
-import type { Selection } from "effect-eventbus/DeadLetterFilter"
+import type { DeadLetterFilter } from "effect-eventbus/DeadLetterFilter"
 import type { DeadLetters } from "effect-eventbus/DeadLetters"
 import type { EventBus } from "effect-eventbus/EventBus"
+import * as QueueSpec from "effect-eventbus/QueueSpec"
 import * as Argument from "effect/cli/Argument"
 import type * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -98,7 +99,7 @@ export const some = {
  * @category filtering
  * @since 0.1.0
  */
-export const selectionOf = (input: Command.Command.Config.Infer<typeof filters>): Selection => ({
+export const selectionOf = (input: Command.Command.Config.Infer<typeof filters>): DeadLetterFilter => ({
   type: Option.getOrUndefined(input.type),
   reason: Option.getOrUndefined(input.reason),
   fingerprint: Option.getOrUndefined(input.fingerprint),
@@ -120,14 +121,14 @@ export const withLetters = <E, R>(
   Effect.gen(function* () {
     const { EventBus, Subscription } = yield* Modules.eventbus
     const bus = yield* EventBus.EventBus
-    const name = Subscription.deadLetterQueueOf(queue)
+    const name = QueueSpec.deadLetterQueueOf(queue)
     const isMissing = (error: unknown) =>
       Predicate.isTagged(error, "BrokerError") &&
       Predicate.hasProperty(error, "reason") &&
       Predicate.isTagged(error.reason, "NotFound") &&
       Predicate.hasProperty(error.reason, "name") &&
       error.reason.name === name
-    const hint = Subscription.isDeadLetterQueue(queue) ? ": name the queue, not its dead letters" : ""
+    const hint = QueueSpec.isDeadLetterQueue(queue) ? ": name the queue, not its dead letters" : ""
     yield* use(bus.deadLetters(queue, { maxHeld: hold })).pipe(
       Effect.catchIf(isMissing, () => new CommandFailed({ message: `There is no queue "${name}"${hint}` }))
     )

@@ -12,7 +12,7 @@ export class Item {
   readonly expiresAt: number
   redelivered = false
   /** Who holds it, where among all that it holds, and since which turn. */
-  taker: Taker | undefined = undefined
+  consumer: MemoryConsumer | undefined = undefined
   place = 0
   turn = 0
 
@@ -22,7 +22,7 @@ export class Item {
   }
 }
 
-export class Taker {
+export class MemoryConsumer {
   private readonly prefetch: number
   private readonly offer: (item: Item) => void
   /** In no order, so that any item can be let go of at once. */
@@ -39,7 +39,7 @@ export class Taker {
   }
 
   take(item: Item): void {
-    item.taker = this
+    item.consumer = this
     item.place = this.held.length
     item.turn = this.turn++
     this.held.push(item)
@@ -47,13 +47,13 @@ export class Taker {
   }
 
   holds(item: Item): boolean {
-    return item.taker === this
+    return item.consumer === this
   }
 
   /** Lets go of an item, if it holds it. */
   release(item: Item): boolean {
-    if (item.taker !== this) return false
-    item.taker = undefined
+    if (item.consumer !== this) return false
+    item.consumer = undefined
     const last = this.held.pop()
     if (last !== undefined && last !== item) {
       last.place = item.place
@@ -66,7 +66,7 @@ export class Taker {
   releaseAll(): ReadonlyArray<Item> {
     const { held } = this
     this.held = []
-    for (const item of held) item.taker = undefined
+    for (const item of held) item.consumer = undefined
     return held.toSorted((a, b) => a.turn - b.turn)
   }
 }

@@ -7,7 +7,7 @@
 import * as Effect from "effect/Effect"
 import * as Delivery from "../../broker/Delivery.ts"
 import type { Envelope } from "../../broker/Envelope.ts"
-import type { Item, Taker } from "./MemoryConsumer.ts"
+import type { Item, MemoryConsumer } from "./MemoryConsumer.ts"
 import type { MemoryQueue } from "./MemoryQueue.ts"
 
 /** What becomes of the deliveries of a queue that do not stay where they are. */
@@ -21,14 +21,14 @@ export interface Exits {
 /** Its effects are made when they are asked for, because all but one of them never are. */
 export class MemoryDelivery implements Delivery.Delivery {
   private readonly item: Item
-  private readonly taker: Taker
+  private readonly consumer: MemoryConsumer
   private readonly queue: MemoryQueue
   private readonly exits: Exits
   readonly redelivered: boolean
 
-  constructor(item: Item, taker: Taker, queue: MemoryQueue, exits: Exits) {
+  constructor(item: Item, consumer: MemoryConsumer, queue: MemoryQueue, exits: Exits) {
     this.item = item
-    this.taker = taker
+    this.consumer = consumer
     this.queue = queue
     this.exits = exits
     this.redelivered = item.redelivered
@@ -39,7 +39,7 @@ export class MemoryDelivery implements Delivery.Delivery {
   }
 
   isLive(): boolean {
-    return this.taker.holds(this.item)
+    return this.consumer.holds(this.item)
   }
 
   get ack(): Effect.Effect<void> {
@@ -64,7 +64,7 @@ export class MemoryDelivery implements Delivery.Delivery {
   /** Settles the delivery if that has not been done: the slot it held is free again. */
   private settle(then: () => void): Effect.Effect<void> {
     return Effect.suspend(() => {
-      if (!this.taker.release(this.item)) return Delivery.countStale
+      if (!this.consumer.release(this.item)) return Delivery.countStale
       then()
       this.queue.dispatch()
       return Effect.void

@@ -12,15 +12,15 @@ import * as Latch from "effect/Latch"
 import * as MutableList from "effect/MutableList"
 import type { Envelope } from "../../broker/Envelope.ts"
 import * as Priority from "../../broker/Priority.ts"
-import type * as Subscription from "../../subscribe/Subscription.ts"
-import { Item, type Taker } from "./MemoryConsumer.ts"
+import type { QueueSpec } from "../../broker/QueueSpec.ts"
+import { Item, type MemoryConsumer } from "./MemoryConsumer.ts"
 
 /** How many events may wait before whoever publishes lets their handlers go first. */
 const comfortable = 100
 
 export class MemoryQueue {
-  readonly declared: Subscription.Queue
-  readonly takers: Array<Taker> = []
+  readonly declared: QueueSpec
+  readonly consumers: Array<MemoryConsumer> = []
   /** Waits until its turn comes and there is room, which somebody else may have taken by then. */
   readonly room: Effect.Effect<void> = Effect.callback((resume) => {
     const go = () => resume(Effect.void)
@@ -45,7 +45,7 @@ export class MemoryQueue {
   private readonly inLine = new Set<() => void>()
   private isAdmitting = false
 
-  constructor(declared: Subscription.Queue, capacity: number, now: () => number) {
+  constructor(declared: QueueSpec, capacity: number, now: () => number) {
     this.declared = declared
     this.capacity = capacity
     this.now = now
@@ -58,7 +58,7 @@ export class MemoryQueue {
 
   /** Whether its handlers cannot keep up with whoever publishes. */
   get isBehind(): boolean {
-    return this.takers.length > 0 && this.messages > comfortable
+    return this.consumers.length > 0 && this.messages > comfortable
   }
 
   get messages(): number {
@@ -81,18 +81,18 @@ export class MemoryQueue {
     const ttl = Math.min(envelope.ttl ?? Infinity, this.declared.messageTtl ?? Infinity)
     const item = new Item(envelope, this.now() + ttl)
     // What need not wait cannot expire, however short its time to live.
-    const taker = this.messages === 0 ? this.nextTaker() : undefined
-    if (taker === undefined) {
+    const consumer = this.messages === 0 ? this.nextMemoryConsumer() : undefined
+    if (consumer === undefined) {
       MutableList.append(this.lane(envelope), item)
       this.dispatch()
     } else {
-      taker.take(item)
+      consumer.take(item)
     }
     this.arrival.openUnsafe()
     this.arrival.closeUnsafe()
   }
 
-  /** Gives back items that their taker did not settle, in the order in which it got them. */
+  /** Gives back items that their consumer did not settle, in the order in which it got them. */
   putBack(items: Iterable<Item>): void {
     for (const item of [...items].toReversed()) {
       item.redelivered = true
@@ -101,7 +101,7 @@ export class MemoryQueue {
     this.dispatch()
   }
 
-  /** Takes out what comes next, past all takers. It stays counted. */
+  /** Takes out what comes next, past all consumers. It stays counted. */
   pull(): Item | undefined {
     const head = this.head()
     if (head !== undefined) this.drop(head)
@@ -119,18 +119,18 @@ export class MemoryQueue {
     return purged
   }
 
-  /** Hands out what waits, to one taker after the other, as far as they take it. */
+  /** Hands out what waits, to one consumer after the other, as far as they take it. */
   dispatch(): void {
     for (;;) {
       const head = this.head()
       if (head === undefined) return
-      const taker = this.nextTaker()
-      if (taker === undefined) {
+      const consumer = this.nextMemoryConsumer()
+      if (consumer === undefined) {
         if (head.expiresAt !== Infinity) this.onExpiringHead(head.expiresAt)
         return
       }
       this.drop(head)
-      taker.take(head)
+      consumer.take(head)
     }
   }
 
@@ -150,12 +150,12 @@ export class MemoryQueue {
     MutableList.take(this.lane(item.envelope))
   }
 
-  private nextTaker(): Taker | undefined {
-    for (let i = 0; i < this.takers.length; i++) {
-      const taker = this.takers[(this.turn + i) % this.takers.length]
-      if (taker?.hasRoom === true) {
-        this.turn = (this.turn + i + 1) % this.takers.length
-        return taker
+  private nextMemoryConsumer(): MemoryConsumer | undefined {
+    for (let i = 0; i < this.consumers.length; i++) {
+      const consumer = this.consumers[(this.turn + i) % this.consumers.length]
+      if (consumer?.hasRoom === true) {
+        this.turn = (this.turn + i + 1) % this.consumers.length
+        return consumer
       }
     }
   }

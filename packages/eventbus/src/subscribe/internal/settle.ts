@@ -12,20 +12,20 @@ import * as Effect from "effect/Effect"
 import type { Delivery } from "../../broker/Delivery.ts"
 import * as Envelope from "../../broker/Envelope.ts"
 import type { Fault } from "../../broker/Fault.ts"
+import * as QueueSpec from "../../broker/QueueSpec.ts"
 import type { Event } from "../../event/Event.ts"
 import type * as Spans from "../../telemetry/internal/spans.ts"
 import * as Metrics from "../../telemetry/Metrics.ts"
+import type { DecodedDelivery } from "../DecodedDelivery.ts"
 import * as Settlement from "../Settlement.ts"
-import { isDeadLetterQueue, type Subscription } from "../Subscription.ts"
-
-/** An attempt at handling an event, from the first. */
-export interface Attempt {
-  readonly event: Event
-  readonly number: number
-}
+import type { Subscription } from "../Subscription.ts"
 
 export interface Settling {
-  readonly settle: (delivery: Delivery, attempt: Attempt, settlement: Settlement.Settlement) => Effect.Effect<void>
+  readonly settle: (
+    delivery: Delivery,
+    decoded: DecodedDelivery,
+    settlement: Settlement.Settlement
+  ) => Effect.Effect<void>
   /** Settles a delivery that no handler is to see. */
   readonly refuse: (delivery: Delivery, fault: Fault) => Effect.Effect<void>
 }
@@ -34,7 +34,7 @@ const because = (delivery: Delivery, fault: Fault | undefined) =>
   Effect.annotateLogs({ eventId: delivery.envelope.id, reason: fault?.reason, message: fault?.message })
 
 export const make = (subscription: Subscription<Event>, spans: Spans.Spans, registry: Metrics.Registry): Settling => {
-  const { atMostOnce, deadLetterQueue, queue } = subscription
+  const { atMostOnce, deadLetterQueue, name: queue } = subscription
   const labels = Metrics.labelsOf(subscription)
   const handled = Metrics.all.handled.series(registry, labels)
   const criticalSeconds = Metrics.all.criticalSeconds.series(registry, labels)
@@ -66,11 +66,11 @@ export const make = (subscription: Subscription<Event>, spans: Spans.Spans, regi
       Effect.andThen(Effect.sync(() => deadLettered(1)))
     )
 
-  const retry = (delivery: Delivery, { event, number }: Attempt, settlement: Settlement.Retry) => {
+  const retry = (delivery: Delivery, { attempt, event }: DecodedDelivery, settlement: Settlement.Retry) => {
     // A dead letter goes on saying why it is one, however often its handler fails.
-    const fault = (isDeadLetterQueue(queue) ? delivery.envelope.fault : undefined) ?? settlement.fault
-    const retryCount = Math.max(event.retryCount, number)
-    const envelope = Envelope.retried(delivery.envelope, { number: number + 1, retryCount, fault })
+    const fault = (QueueSpec.isDeadLetterQueue(queue) ? delivery.envelope.fault : undefined) ?? settlement.fault
+    const retryCount = Math.max(event.retryCount, attempt)
+    const envelope = Envelope.retried(delivery.envelope, { number: attempt + 1, retryCount, fault })
     const millis = Math.max(0, Math.round(Duration.toMillis(settlement.delay)))
     return Effect.logDebug(`Retrying an event of "${queue}" in ${millis} ms`).pipe(
       because(delivery, settlement.fault),
@@ -79,14 +79,14 @@ export const make = (subscription: Subscription<Event>, spans: Spans.Spans, regi
     )
   }
 
-  const ack = (delivery: Delivery, { event }: Attempt, now: number) => {
+  const ack = (delivery: Delivery, { event }: DecodedDelivery, now: number) => {
     handled(1)
     criticalSeconds(Math.max(0, now - DateTime.toEpochMillis(event.timestamp)) / 1000)
     return delivery.ack
   }
 
   return {
-    settle: (delivery, attempt, asked) =>
+    settle: (delivery, decoded, asked) =>
       Effect.withFiber((fiber) => {
         const settlement = possible(asked)
         const fault = Settlement.faultOf(settlement)
@@ -94,7 +94,7 @@ export const make = (subscription: Subscription<Event>, spans: Spans.Spans, regi
         const settle = () => {
           switch (settlement._tag) {
             case "Ack":
-              return ack(delivery, attempt, fiber.getRef(Clock.Clock).currentTimeMillisUnsafe())
+              return ack(delivery, decoded, fiber.getRef(Clock.Clock).currentTimeMillisUnsafe())
             case "Requeue":
               return delivery.requeue
             case "Discard":
@@ -102,7 +102,7 @@ export const make = (subscription: Subscription<Event>, spans: Spans.Spans, regi
             case "DeadLetter":
               return deadLetter(delivery, settlement.fault)
             case "Retry":
-              return retry(delivery, attempt, settlement)
+              return retry(delivery, decoded, settlement)
           }
         }
         return spans.settling(fiber, delivery, settlement, true, settle())

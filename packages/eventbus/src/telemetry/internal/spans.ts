@@ -18,11 +18,12 @@ import * as Option from "effect/Option"
 import * as References from "effect/References"
 import * as Tracer from "effect/Tracer"
 import type { Broker } from "../../broker/Broker.ts"
-import type { Delivered, Delivery } from "../../broker/Delivery.ts"
+import type { Delivery } from "../../broker/Delivery.ts"
 import type { Envelope } from "../../broker/Envelope.ts"
 import type { Fault } from "../../broker/Fault.ts"
 import type { PublishError } from "../../broker/PublishError.ts"
 import type { Event } from "../../event/Event.ts"
+import type { DecodedDelivery } from "../../subscribe/DecodedDelivery.ts"
 import * as Settlement from "../../subscribe/Settlement.ts"
 import type { Subscription } from "../../subscribe/Subscription.ts"
 import * as Traceparent from "../Traceparent.ts"
@@ -145,7 +146,7 @@ export interface Spans {
    */
   readonly processing: <R>(
     fiber: AnyFiber,
-    delivered: Delivered,
+    delivered: DecodedDelivery,
     handling: Effect.Effect<Settlement.Settlement, never, R>,
     settle: (settlement: Settlement.Settlement) => Effect.Effect<void>
   ) => Effect.Effect<void, never, R>
@@ -161,7 +162,7 @@ export interface Spans {
 
 export const ofSubscription = (
   place: Place,
-  { producerSpan, queue, temporary }: Pick<Subscription<Event>, "queue" | "temporary" | "producerSpan">
+  { producerSpan, name: queue, temporary }: Pick<Subscription<Event>, "name" | "temporary" | "producerSpan">
 ): Spans => {
   /** There may be any number of queues that are each somebody's alone: their names are not for spans. */
   const nameOf = (operation: string) => (temporary ? operation : `${operation} ${queue}`)

@@ -1,0 +1,38 @@
+/**
+ * A delivery whose body has been decoded into an event.
+ *
+ * @since 0.1.0
+ */
+
+import type * as Effect from "effect/Effect"
+import type { Envelope } from "../broker/Envelope.ts"
+import type { Event } from "../event/Event.ts"
+import type { Settlement } from "./Settlement.ts"
+
+/**
+ * A delivery as a handler sees it, beside its event.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface DecodedDelivery<out E extends Event = Event> {
+  readonly event: E
+  readonly envelope: Envelope
+  /** The queue that delivered the event. */
+  readonly queue: string
+  /** The number of this attempt, from 1. */
+  readonly attempt: number
+  /** Whether the broker delivered the event before. */
+  readonly redelivered: boolean
+}
+
+/**
+ * A delivery that you settle yourself, as `EventBus.stream` hands it out.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Settleable<out E extends Event = Event> extends DecodedDelivery<E> {
+  /** Ends the delivery. It never fails: the broker takes back what you do not settle. */
+  readonly settle: (settlement: Settlement) => Effect.Effect<void>
+}

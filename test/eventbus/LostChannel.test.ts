@@ -26,9 +26,7 @@ const channel = (settled: Array<string>) => {
       redelivered: false,
       isLive: () => isOpen,
       ack: settle("ack"),
-      requeue: settle("requeue"),
-      retry: () => settle("retry"),
-      deadLetter: () => settle("dead-letter")
+      requeue: settle("requeue")
     }
   }
   const lose = () => {

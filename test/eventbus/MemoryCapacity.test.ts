@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Queue } from "effect"
-import { Broker, EventBus, EventType, Handler, Subscription } from "effect-eventbus"
+import { Effect, Exit, Fiber, Metric, Queue, Schedule } from "effect"
+import { Broker, EventBus, EventType, FailurePolicy, Handler, Subscription } from "effect-eventbus"
 import { TestClock } from "effect/testing"
 import {
   consume,
@@ -70,11 +70,13 @@ describe("MemoryBroker, as it fills up", () => {
     }).pipe(withBroker({ capacity: 2 }))
   )
 
-  it.effect("keeps the place of an event that waits for its retry", () =>
+  it.effect("keeps the place of an event that waits for its retry, and needs no second one for it", () =>
     Effect.gen(function* () {
       const deliveries = yield* consume("q")
       yield* publish("1")
-      yield* (yield* Queue.take(deliveries)).retry(envelope("1 again"), 5000)
+      const first = yield* Queue.take(deliveries)
+      yield* Broker.Broker.use((broker) => broker.put("q", envelope("1 again"), 5000))
+      yield* first.ack
       const second = yield* start(publish("2"))
       yield* TestClock.adjust("5 seconds")
       assert.isFalse(yield* isDone(second))
@@ -85,22 +87,63 @@ describe("MemoryBroker, as it fills up", () => {
     }).pipe(withBroker({ capacity: 1 }))
   )
 
-  it.effect("holds an event back while its dead letters are full", () =>
+  it.effect("lets a failed event that fills its queue be retried", () =>
     Effect.gen(function* () {
-      const deliveries = yield* consume("q")
-      yield* publish("1")
-      yield* (yield* Queue.take(deliveries)).deadLetter(envelope("1 dead"))
-      yield* publish("2")
-      const delivery = yield* Queue.take(deliveries)
-      const dying = yield* start(delivery.deadLetter(envelope("2 dead")))
-      yield* TestClock.adjust("1 hour")
-      assert.isFalse(yield* isDone(dying))
-      assert.isTrue(delivery.isLive(), "it is not settled before it is safe")
-      assert.deepStrictEqual(yield* waiting("dlq.q"), ["1 dead"])
+      const bus = yield* EventBus.EventBus
+      const Ping = EventType.untyped("ping")
+      const attempts: Array<number> = []
+      yield* bus.subscribe(
+        Handler.make(Subscription.make("q", { events: [Ping] }), (_, { attempt }) => {
+          attempts.push(attempt)
+          return attempt < 3 ? Effect.fail("again") : Effect.void
+        }).pipe(Handler.onFailure(FailurePolicy.retry(Schedule.spaced("1 second"))))
+      )
+      yield* bus.publish(yield* Ping.event({}))
+      yield* TestClock.adjust("2 seconds")
+      assert.deepStrictEqual(attempts, [1, 2, 3])
+      yield* bus.publish(yield* Ping.event({}))
+    }).pipe(Effect.provide(EventBus.layer), withBroker({ capacity: 1 }))
+  )
+
+  it.effect("holds an event back while its dead letters are full, and says so", () =>
+    Effect.gen(function* () {
+      const bus = yield* EventBus.EventBus
+      const Ping = EventType.untyped("ping")
+      const handled: Array<unknown> = []
+      yield* bus.subscribe(
+        Handler.make(Subscription.make("q", { events: [Ping] }), ({ payload }) => {
+          handled.push(payload["n"])
+          return Effect.fail("no")
+        }).pipe(Handler.onFailure(FailurePolicy.deadLetter))
+      )
+      for (const n of [1, 2]) {
+        yield* bus.publish(yield* Ping.event({ n }))
+        yield* TestClock.adjust(0)
+      }
+      const third = yield* start(Effect.flatMap(Ping.event({ n: 3 }), (event) => bus.publish(event)))
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual(handled, [1, 2])
+      assert.strictEqual(yield* messages("dlq.q"), 1)
+      const health = yield* bus.health
+      assert.strictEqual(health.status, "degraded")
+      assert.strictEqual(health.details["settlementsStalled"], 1)
+      assert.include(String(health.details["settling"]), '"q": the broker takes no events')
+      const stalled = Effect.map(Metric.snapshot, (all) => all.find(({ id }) => id === "eventbus_settlements_stalled"))
+      assert.deepInclude((yield* stalled)?.state, { value: 1 })
+
       yield* Broker.Broker.use((broker) => broker.purge("dlq.q"))
-      yield* Fiber.join(dying)
-      assert.deepStrictEqual(yield* waiting("dlq.q"), ["2 dead"])
-    }).pipe(withBroker({ capacity: 1 }))
+      yield* TestClock.adjust("2 seconds")
+      assert.strictEqual(yield* messages("dlq.q"), 1, "the second one")
+      yield* Broker.Broker.use((broker) => broker.purge("dlq.q"))
+      yield* TestClock.adjust("2 seconds")
+      yield* third.pipe(Fiber.await)
+      assert.strictEqual((yield* bus.health).status, "healthy")
+      assert.deepInclude((yield* stalled)?.state, { value: 0 })
+    }).pipe(
+      Effect.provide(EventBus.layer),
+      withBroker({ capacity: 1 }),
+      Effect.provideService(Metric.MetricRegistry, new Map())
+    )
   )
 
   it.effect("holds an expired event back while the dead letters are full", () =>

@@ -12,10 +12,13 @@ export interface Mutant {
 export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "ack-before-retry",
-    file: "amqp/src/internal/AmqpDelivery.ts",
+    file: "eventbus/src/subscribe/internal/move.ts",
     edits: [
-      ["publish.pipe(", "Effect.andThen(Effect.suspend(() => this.acknowledge()), publish).pipe("],
-      ["onSuccess: () => this.acknowledge(),", "onSuccess: () => Effect.void,"]
+      [
+        "return broker.put(to, { ...envelope, origin, fault }, delay).pipe(",
+        "return Effect.andThen(delivery.ack, broker.put(to, { ...envelope, origin, fault }, delay)).pipe("
+      ],
+      ["onSuccess: () => Effect.as(delivery.ack, true)", "onSuccess: () => Effect.succeed(true)"]
     ],
     under: "alarm-and-rst"
   },
@@ -36,12 +39,12 @@ export const mutants: ReadonlyArray<Mutant> = [
     file: "amqp/src/internal/AmqpConsumer.ts",
     edits: [
       [
-        "new AmqpDelivery.AmqpDelivery(message, envelope, unacked, exits)",
-        `new AmqpDelivery.AmqpDelivery(message, envelope, {
-      isOpen: () => (session?.unacked ?? unacked).isOpen(),
-      ack: (message) => (session?.unacked ?? unacked).ack(message),
-      requeue: (message) => (session?.unacked ?? unacked).requeue(message)
-    }, exits)`
+        "new AmqpDelivery(message, envelope, acknowledger)",
+        `new AmqpDelivery(message, envelope, {
+      isOpen: () => (session?.acknowledger ?? acknowledger).isOpen(),
+      ack: (message) => (session?.acknowledger ?? acknowledger).ack(message),
+      requeue: (message) => (session?.acknowledger ?? acknowledger).requeue(message)
+    })`
       ]
     ],
     under: "rst-again"

@@ -21,19 +21,16 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as RcRef from "effect/RcRef"
 import type * as Scope from "effect/Scope"
-import * as Semaphore from "effect/Semaphore"
 import * as AmqpConnection from "./AmqpConnection.ts"
 import * as AmqpOptions from "./AmqpOptions.ts"
 import * as AmqpTopology from "./AmqpTopology.ts"
 import * as AmqpBrowser from "./internal/AmqpBrowser.ts"
 import * as AmqpChannel from "./internal/AmqpChannel.ts"
 import * as AmqpConsumer from "./internal/AmqpConsumer.ts"
-import type * as AmqpDelivery from "./internal/AmqpDelivery.ts"
 import * as AmqpHealth from "./internal/AmqpHealth.ts"
 import * as AmqpMessage from "./internal/AmqpMessage.ts"
 import * as AmqpPublisher from "./internal/AmqpPublisher.ts"
-
-const host = hostname()
+import * as DelayQueues from "./internal/DelayQueues.ts"
 
 /**
  * Makes a broker on RabbitMQ. It fails when there is no connection within the
@@ -73,7 +70,7 @@ export const make = Effect.fnUntraced(function* (
   const ask = <A>(f: (ask: AmqpChannel.Ask) => Effect.Effect<A, Reason>) =>
     Effect.flatMap(consuming.live, (live) => AmqpChannel.throwaway(live, settings.connectionTimeout, f))
 
-  /** Publishes to the queue of a name, with all that can be said of an envelope that has been in a queue before. */
+  /** Publishes to the queue of that name, with all that can be said of a message that has been in a queue before. */
   const send = (to: string, envelope: Envelope): Effect.Effect<void, PublishError.Reason> => {
     const exchange = settings.deadLetterExchange
     return Effect.catchTag(publisher.publish(exchange, to, envelope), "EncodeFailed", () =>
@@ -81,66 +78,50 @@ export const make = Effect.fnUntraced(function* (
     )
   }
 
-  /** The exchange need not lead to a queue that others declared: then it is told to. */
-  const put = (to: string, envelope: Envelope): Effect.Effect<void, PublishError.Reason> => {
+  /** Makes the way to a queue that the exchange did not find: declares what a consumer here needs, or binds the queue. */
+  const repair = (to: string): Effect.Effect<void, Reason> =>
+    Effect.suspend(() => {
+      const needing = [...consumers.values()].find(({ deadLetterQueue, name }) => name === to || deadLetterQueue === to)
+      return Effect.flatMap(consuming.live, (live) =>
+        needing === undefined
+          ? AmqpTopology.bindByName(live, settings, to)
+          : AmqpTopology.declare(live, settings, needing)
+      )
+    })
+
+  const putNow = (to: string, envelope: Envelope): Effect.Effect<void, PublishError.Reason> => {
     const { exchange } = settings
     const sent = send(to, { ...envelope, origin: envelope.origin ?? { queue: QueueSpec.originOf(to), exchange } })
     return Effect.catchTag(sent, "Unroutable", (reason) =>
-      Effect.flatMap(consuming.live, (live) => AmqpTopology.bindByName(live, settings, to)).pipe(
-        Effect.mapError(() => reason),
-        Effect.andThen(sent)
+      Effect.andThen(
+        Effect.mapError(repair(to), () => reason),
+        sent
       )
     )
   }
 
-  /** The ways out of a queue other than the acknowledgement. What they need is declared when it turns out to be missing. */
-  const exitsOf = (queue: QueueSpec.QueueSpec): AmqpDelivery.Exits => {
-    const declared = new Set<number>()
-    const declaring = Semaphore.makeUnsafe(1)
-    const origin = { queue: queue.name, exchange: settings.exchange }
-    const move = (to: string, envelope: Envelope) => {
-      const fault = envelope.fault && { ...envelope.fault, host: envelope.fault.host ?? host }
-      return send(to, { ...envelope, origin, fault })
-    }
-    /** Once at a time: a queue that somebody else still declares is there before it knows its own arguments. */
-    const declareWait = (tier: number): Effect.Effect<void, PublishError.Reason> =>
-      Effect.suspend(() =>
-        declared.has(tier)
-          ? Effect.void
-          : Effect.flatMap(consuming.live, (live) => AmqpTopology.declareWait(live, settings, queue.name, tier)).pipe(
-              Effect.mapError(AmqpPublisher.fromBroker),
-              Effect.tap(() => Effect.sync(() => declared.add(tier)))
-            )
-      ).pipe(declaring.withPermits(1))
-    return {
-      queue: queue.name,
-      retry: Effect.fnUntraced(function* (envelope, delay) {
-        const tier = AmqpTopology.delayTier(delay)
-        if (!declared.has(tier)) yield* declareWait(tier)
-        const waiting = { ...envelope, ttl: AmqpTopology.longestWait(tier) }
-        yield* Effect.tapError(move(AmqpTopology.waitQueue(queue.name, tier, settings).name, waiting), (reason) =>
-          Effect.sync(() => reason._tag === "Unroutable" && declared.delete(tier))
-        )
-      }),
-      deadLetter: (letter) =>
-        Effect.tapError(move(queue.deadLetterQueue ?? "", letter), (reason) =>
-          reason._tag === "Unroutable" ? redeclare(queue) : Effect.void
-        )
-    }
-  }
+  const delays = DelayQueues.make(consuming, settings)
+  /** A wait queue is declared when it is first needed, and again when it turns out to be missing. */
+  const putLater = (to: string, envelope: Envelope, delay: number): Effect.Effect<void, PublishError.Reason> =>
+    Effect.flatMap(delays.declared(to, delay), ({ forget, longest, name }) =>
+      Effect.tapError(send(name, { ...envelope, ttl: longest }), (reason) =>
+        Effect.sync(() => reason._tag === "Unroutable" && forget())
+      )
+    )
 
   const health = yield* AmqpHealth.make({ settings, publishing, publisher, consuming, consumers, ask })
 
   return Broker.Broker.of({
     system: "rabbitmq",
     destination: settings.exchange,
+    host: hostname(),
     prefetch: settings.prefetch,
     maxBodyBytes: settings.maxBodyBytes,
     publish: (envelope) => publisher.publish(settings.exchange, envelope.routingKey, envelope),
     consume: Effect.fnUntraced(
       function* (queue, deliver) {
         const connection = QueueSpec.isDeadLetterQueue(queue.name) ? yield* RcRef.get(reading) : consuming
-        const consumer = yield* AmqpConsumer.make(connection, settings, queue, exitsOf(queue), deliver)
+        const consumer = yield* AmqpConsumer.make(connection, settings, queue, deliver)
         yield* Effect.acquireRelease(
           Effect.sync(() => consumers.set(consumer, queue)),
           () => Effect.sync(() => consumers.delete(consumer))
@@ -149,7 +130,7 @@ export const make = Effect.fnUntraced(function* (
       },
       (effect, queue) => Effect.mapError(effect, (reason) => new SubscribeError({ queue: queue.name, reason }))
     ),
-    put,
+    put: (to, envelope, delay) => (delay === undefined ? putNow(to, envelope) : putLater(to, envelope, delay)),
     browse: (name) =>
       Effect.mapError(
         Effect.flatMap(RcRef.get(reading), (connection) => AmqpBrowser.make(connection, settings, name)),

@@ -7,49 +7,27 @@
  * @since 0.1.0
  */
 
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
-import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import * as Broker from "./broker/Broker.ts"
 import type { BrokerError, SubscribeError } from "./broker/BrokerError.ts"
-import * as PublishError from "./broker/PublishError.ts"
-import * as RoutingKey from "./broker/RoutingKey.ts"
+import type * as PublishError from "./broker/PublishError.ts"
 import * as DeadLetters from "./deadletters/DeadLetters.ts"
-import * as Correlation from "./event/Correlation.ts"
-import * as Event from "./event/Event.ts"
-import * as EventCodec from "./event/EventCodec.ts"
+import type * as Event from "./event/Event.ts"
 import * as MemoryBroker from "./memory/MemoryBroker.ts"
-import * as Outcomes from "./publish/internal/publishMetrics.ts"
+import * as Publisher from "./publish/Publisher.ts"
+import type { PublishOptions } from "./publish/Publisher.ts"
 import type { Settleable } from "./subscribe/DecodedDelivery.ts"
 import type { Handler } from "./subscribe/Handler.ts"
+import { StalledSettlements } from "./subscribe/internal/StalledSettlements.ts"
 import * as Subscriber from "./subscribe/Subscriber.ts"
 import type { Subscription } from "./subscribe/Subscription.ts"
-import * as Spans from "./telemetry/internal/spans.ts"
-import * as Metrics from "./telemetry/Metrics.ts"
 
-/**
- * Options of `publish`.
- *
- * @category models
- * @since 0.1.0
- */
-export interface PublishOptions {
-  /** Default: `{eventType}.{priority}`. */
-  readonly routingKey?: string | undefined
-  /** Whether the event outlives a restart of the broker, where its queue does. Default: `true`. */
-  readonly persistent?: boolean | undefined
-  /**
-   * What it means that no queue wanted the event. On a bus that is normal, so the
-   * default, `ignore`, counts it and warns once for each routing key. `fail` makes
-   * it an `Unroutable`.
-   */
-  readonly unroutable?: "ignore" | "fail" | undefined
-}
+export type { PublishOptions } from "./publish/Publisher.ts"
 
 /**
  * Publishes events, and delivers them to subscriptions.
@@ -101,10 +79,16 @@ export class EventBus extends Context.Service<
   }
 >()("effect-eventbus/EventBus") {}
 
-/** How many routing keys are remembered as warned of. */
-const maxWarned = 1000
-/** How many events of `publishAll` are in flight at once. */
-const maxInFlight = 1024
+/** Adds to a broker's health the settlements that it has refused so far. */
+const withStalled = (health: Broker.Health, stalled: StalledSettlements): Broker.Health => {
+  if (stalled.size === 0) return health
+  const reasons = Array.from(stalled.reasons, ([queue, why]) => `"${queue}": ${why}`)
+  return {
+    ...health,
+    status: health.status === "healthy" ? "degraded" : health.status,
+    details: { ...health.details, settlementsStalled: stalled.size, settling: reasons.join("; ").slice(0, 1000) }
+  }
+}
 
 /**
  * Makes a bus on a broker.
@@ -114,82 +98,20 @@ const maxInFlight = 1024
  */
 export const make: Effect.Effect<EventBus["Service"], never, Broker.Broker> = Effect.gen(function* () {
   const broker = yield* Broker.Broker
-  const spanned = Spans.publishing(broker)
-  const counted = Outcomes.counter(yield* Metrics.registry, yield* Clock.Clock)
-  const warned = new Set<string>()
-
-  const warnOnce = (routingKey: string): Effect.Effect<void> =>
-    Effect.suspend(() => {
-      if (warned.has(routingKey) || warned.size === maxWarned) return Effect.void
-      warned.add(routingKey)
-      return Effect.logWarning(`No queue is bound for "${routingKey}": its events go nowhere`)
-    })
-
-  const send = (
-    event: Event.Event,
-    routingKey: string,
-    persistent: boolean,
-    traceparent: string | undefined
-  ): Effect.Effect<void, PublishError.Reason> => {
-    const encoded = EventCodec.toEnvelope(event, { routingKey, persistent, traceparent })
-    if (Result.isFailure(encoded)) return Effect.fail(encoded.failure)
-    const bytes = encoded.success.body.length
-    return bytes > broker.maxBodyBytes
-      ? Effect.fail(new PublishError.TooLarge({ bytes, limit: broker.maxBodyBytes }))
-      : broker.publish(encoded.success)
-  }
-
-  /**
-   * What a publish comes to that did not succeed. It holds nothing of the event: what waits for a confirm is what the
-   * garbage collector moves.
-   */
-  const failing =
-    (eventId: string, eventType: string, routingKey: string, unroutable: PublishOptions["unroutable"]) =>
-    (reason: PublishError.Reason): Effect.Effect<void, PublishError.PublishError> =>
-      reason._tag === "Unroutable" && unroutable !== "fail"
-        ? warnOnce(routingKey)
-        : Effect.fail(new PublishError.PublishError({ eventId, eventType, reason }))
-
-  const publish = (
-    event: Event.Event,
-    { persistent = true, routingKey: asked, unroutable }: PublishOptions = {}
-  ): Effect.Effect<void, PublishError.PublishError> => {
-    const routingKey = RoutingKey.check(asked ?? RoutingKey.make(event.eventType, event.priority))
-    return Effect.withFiber((fiber) => {
-      const correlated = Event.correlate(event, fiber.getRef(Correlation.Current))
-      return spanned(fiber, correlated, routingKey, (traceparent) =>
-        Effect.catch(
-          counted(send(correlated, routingKey, persistent, traceparent)),
-          failing(event.eventId, event.eventType, routingKey, unroutable)
-        )
-      )
-    })
-  }
-
-  const subscribe: EventBus["Service"]["subscribe"] = (handler) => Subscriber.start(broker, handler)
+  const { publish, publishAll } = yield* Publisher.make(broker)
+  const stalled = new StalledSettlements()
+  const subscribe: EventBus["Service"]["subscribe"] = (handler) => Subscriber.start(broker, handler, stalled)
 
   return EventBus.of({
     publish,
-    publishAll: (events, options) =>
-      Effect.suspend(() => {
-        const publishes = Array.from(events, (event) => publish(event, options))
-        let next = 0
-        const lane = Effect.whileLoop({
-          while: () => next < publishes.length,
-          body: () => publishes[next++] ?? Effect.void,
-          step: () => {}
-        })
-        // A bounded concurrency of Effect 4.1 ends in the end of the stack when hundreds are interrupted by one failure.
-        const lanes = Math.min(publishes.length, maxInFlight)
-        return Effect.replicateEffect(lane, lanes, { concurrency: "unbounded", discard: true })
-      }),
+    publishAll,
     subscribe,
     run: (handler) => Effect.scoped(Effect.andThen(subscribe(handler), Effect.never)),
-    stream: (subscription) => Subscriber.stream(broker, subscription),
+    stream: (subscription) => Subscriber.stream(broker, subscription, stalled),
     queueInfo: broker.queueInfo,
     purge: broker.purge,
     deadLetters: (queue, options) => DeadLetters.make(broker, queue, options),
-    health: broker.health
+    health: Effect.map(broker.health, (health) => withStalled(health, stalled))
   })
 })
 

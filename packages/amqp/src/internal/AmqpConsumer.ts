@@ -25,7 +25,7 @@ import type { Settings } from "../AmqpOptions.ts"
 import * as AmqpTopology from "../AmqpTopology.ts"
 import { lingerTime, AmqpAcknowledger } from "./AmqpAcknowledger.ts"
 import * as AmqpChannel from "./AmqpChannel.ts"
-import * as AmqpDelivery from "./AmqpDelivery.ts"
+import { AmqpDelivery } from "./AmqpDelivery.ts"
 import * as AmqpMessage from "./AmqpMessage.ts"
 import { backoff, supervise } from "./supervise.ts"
 
@@ -42,7 +42,7 @@ export interface AmqpConsumer extends Consumer {
 /** A channel on which the queue is being consumed. */
 interface Session {
   readonly channel: AmqpChannel.AmqpChannel
-  readonly unacked: AmqpAcknowledger
+  readonly acknowledger: AmqpAcknowledger
   readonly tag: string
   readonly scope: Scope.Closeable
   /** Succeeds with the reason when it is over. */
@@ -59,7 +59,6 @@ export const make = Effect.fnUntraced(function* (
   connection: AmqpConnection.AmqpConnection,
   settings: Settings,
   queue: QueueSpec.QueueSpec,
-  exits: AmqpDelivery.Exits,
   deliver: (delivery: Delivery) => void
 ): Effect.fn.Return<AmqpConsumer, Reason, Scope.Scope> {
   const clock = yield* Clock.Clock
@@ -70,15 +69,15 @@ export const make = Effect.fnUntraced(function* (
   const runSync = Effect.runSyncWith(yield* Effect.context<never>())
   const onStale = () => runSync(countStale)
 
-  const receive = (unacked: AmqpAcknowledger, ended: Session["ended"]) => (message: ConsumeMessage | null) => {
+  const receive = (acknowledger: AmqpAcknowledger, ended: Session["ended"]) => (message: ConsumeMessage | null) => {
     if (message === null) {
       Deferred.doneUnsafe(ended, Effect.succeed("the broker cancelled the consumer: is its queue deleted?"))
       return
     }
-    unacked.add(message)
+    acknowledger.add(message)
     if (isCancelled) return
     const envelope = AmqpMessage.toEnvelope(message, queue.name, now)
-    deliver(new AmqpDelivery.AmqpDelivery(message, envelope, unacked, exits))
+    deliver(new AmqpDelivery(message, envelope, acknowledger))
   }
 
   const open = (scope: Scope.Closeable) =>
@@ -86,16 +85,16 @@ export const make = Effect.fnUntraced(function* (
       const live = yield* connection.live
       yield* AmqpTopology.declare(live, settings, queue)
       const channel = yield* AmqpChannel.open(live, settings.connectionTimeout)
-      const unacked = new AmqpAcknowledger(channel, now, onStale)
+      const acknowledger = new AmqpAcknowledger(channel, now, onStale)
       const ended = Deferred.makeUnsafe<string>()
       channel.channel.on("close", () => {
         Deferred.doneUnsafe(ended, Effect.succeed("the channel is closed"))
       })
       yield* channel.ask(`prefetch ${prefetch}`, (channel) => channel.prefetch(prefetch, false))
       const { consumerTag } = yield* channel.ask(`consume "${queue.name}"`, (amqp) =>
-        amqp.consume(queue.name, receive(unacked, ended), { exclusive: queue.temporary })
+        amqp.consume(queue.name, receive(acknowledger, ended), { exclusive: queue.temporary })
       )
-      session = { channel, unacked, ended, scope, tag: consumerTag }
+      session = { channel, acknowledger, ended, scope, tag: consumerTag }
       return session
     }).pipe(Scope.provide(scope))
 
@@ -110,7 +109,7 @@ export const make = Effect.fnUntraced(function* (
   })
 
   const goodbye = Effect.suspend(() => {
-    const wait = (session?.unacked.settledAt ?? 0) + lingerTime - now()
+    const wait = (session?.acknowledger.settledAt ?? 0) + lingerTime - now()
     return wait > 0 ? Effect.sleep(Math.min(wait, lingerTime)) : Effect.void
   })
 

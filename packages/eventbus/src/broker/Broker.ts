@@ -97,6 +97,8 @@ export class Broker extends Context.Service<
     readonly system: string
     /** What events are published to, where the system has a name for it, or "". */
     readonly destination: string
+    /** The name of this machine, which faults carry; `undefined` where it says nothing. */
+    readonly host: string | undefined
     /** How many deliveries a consumer may hold unsettled, where its subscription does not say. */
     readonly prefetch: number
     /** The largest body it takes, in bytes. */
@@ -118,9 +120,17 @@ export class Broker extends Context.Service<
     ) => Effect.Effect<Consumer, SubscribeError, Scope.Scope>
     /**
      * Succeeds when the broker has the envelope safe in the queue of that name, whatever
-     * it is bound to. Without such a queue it is `Unroutable`.
+     * the queue is bound to. Fails with `Unroutable` when there is no such queue.
+     *
+     * With a delay, in milliseconds, the envelope is safe at once and comes to the
+     * queue when the delay is over. A full queue must not refuse it, because it takes
+     * the place of a delivery that the queue has room for until it is acknowledged.
      */
-    readonly put: (queue: string, envelope: Envelope) => Effect.Effect<void, PublishError.Reason>
+    readonly put: (
+      queue: string,
+      envelope: Envelope,
+      delay?: number | undefined
+    ) => Effect.Effect<void, PublishError.Reason>
     /** Looks through a queue without spoiling it: a queue that would not stand being looked at is refused. */
     readonly browse: (queue: string) => Effect.Effect<Browser, BrokerError, Scope.Scope>
     readonly queueInfo: (queue: string) => Effect.Effect<Option.Option<QueueInfo>, BrokerError>

@@ -1,5 +1,5 @@
 /**
- * One event on its way to one handler.
+ * One message on its way from a broker to the bus.
  *
  * @since 0.1.0
  */
@@ -9,30 +9,28 @@ import * as Metrics from "../telemetry/Metrics.ts"
 import type { Envelope } from "./Envelope.ts"
 
 /**
- * What a broker hands out. Each delivery is settled once, by one of its four
- * effects; they wait until the broker has it safe, and never fail. A delivery
- * that is no longer live (its channel is gone) belongs to the broker again:
- * settling it is a no-op that is counted, and the event is delivered anew.
+ * A message that a broker hands out, to be settled once: acknowledged or given back.
+ * Both effects never fail. A delivery that is no longer live (its channel is gone)
+ * belongs to the broker again: settling it does nothing but count, and the broker
+ * delivers the message again.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Delivery {
   readonly envelope: Envelope
-  /** Whether the broker handed it out before. */
+  /** Whether the broker handed the message out before. */
   readonly redelivered: boolean
+  /** Returns whether the delivery can still be settled. */
   isLive(): boolean
+  /** Removes the message from its queue. */
   readonly ack: Effect.Effect<void>
+  /** Puts the message back to where it was in its queue. */
   readonly requeue: Effect.Effect<void>
-  /** Keeps the envelope for a number of milliseconds and then puts it into the queue again. */
-  retry(envelope: Envelope, delay: number): Effect.Effect<void>
-  /** Puts the envelope into the queue's dead letters. */
-  deadLetter(envelope: Envelope): Effect.Effect<void>
 }
 
 /**
- * Counts a settlement that came after the delivery was no longer live. Brokers
- * call it.
+ * Counts a settlement that came after the delivery was no longer live.
  *
  * @category metrics
  * @since 0.1.0

@@ -16,22 +16,20 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as FiberSet from "effect/FiberSet"
-import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Pull from "effect/Pull"
 import * as Queue from "effect/Queue"
 import * as Broker from "../broker/Broker.ts"
-import { BrokerError, NotFound, Refused, SubscribeError, TopologyMismatch } from "../broker/BrokerError.ts"
+import { BrokerError, NotFound, SubscribeError } from "../broker/BrokerError.ts"
 import type { Delivery } from "../broker/Delivery.ts"
-import * as Envelope from "../broker/Envelope.ts"
-import * as Fault from "../broker/Fault.ts"
-import * as PublishError from "../broker/PublishError.ts"
+import type * as Envelope from "../broker/Envelope.ts"
 import * as QueueSpec from "../broker/QueueSpec.ts"
-import { type Item, MemoryConsumer } from "./internal/MemoryConsumer.ts"
-import { type Exits, MemoryDelivery } from "./internal/MemoryDelivery.ts"
-import { MemoryQueue } from "./internal/MemoryQueue.ts"
-import { TopicTrie } from "./internal/TopicTrie.ts"
+import { MemoryConsumer } from "./internal/MemoryConsumer.ts"
+import { MemoryDelivery } from "./internal/MemoryDelivery.ts"
+import type { MemoryQueue } from "./internal/MemoryQueue.ts"
+import { deadLetterQueue, MemoryQueues } from "./internal/MemoryQueues.ts"
+import type { QueuedMessage } from "./internal/QueuedMessage.ts"
 
 /**
  * Looks into the queues of the memory broker, and changes nothing.
@@ -99,254 +97,43 @@ const checkCapacity = (capacity: number): number => {
   return capacity
 }
 
-/** What a queue of dead letters is, whoever declares it. */
-const deadLetters = (name: string): QueueSpec.QueueSpec => ({
-  name,
-  patterns: [],
-  concurrency: undefined,
-  deadLetterQueue: undefined,
-  messageTtl: undefined,
-  priorities: false,
-  temporary: false
-})
-
 const make = (options: Options) =>
   Effect.gen(function* () {
-    const clock = yield* Clock.Clock
-    const run = yield* FiberSet.makeRuntime()
-    const capacity = checkCapacity(options.capacity ?? 100_000)
     const prefetch = options.prefetch ?? 1
-    const publishTimeout = Duration.fromInputUnsafe(options.publishTimeout ?? "10 seconds")
-    const now = () => clock.currentTimeMillisUnsafe()
-    const queues = new Map<string, MemoryQueue>()
-    const bindings = new TopicTrie<MemoryQueue>()
-    /** Lets those through who wait for a queue to be declared. */
-    const added = Latch.makeUnsafe(false)
-    let closed = false
-    yield* Effect.addFinalizer(() =>
-      Effect.sync(() => {
-        closed = true
-      })
-    )
-    /** Those whose expired events wait for room among the dead letters. */
-    const heldUp = new Set<MemoryQueue>()
-
-    /** Moves an expired envelope to the dead letters, as soon as they have room for it. */
-    const expire = (queue: MemoryQueue, envelope: Envelope.Envelope): boolean => {
-      const target = queues.get(queue.declared.deadLetterQueue ?? "")
-      if (target === undefined) return true
-      if (target.isFull) {
-        if (heldUp.has(queue)) return false
-        heldUp.add(queue)
-        run(
-          Effect.andThen(
-            target.room,
-            Effect.sync(() => {
-              heldUp.delete(queue)
-              queue.dispatch()
-            })
-          )
-        )
-        return false
-      }
-      const attempts = (envelope.attempt ?? 1) - 1
-      const message = "the event waited longer than its time to live"
-      const fault = Fault.make({
-        reason: "expired",
-        message,
-        attempts,
-        now: now(),
-        type: envelope.type,
-        previous: envelope.fault
-      })
-      target.push(kept(Envelope.deadLettered(envelope, fault), queue))
-      return true
-    }
-
-    const add = (declared: QueueSpec.QueueSpec): MemoryQueue => {
-      const queue = new MemoryQueue(declared, capacity, now)
-      let armed = Infinity
-      queue.onExpired = (envelope) => expire(queue, envelope)
-      queue.onExpiringHead = (at) => {
-        if (armed <= at) return
-        armed = at
-        run(
-          Effect.andThen(
-            Effect.sleep(at - now()),
-            Effect.sync(() => {
-              armed = Infinity
-              queue.dispatch()
-            })
-          )
-        )
-      }
-      queues.set(declared.name, queue)
-      added.openUnsafe()
-      added.closeUnsafe()
-      return queue
-    }
-
-    const declare = (wanted: QueueSpec.QueueSpec): Effect.Effect<MemoryQueue, TopologyMismatch | Refused> => {
-      const existing = queues.get(wanted.name)
-      if (existing === undefined) return Effect.sync(() => add(wanted))
-      if (existing.declared.temporary || wanted.temporary) {
-        const detail = "a temporary queue belongs to one subscription alone"
-        return Effect.fail(new Refused({ operation: `declare the queue "${wanted.name}"`, detail }))
-      }
-      const differs = (["deadLetterQueue", "messageTtl", "priorities"] as const).find(
-        (argument) => existing.declared[argument] !== wanted[argument]
-      )
-      if (differs === undefined) return Effect.succeed(existing)
-      const [current, want] = [existing.declared[differs], wanted[differs]]
-      return Effect.fail(new TopologyMismatch({ name: wanted.name, argument: differs, wanted: want, current }))
-    }
-
-    /** What becomes of a queue's deliveries that are not simply settled. */
-    const exitsOf = (queue: MemoryQueue, deadLetterQueue: MemoryQueue | undefined): Exits => ({
-      retry: (envelope, delay) => {
-        run(
-          Effect.andThen(
-            Effect.sleep(delay),
-            Effect.sync(() => queue.enter({ ...envelope, origin: originOf(queue) }))
-          )
-        )
-      },
-      awaitDeadLetterRoom: deadLetterQueue === undefined ? Effect.void : awaitRoom([deadLetterQueue]),
-      deadLetter: (envelope) => {
-        deadLetterQueue?.push(kept(envelope, queue))
-        queue.release()
-      }
+    const queues = new MemoryQueues({
+      clock: yield* Clock.Clock,
+      run: yield* FiberSet.makeRuntime(),
+      capacity: checkCapacity(options.capacity ?? 100_000),
+      publishTimeout: Duration.fromInputUnsafe(options.publishTimeout ?? "10 seconds")
     })
-
-    const consume = Effect.fnUntraced(
-      function* (wanted: QueueSpec.QueueSpec, deliver: (delivery: Delivery) => void) {
-        const forDeadLetters = QueueSpec.isDeadLetterQueue(wanted.name) && !wanted.temporary
-        const deadLetterQueue =
-          wanted.deadLetterQueue === undefined ? undefined : yield* declare(deadLetters(wanted.deadLetterQueue))
-        const queue = yield* declare(forDeadLetters ? deadLetters(wanted.name) : wanted)
-        for (const pattern of wanted.patterns) bindings.add(pattern, queue)
-        const limit = wanted.concurrency ?? prefetch
-        const deliveries = yield* Queue.bounded<Delivery, Cause.Done>(limit)
-        const exits = exitsOf(queue, deadLetterQueue)
-        const consumer = new MemoryConsumer(limit, (item) => {
-          Queue.offerUnsafe(deliveries, new MemoryDelivery(item, consumer, queue, exits))
-        })
-        // In a fiber of its own: whoever publishes in a handler would else be on top of its own handler, and so on.
-        const delivering = yield* Effect.forkScoped(
-          Effect.map(Queue.takeAll(deliveries), (taken) => taken.forEach(deliver)).pipe(
-            Effect.forever({ disableYield: true }),
-            Pull.catchDone(() => Effect.void)
-          )
-        )
-        const leave = () => {
-          const at = queue.consumers.indexOf(consumer)
-          if (at >= 0) queue.consumers.splice(at, 1)
-        }
-        yield* Effect.acquireRelease(
-          Effect.sync(() => {
-            queue.consumers.push(consumer)
-            queue.dispatch()
-          }),
-          () =>
-            Effect.sync(() => {
-              leave()
-              queue.putBack(consumer.releaseAll())
-              if (!wanted.temporary) return
-              queues.delete(wanted.name)
-              bindings.remove(queue)
-            })
-        )
-        return {
-          cancel: Effect.suspend(() => {
-            leave()
-            return Effect.andThen(Queue.end(deliveries), Fiber.await(delivering))
-          })
-        }
-      },
-      (effect, wanted) => Effect.mapError(effect, (reason) => new SubscribeError({ queue: wanted.name, reason }))
-    )
-
-    /** Puts an envelope into all of the queues, as soon as they have room for it. */
-    const deliver = (
-      envelope: Envelope.Envelope,
-      routingKey: string,
-      targetsOf: () => ReadonlyArray<MemoryQueue>
-    ): Effect.Effect<void, PublishError.Reason> =>
-      Effect.suspend((): Effect.Effect<void, PublishError.Reason> => {
-        if (closed) return Effect.fail(new PublishError.Disconnected({ detail: "the bus is closed", millis: 0 }))
-        const targets = targetsOf()
-        if (targets.length === 0) return Effect.fail(new PublishError.Unroutable({ routingKey }))
-        const push = () => targets.forEach((queue) => queue.push(envelope))
-        if (!targets.some((queue) => queue.isFull)) {
-          push()
-          return targets.some((queue) => queue.isBehind) ? Effect.yieldNow : Effect.void
-        }
-        return Effect.map(awaitRoom(targets), push).pipe(
-          Effect.timeoutOrElse({
-            duration: publishTimeout,
-            orElse: () => {
-              const full = targets
-                .filter((queue) => queue.isFull)
-                .map((queue) => `"${queue.declared.name}"`)
-                .join(", ")
-              const millis = Duration.toMillis(publishTimeout)
-              return Effect.fail(new PublishError.Blocked({ detail: `the queue ${full} is full`, millis }))
-            }
-          })
-        )
-      })
+    yield* Effect.addFinalizer(() => Effect.sync(() => queues.close()))
 
     const known = (name: string): Effect.Effect<MemoryQueue, BrokerError> =>
       Effect.suspend(() => {
-        const queue = queues.get(name)
+        const queue = queues.byName.get(name)
         return queue === undefined
           ? Effect.fail(new BrokerError({ reason: new NotFound({ name, detail: "no such queue in memory" }) }))
           : Effect.succeed(queue)
       })
 
-    const browse = Effect.fnUntraced(function* (name: string) {
-      const queue = yield* known(name)
-      const held = yield* Effect.acquireRelease(
-        Effect.sync(() => new Set<Item>()),
-        (held) => Effect.sync(() => queue.putBack(held))
-      )
-      return {
-        waiting: queue.messages,
-        take: (atMost: number) =>
-          Effect.sync(() => {
-            const taken: Array<Broker.Browsed> = []
-            while (taken.length < atMost) {
-              const item = queue.pull()
-              if (item === undefined) break
-              held.add(item)
-              const remove = Effect.sync(() => {
-                if (held.delete(item)) queue.release()
-              })
-              taken.push({ envelope: item.envelope, remove })
-            }
-            return taken
-          })
-      }
-    })
-
-    const waiting = (queue: string) => Effect.sync(() => queues.get(queue)?.envelopes ?? [])
-
     const broker = Broker.Broker.of({
       system: "memory",
       destination: "",
+      host: undefined,
       prefetch,
       maxBodyBytes: options.maxBodyBytes ?? 4 * 1024 * 1024,
-      publish: (envelope) => deliver(envelope, envelope.routingKey, () => [...bindings.match(envelope.routingKey)]),
-      consume,
-      put: (name, envelope) =>
-        deliver(envelope, name, () => {
-          const queue = queues.get(name)
-          return queue === undefined ? [] : [queue]
-        }),
-      browse,
+      publish: (envelope) => queues.publish(envelope),
+      put: (name, envelope, delay) =>
+        delay === undefined ? queues.put(name, envelope) : queues.putLater(name, envelope, delay),
+      consume: (wanted, deliver) =>
+        Effect.mapError(
+          consume(queues, wanted, wanted.concurrency ?? prefetch, deliver),
+          (reason) => new SubscribeError({ queue: wanted.name, reason })
+        ),
+      browse: (name) => Effect.flatMap(known(name), browse),
       queueInfo: (name) =>
         Effect.sync(() =>
-          Option.map(Option.fromNullishOr(queues.get(name)), ({ messages, consumers }) => ({
+          Option.map(Option.fromNullishOr(queues.byName.get(name)), ({ consumers, messages }) => ({
             name,
             messages,
             consumers: consumers.length
@@ -354,24 +141,25 @@ const make = (options: Options) =>
         ),
       purge: (name) => Effect.map(known(name), (queue) => queue.purge()),
       health: Effect.sync(() => ({
-        status: closed ? "unhealthy" : "healthy",
-        connected: !closed,
+        status: queues.closed ? "unhealthy" : "healthy",
+        connected: !queues.closed,
         details: {
           broker: "memory",
-          queues: queues.size,
-          messages: [...queues.values()].reduce((sum, queue) => sum + queue.messages, 0)
+          queues: queues.byName.size,
+          messages: [...queues.byName.values()].reduce((sum, queue) => sum + queue.messages, 0)
         }
       }))
     })
 
+    const waiting = (queue: string) => Effect.sync(() => queues.byName.get(queue)?.envelopes ?? [])
     const memory = MemoryBroker.of({
-      queues: Effect.sync(() => [...queues.keys()]),
+      queues: Effect.sync(() => [...queues.byName.keys()]),
       peek: waiting,
       expect: Effect.fnUntraced(function* (queue, count) {
         for (;;) {
           const envelopes = yield* waiting(queue)
           if (envelopes.length >= count) return envelopes
-          yield* (queues.get(queue)?.arrival ?? added).await
+          yield* (queues.byName.get(queue)?.arrival ?? queues.added).await
         }
       })
     })
@@ -379,22 +167,65 @@ const make = (options: Options) =>
     return Context.make(Broker.Broker, broker).pipe(Context.add(MemoryBroker, memory))
   })
 
-const originOf = ({ declared }: MemoryQueue): Envelope.Origin => ({ queue: declared.name, exchange: undefined })
-
-/** The envelope for the dead letters of a queue: bodies come in blocks, of which one that stays must not keep the rest. */
-const kept = (envelope: Envelope.Envelope, queue: MemoryQueue): Envelope.Envelope => ({
-  ...envelope,
-  body: envelope.body.slice(),
-  origin: originOf(queue)
+/** Consumes a queue for as long as the scope is open. */
+const consume = Effect.fnUntraced(function* (
+  queues: MemoryQueues,
+  wanted: QueueSpec.QueueSpec,
+  limit: number,
+  deliver: (delivery: Delivery) => void
+) {
+  const forDeadLetters = QueueSpec.isDeadLetterQueue(wanted.name) && !wanted.temporary
+  if (wanted.deadLetterQueue !== undefined) yield* queues.declare(deadLetterQueue(wanted.deadLetterQueue))
+  const queue = yield* queues.declare(forDeadLetters ? deadLetterQueue(wanted.name) : wanted)
+  for (const pattern of wanted.patterns) queues.bind(pattern, queue)
+  const deliveries = yield* Queue.bounded<Delivery, Cause.Done>(limit)
+  const consumer = new MemoryConsumer(limit, (message) => {
+    Queue.offerUnsafe(deliveries, new MemoryDelivery(message, consumer, queue))
+  })
+  // In a fiber of its own: a handler that publishes would otherwise run its own handler on top of itself, and so on.
+  const delivering = yield* Effect.forkScoped(
+    Effect.map(Queue.takeAll(deliveries), (taken) => taken.forEach(deliver)).pipe(
+      Effect.forever({ disableYield: true }),
+      Pull.catchDone(() => Effect.void)
+    )
+  )
+  yield* Effect.acquireRelease(
+    Effect.sync(() => queue.attach(consumer)),
+    () =>
+      Effect.sync(() => {
+        queue.detach(consumer)
+        queue.putBack(consumer.releaseAll())
+        if (wanted.temporary) queues.remove(queue)
+      })
+  )
+  return {
+    cancel: Effect.suspend(() => {
+      queue.detach(consumer)
+      return Effect.andThen(Queue.end(deliveries), Fiber.await(delivering))
+    })
+  }
 })
 
-/** Waits until all of the queues have room at the same time. */
-const awaitRoom = Effect.fnUntraced(function* (queues: ReadonlyArray<MemoryQueue>) {
-  for (;;) {
-    const full = queues.find((queue) => queue.isFull)
-    if (full === undefined) return
-    yield* full.room
+/** Holds what it shows, and puts it back when the scope closes. */
+const browse = Effect.fnUntraced(function* (queue: MemoryQueue) {
+  const held = yield* Effect.acquireRelease(
+    Effect.sync(() => new Set<QueuedMessage>()),
+    (held) => Effect.sync(() => queue.putBack(held))
+  )
+  const take = (atMost: number): ReadonlyArray<Broker.Browsed> => {
+    const taken: Array<Broker.Browsed> = []
+    while (taken.length < atMost) {
+      const message = queue.pull()
+      if (message === undefined) break
+      held.add(message)
+      const remove = Effect.sync(() => {
+        if (held.delete(message)) queue.release()
+      })
+      taken.push({ envelope: message.envelope, remove })
+    }
+    return taken
   }
+  return { waiting: queue.messages, take: (atMost: number) => Effect.sync(() => take(atMost)) }
 })
 
 /**

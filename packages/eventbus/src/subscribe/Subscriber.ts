@@ -21,19 +21,19 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Broker from "../broker/Broker.ts"
 import type { SubscribeError } from "../broker/BrokerError.ts"
-import type { Delivery } from "../broker/Delivery.ts"
+import { countStale, type Delivery } from "../broker/Delivery.ts"
 import * as Fault from "../broker/Fault.ts"
 import * as QueueSpec from "../broker/QueueSpec.ts"
 import * as Correlation from "../event/Correlation.ts"
 import * as Event from "../event/Event.ts"
-import * as Spans from "../telemetry/internal/spans.ts"
 import * as Metrics from "../telemetry/Metrics.ts"
 import type { DecodedDelivery, Settleable } from "./DecodedDelivery.ts"
 import * as FailurePolicy from "./FailurePolicy.ts"
 import * as Handler from "./Handler.ts"
+import * as DeliverySpans from "./internal/deliverySpans.ts"
 import { Dispatch } from "./internal/dispatch.ts"
-import * as Settling from "./internal/settle.ts"
-import type { Settlement } from "./Settlement.ts"
+import * as Settle from "./internal/settle.ts"
+import { StalledSettlements } from "./internal/StalledSettlements.ts"
 import type { Subscription } from "./Subscription.ts"
 
 /** How long handlers that were interrupted may take to clean up. */
@@ -54,16 +54,14 @@ const gone = ({ envelope, redelivered }: Delivery): Delivery => ({
   redelivered,
   isLive: () => true,
   ack: Effect.void,
-  requeue: Effect.void,
-  retry: () => Effect.void,
-  deadLetter: () => Effect.void
+  requeue: Effect.void
 })
 
 /** Receives a delivery: what comes of it is to be handled, unless it has been settled already. */
 const receiver = <Ev extends Event.Event>(
   { atMostOnce, decode, name: queue }: Subscription<Ev>,
   maxBodyBytes: number,
-  { refuse }: Settling.Settling,
+  { refuse }: Settle.Settle,
   count: Metrics.Series
 ) => {
   const refuseAs = (delivery: Delivery, reason: string, message: string, attempts: number) =>
@@ -124,13 +122,17 @@ const receiver = <Ev extends Event.Event>(
   }
 }
 
-/** All that the deliveries of a subscription go through, but for the handler. */
-const prepare = <Ev extends Event.Event>(broker: Broker.Broker["Service"], subscription: Subscription<Ev>) =>
+/** Prepares all that the deliveries of a subscription go through, except the handler. */
+const prepare = <Ev extends Event.Event>(
+  broker: Broker.Broker["Service"],
+  subscription: Subscription<Ev>,
+  stalled: StalledSettlements
+) =>
   Effect.map(Metrics.registry, (registry) => {
-    const spans = Spans.ofSubscription(broker, subscription)
-    const settling = Settling.make(subscription, spans, registry)
+    const spans = DeliverySpans.make(broker, subscription)
+    const settle = Settle.make(broker, subscription, spans, registry, stalled)
     const delivered = Metrics.all.delivered.series(registry, Metrics.labelsOf(subscription))
-    return { registry, spans, settling, receive: receiver(subscription, broker.maxBodyBytes, settling, delivered) }
+    return { registry, spans, settle, receive: receiver(subscription, broker.maxBodyBytes, settle, delivered) }
   })
 
 /**
@@ -142,7 +144,8 @@ const prepare = <Ev extends Event.Event>(broker: Broker.Broker["Service"], subsc
  */
 export const start = Effect.fnUntraced(function* <Ev extends Event.Event, E, R>(
   broker: Broker.Broker["Service"],
-  handler: Handler.Handler<Ev, E, R>
+  handler: Handler.Handler<Ev, E, R>,
+  stalled: StalledSettlements = new StalledSettlements()
 ): Effect.fn.Return<void, SubscribeError, R | Scope.Scope> {
   const { subscription } = handler
   const dispatch = new Dispatch(subscription.concurrency ?? broker.prefetch)
@@ -150,7 +153,7 @@ export const start = Effect.fnUntraced(function* <Ev extends Event.Event, E, R>(
   const consumer = yield* broker.consume(subscription, dispatch.deliver)
   const handle = yield* handler.prepare(yield* Effect.scope)
   const clock = yield* Clock.Clock
-  const { receive, registry, settling, spans } = yield* prepare(broker, subscription)
+  const { receive, registry, settle, spans } = yield* prepare(broker, subscription, stalled)
   const labels = Metrics.labelsOf(subscription)
   const handlersRunning = Metrics.all.handlersRunning.series(registry, labels)
   const handlerSeconds = Metrics.all.handlerSeconds.series(registry, labels)
@@ -177,7 +180,7 @@ export const start = Effect.fnUntraced(function* <Ev extends Event.Event, E, R>(
         running -= 1
         handlersRunning(-1)
       }
-      return settling.settle(delivery, delivered, settlement)
+      return settle.as(delivery, delivered, settlement)
     })
   }
 
@@ -187,7 +190,7 @@ export const start = Effect.fnUntraced(function* <Ev extends Event.Event, E, R>(
       ? Effect.failCause(cause)
       : Clock.currentTimeMillis.pipe(
           Effect.flatMap((now) =>
-            settling.refuse(delivery, Fault.fromCause(cause, { attempts: 0, now, type: delivery.envelope.type }))
+            settle.refuse(delivery, Fault.fromCause(cause, { attempts: 0, now, type: delivery.envelope.type }))
           ),
           Effect.catchCause((cause) =>
             stopping
@@ -221,6 +224,28 @@ export const start = Effect.fnUntraced(function* <Ev extends Event.Event, E, R>(
   )
 })
 
+/** Lets a delivery be settled by hand: once, unless that was interrupted. */
+const settleable = <Ev extends Event.Event>(
+  delivery: Delivery,
+  decoded: DecodedDelivery<Ev>,
+  settle: Settle.Settle
+): Settleable<Ev> => {
+  let isClaimed = false
+  return {
+    ...decoded,
+    settle: (settlement) =>
+      Effect.suspend(() => {
+        if (isClaimed) return countStale
+        isClaimed = true
+        return Effect.onInterrupt(settle.as(delivery, decoded, settlement), () =>
+          Effect.sync(() => {
+            isClaimed = false
+          })
+        )
+      })
+  }
+}
+
 /**
  * The deliveries of a subscription, to be settled by whoever takes them. Those
  * that cannot be decoded are dead-lettered, and never seen.
@@ -230,18 +255,15 @@ export const start = Effect.fnUntraced(function* <Ev extends Event.Event, E, R>(
  */
 export const stream = <Ev extends Event.Event>(
   broker: Broker.Broker["Service"],
-  subscription: Subscription<Ev>
+  subscription: Subscription<Ev>,
+  stalled: StalledSettlements = new StalledSettlements()
 ): Stream.Stream<Settleable<Ev>, SubscribeError> =>
   Stream.unwrap(
     Effect.gen(function* () {
       const deliveries = yield* Broker.deliveries(broker, subscription)
-      const { receive, settling } = yield* prepare(broker, subscription)
+      const { receive, settle } = yield* prepare(broker, subscription, stalled)
       return Stream.mapEffect(Stream.fromQueue(deliveries), (delivery) =>
-        Effect.map(receive(delivery), (decoded) =>
-          decoded === undefined
-            ? undefined
-            : { ...decoded, settle: (settlement: Settlement) => settling.settle(delivery, decoded, settlement) }
-        )
+        Effect.map(receive(delivery), (decoded) => decoded && settleable(delivery, decoded, settle))
       )
     })
   ).pipe(Stream.filter((settleable) => settleable !== undefined))

@@ -162,6 +162,9 @@ export const all = {
     "eventbus_stale_settlements_total",
     "Deliveries settled after the broker had taken them back"
   ),
+  settlementsStalled: gauge("eventbus_settlements_stalled", "Settlements that the broker has refused so far", [
+    "queue"
+  ]),
   handlersRunning: gauge("eventbus_handlers_running", "Deliveries that are being handled", ["queue"]),
   handlerSeconds: ofWork("eventbus_handler_seconds", "From a delivery to the end of its handler", ["queue"]),
   criticalSeconds: ofWaiting("eventbus_critical_seconds", "From an event's timestamp to its being handled", ["queue"]),

@@ -1,35 +1,19 @@
 /**
- * Who takes items from a queue in memory, and what it holds of them.
+ * A consumer of an in-memory queue and the messages it holds unacknowledged.
  *
  * @internal
  */
 
-import type { Envelope } from "../../broker/Envelope.ts"
-
-/** An envelope in a queue. A class, because V8 makes objects of a literal old that wait for a while, and all they hold. */
-export class Item {
-  readonly envelope: Envelope
-  readonly expiresAt: number
-  redelivered = false
-  /** Who holds it, where among all that it holds, and since which turn. */
-  consumer: MemoryConsumer | undefined = undefined
-  place = 0
-  turn = 0
-
-  constructor(envelope: Envelope, expiresAt: number) {
-    this.envelope = envelope
-    this.expiresAt = expiresAt
-  }
-}
+import type { QueuedMessage } from "./QueuedMessage.ts"
 
 export class MemoryConsumer {
   private readonly prefetch: number
-  private readonly offer: (item: Item) => void
-  /** In no order, so that any item can be let go of at once. */
-  private held: Array<Item> = []
-  private turn = 0
+  private readonly offer: (message: QueuedMessage) => void
+  /** In no order, so that any message can be released at once. */
+  private held: Array<QueuedMessage> = []
+  private sequence = 0
 
-  constructor(prefetch: number, offer: (item: Item) => void) {
+  constructor(prefetch: number, offer: (message: QueuedMessage) => void) {
     this.prefetch = prefetch
     this.offer = offer
   }
@@ -38,35 +22,35 @@ export class MemoryConsumer {
     return this.held.length < this.prefetch
   }
 
-  take(item: Item): void {
-    item.consumer = this
-    item.place = this.held.length
-    item.turn = this.turn++
-    this.held.push(item)
-    this.offer(item)
+  take(message: QueuedMessage): void {
+    message.consumer = this
+    message.index = this.held.length
+    message.sequence = this.sequence++
+    this.held.push(message)
+    this.offer(message)
   }
 
-  holds(item: Item): boolean {
-    return item.consumer === this
+  holds(message: QueuedMessage): boolean {
+    return message.consumer === this
   }
 
-  /** Lets go of an item, if it holds it. */
-  release(item: Item): boolean {
-    if (item.consumer !== this) return false
-    item.consumer = undefined
+  /** Releases a message, and returns whether it held it. */
+  release(message: QueuedMessage): boolean {
+    if (message.consumer !== this) return false
+    message.consumer = undefined
     const last = this.held.pop()
-    if (last !== undefined && last !== item) {
-      last.place = item.place
-      this.held[item.place] = last
+    if (last !== undefined && last !== message) {
+      last.index = message.index
+      this.held[message.index] = last
     }
     return true
   }
 
-  /** Lets go of everything, which is returned in the order in which it was taken. */
-  releaseAll(): ReadonlyArray<Item> {
+  /** Releases everything, and returns it in the order in which it was taken. */
+  releaseAll(): ReadonlyArray<QueuedMessage> {
     const { held } = this
     this.held = []
-    for (const item of held) item.consumer = undefined
-    return held.toSorted((a, b) => a.turn - b.turn)
+    for (const message of held) message.consumer = undefined
+    return held.toSorted((a, b) => a.sequence - b.sequence)
   }
 }

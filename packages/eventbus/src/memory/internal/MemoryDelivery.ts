@@ -1,5 +1,5 @@
 /**
- * A delivery from a queue in memory, which is settled there and then.
+ * A delivery from a queue in memory, which is settled at once.
  *
  * @internal
  */
@@ -7,39 +7,30 @@
 import * as Effect from "effect/Effect"
 import * as Delivery from "../../broker/Delivery.ts"
 import type { Envelope } from "../../broker/Envelope.ts"
-import type { Item, MemoryConsumer } from "./MemoryConsumer.ts"
+import type { MemoryConsumer } from "./MemoryConsumer.ts"
 import type { MemoryQueue } from "./MemoryQueue.ts"
+import type { QueuedMessage } from "./QueuedMessage.ts"
 
-/** What becomes of the deliveries of a queue that do not stay where they are. */
-export interface Exits {
-  readonly retry: (envelope: Envelope, delay: number) => void
-  /** Waits until there is room for one more. */
-  readonly awaitDeadLetterRoom: Effect.Effect<void>
-  readonly deadLetter: (envelope: Envelope) => void
-}
-
-/** Its effects are made when they are asked for, because all but one of them never are. */
+/** Makes its effects when they are asked for, because all but one of them never are. */
 export class MemoryDelivery implements Delivery.Delivery {
-  private readonly item: Item
+  private readonly message: QueuedMessage
   private readonly consumer: MemoryConsumer
   private readonly queue: MemoryQueue
-  private readonly exits: Exits
   readonly redelivered: boolean
 
-  constructor(item: Item, consumer: MemoryConsumer, queue: MemoryQueue, exits: Exits) {
-    this.item = item
+  constructor(message: QueuedMessage, consumer: MemoryConsumer, queue: MemoryQueue) {
+    this.message = message
     this.consumer = consumer
     this.queue = queue
-    this.exits = exits
-    this.redelivered = item.redelivered
+    this.redelivered = message.redelivered
   }
 
   get envelope(): Envelope {
-    return this.item.envelope
+    return this.message.envelope
   }
 
   isLive(): boolean {
-    return this.consumer.holds(this.item)
+    return !this.queue.isClosed && this.consumer.holds(this.message)
   }
 
   get ack(): Effect.Effect<void> {
@@ -47,24 +38,13 @@ export class MemoryDelivery implements Delivery.Delivery {
   }
 
   get requeue(): Effect.Effect<void> {
-    return this.settle(() => this.queue.putBack([this.item]))
+    return this.settle(() => this.queue.putBack([this.message]))
   }
 
-  retry(envelope: Envelope, delay: number): Effect.Effect<void> {
-    return this.settle(() => this.exits.retry(envelope, delay))
-  }
-
-  deadLetter(envelope: Envelope): Effect.Effect<void> {
-    return Effect.andThen(
-      this.exits.awaitDeadLetterRoom,
-      this.settle(() => this.exits.deadLetter(envelope))
-    )
-  }
-
-  /** Settles the delivery if that has not been done: the slot it held is free again. */
+  /** Settles the delivery unless that has been done, and frees the slot that it held. */
   private settle(then: () => void): Effect.Effect<void> {
     return Effect.suspend(() => {
-      if (!this.consumer.release(this.item)) return Delivery.countStale
+      if (!this.consumer.release(this.message)) return Delivery.countStale
       then()
       this.queue.dispatch()
       return Effect.void

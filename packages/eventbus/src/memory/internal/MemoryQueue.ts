@@ -13,22 +13,25 @@ import * as MutableList from "effect/MutableList"
 import type { Envelope } from "../../broker/Envelope.ts"
 import * as Priority from "../../broker/Priority.ts"
 import type { QueueSpec } from "../../broker/QueueSpec.ts"
-import { Item, type MemoryConsumer } from "./MemoryConsumer.ts"
+import type { MemoryConsumer } from "./MemoryConsumer.ts"
+import { QueuedMessage } from "./QueuedMessage.ts"
 
-/** How many events may wait before whoever publishes lets their handlers go first. */
+/** The number of messages that may wait before a publisher lets their handlers go first. */
 const comfortable = 100
 
 export class MemoryQueue {
   readonly declared: QueueSpec
   readonly consumers: Array<MemoryConsumer> = []
-  /** Waits until its turn comes and there is room, which somebody else may have taken by then. */
+  /** Whether the broker is gone, and with it all deliveries of the queue. */
+  isClosed = false
+  /** Waits until its turn comes and there is room, which another may have taken by then. */
   readonly room: Effect.Effect<void> = Effect.callback((resume) => {
     const go = () => resume(Effect.void)
     this.inLine.add(go)
     this.admit()
     return Effect.sync(() => this.inLine.delete(go))
   })
-  /** Lets those through who wait for an envelope to come in. */
+  /** Wakes the fibers waiting for a message to arrive. */
   readonly arrival: Latch.Latch = Latch.makeUnsafe(false)
   /** Called when an event has come to the head that expires at the given time. */
   onExpiringHead: (at: number) => void = () => {}
@@ -37,11 +40,12 @@ export class MemoryQueue {
 
   private readonly capacity: number
   private readonly now: () => number
-  private readonly lanes: ReadonlyArray<MutableList.MutableList<Item>>
+  private readonly lanes: ReadonlyArray<MutableList.MutableList<QueuedMessage>>
   /** Everything that counts against the capacity: what waits, is held, or is to come back. */
   private total = 0
-  private turn = 0
-  /** Those who wait for room. */
+  /** The index of the consumer that is next in line. */
+  private nextIndex = 0
+  /** The publishers that wait for room. */
   private readonly inLine = new Set<() => void>()
   private isAdmitting = false
 
@@ -49,14 +53,26 @@ export class MemoryQueue {
     this.declared = declared
     this.capacity = capacity
     this.now = now
-    this.lanes = (declared.priorities ? Priority.all : ["normal"]).map(() => MutableList.make<Item>())
+    this.lanes = (declared.priorities ? Priority.all : ["normal"]).map(() => MutableList.make<QueuedMessage>())
+  }
+
+  /** Hands messages to a consumer from now on. */
+  attach(consumer: MemoryConsumer): void {
+    this.consumers.push(consumer)
+    this.dispatch()
+  }
+
+  /** Hands no more messages to a consumer. */
+  detach(consumer: MemoryConsumer): void {
+    const at = this.consumers.indexOf(consumer)
+    if (at >= 0) this.consumers.splice(at, 1)
   }
 
   get isFull(): boolean {
     return this.total >= this.capacity
   }
 
-  /** Whether its handlers cannot keep up with whoever publishes. */
+  /** Whether its handlers cannot keep up with its publishers. */
   get isBehind(): boolean {
     return this.consumers.length > 0 && this.messages > comfortable
   }
@@ -67,7 +83,7 @@ export class MemoryQueue {
 
   /** What waits, next one first. */
   get envelopes(): ReadonlyArray<Envelope> {
-    return this.lanes.toReversed().flatMap((lane) => MutableList.toArray(lane).map((item) => item.envelope))
+    return this.lanes.toReversed().flatMap((lane) => MutableList.toArray(lane).map((message) => message.envelope))
   }
 
   /** Adds an envelope, which the caller has found room for. */
@@ -76,39 +92,47 @@ export class MemoryQueue {
     this.enter(envelope)
   }
 
-  /** Puts an envelope in that has been counted all along. */
+  /**
+   * Counts an envelope that comes later, however full the queue is: it takes the place of a delivery that is not
+   * acknowledged yet, which must not wait for its own room.
+   */
+  reserve(): void {
+    this.count(1)
+  }
+
+  /** Adds an envelope that has been counted. */
   enter(envelope: Envelope): void {
     const ttl = Math.min(envelope.ttl ?? Infinity, this.declared.messageTtl ?? Infinity)
-    const item = new Item(envelope, this.now() + ttl)
+    const message = new QueuedMessage(envelope, this.now() + ttl)
     // What need not wait cannot expire, however short its time to live.
-    const consumer = this.messages === 0 ? this.nextMemoryConsumer() : undefined
+    const consumer = this.messages === 0 ? this.nextConsumer() : undefined
     if (consumer === undefined) {
-      MutableList.append(this.lane(envelope), item)
+      MutableList.append(this.lane(envelope), message)
       this.dispatch()
     } else {
-      consumer.take(item)
+      consumer.take(message)
     }
     this.arrival.openUnsafe()
     this.arrival.closeUnsafe()
   }
 
-  /** Gives back items that their consumer did not settle, in the order in which it got them. */
-  putBack(items: Iterable<Item>): void {
-    for (const item of [...items].toReversed()) {
-      item.redelivered = true
-      MutableList.prepend(this.lane(item.envelope), item)
+  /** Puts back messages that their consumer did not settle, in the order in which it got them. */
+  putBack(returned: Iterable<QueuedMessage>): void {
+    for (const message of [...returned].toReversed()) {
+      message.redelivered = true
+      MutableList.prepend(this.lane(message.envelope), message)
     }
     this.dispatch()
   }
 
   /** Takes out what comes next, past all consumers. It stays counted. */
-  pull(): Item | undefined {
+  pull(): QueuedMessage | undefined {
     const head = this.head()
     if (head !== undefined) this.drop(head)
     return head
   }
 
-  /** Lets go of something that was counted. */
+  /** Stops counting a number of messages. */
   release(count = 1): void {
     this.count(-count)
   }
@@ -124,7 +148,7 @@ export class MemoryQueue {
     for (;;) {
       const head = this.head()
       if (head === undefined) return
-      const consumer = this.nextMemoryConsumer()
+      const consumer = this.nextConsumer()
       if (consumer === undefined) {
         if (head.expiresAt !== Infinity) this.onExpiringHead(head.expiresAt)
         return
@@ -134,8 +158,8 @@ export class MemoryQueue {
     }
   }
 
-  /** The next item out, once those that have expired are gone. */
-  private head(): Item | undefined {
+  /** The next message out, once those that have expired are gone. */
+  private head(): QueuedMessage | undefined {
     for (;;) {
       const lane = this.lanes.findLast((lane) => lane.length > 0)
       const head = lane === undefined ? undefined : MutableList.toArrayN(lane, 1)[0]
@@ -146,21 +170,21 @@ export class MemoryQueue {
     }
   }
 
-  private drop(item: Item): void {
-    MutableList.take(this.lane(item.envelope))
+  private drop(message: QueuedMessage): void {
+    MutableList.take(this.lane(message.envelope))
   }
 
-  private nextMemoryConsumer(): MemoryConsumer | undefined {
+  private nextConsumer(): MemoryConsumer | undefined {
     for (let i = 0; i < this.consumers.length; i++) {
-      const consumer = this.consumers[(this.turn + i) % this.consumers.length]
+      const consumer = this.consumers[(this.nextIndex + i) % this.consumers.length]
       if (consumer?.hasRoom === true) {
-        this.turn = (this.turn + i + 1) % this.consumers.length
+        this.nextIndex = (this.nextIndex + i + 1) % this.consumers.length
         return consumer
       }
     }
   }
 
-  private lane(envelope: Envelope): MutableList.MutableList<Item> {
+  private lane(envelope: Envelope): MutableList.MutableList<QueuedMessage> {
     const lane = this.lanes[this.declared.priorities ? Priority.all.indexOf(envelope.priority) : 0]
     if (lane === undefined) throw new Error(`No lane for the priority ${envelope.priority}`)
     return lane
@@ -173,7 +197,7 @@ export class MemoryQueue {
 
   /** Lets in as many as there is room for: a thousand publishers woken for one place would wake for nothing, each time. */
   private admit(): void {
-    // Who is let in takes the place here and now, which counts.
+    // A publisher that is let in takes its place at once, which calls this again.
     if (this.isAdmitting) return
     this.isAdmitting = true
     for (const go of this.inLine) {

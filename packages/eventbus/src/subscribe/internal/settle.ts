@@ -1,6 +1,5 @@
 /**
- * Settles the deliveries of a subscription, says why, and counts what becomes of
- * them.
+ * Settles the deliveries of a subscription, says why, and counts the outcomes.
  *
  * @internal
  */
@@ -9,32 +8,47 @@ import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type { Broker } from "../../broker/Broker.ts"
 import type { Delivery } from "../../broker/Delivery.ts"
 import * as Envelope from "../../broker/Envelope.ts"
 import type { Fault } from "../../broker/Fault.ts"
 import * as QueueSpec from "../../broker/QueueSpec.ts"
 import type { Event } from "../../event/Event.ts"
-import type * as Spans from "../../telemetry/internal/spans.ts"
 import * as Metrics from "../../telemetry/Metrics.ts"
 import type { DecodedDelivery } from "../DecodedDelivery.ts"
 import * as Settlement from "../Settlement.ts"
 import type { Subscription } from "../Subscription.ts"
+import type { DeliverySpans } from "./deliverySpans.ts"
+import * as Move from "./move.ts"
+import type { StalledSettlements } from "./StalledSettlements.ts"
 
-export interface Settling {
-  readonly settle: (
-    delivery: Delivery,
-    decoded: DecodedDelivery,
-    settlement: Settlement.Settlement
-  ) => Effect.Effect<void>
-  /** Settles a delivery that no handler is to see. */
+export interface Settle {
+  /** Settles a delivery as asked. */
+  readonly as: (delivery: Delivery, decoded: DecodedDelivery, settlement: Settlement.Settlement) => Effect.Effect<void>
+  /** Dead-letters a delivery that no handler is to see. */
   readonly refuse: (delivery: Delivery, fault: Fault) => Effect.Effect<void>
 }
 
-const because = (delivery: Delivery, fault: Fault | undefined) =>
-  Effect.annotateLogs({ eventId: delivery.envelope.id, reason: fault?.reason, message: fault?.message })
+/** Adds to log lines all that is needed to act on them without the queue. */
+const annotate = ({ envelope }: Delivery, fault: Fault | undefined) =>
+  Effect.annotateLogs({
+    eventId: envelope.id,
+    eventType: envelope.type,
+    routingKey: envelope.routingKey,
+    attempts: fault?.attempts,
+    reason: fault?.reason,
+    message: fault?.message
+  })
 
-export const make = (subscription: Subscription<Event>, spans: Spans.Spans, registry: Metrics.Registry): Settling => {
-  const { atMostOnce, deadLetterQueue, name: queue } = subscription
+export const make = (
+  broker: Broker["Service"],
+  subscription: Subscription<Event>,
+  spans: DeliverySpans,
+  registry: Metrics.Registry,
+  stalled: StalledSettlements
+): Settle => {
+  const { atMostOnce, deadLetterQueue, name } = subscription
+  const move = Move.make(broker, subscription, registry, stalled)
   const labels = Metrics.labelsOf(subscription)
   const handled = Metrics.all.handled.series(registry, labels)
   const criticalSeconds = Metrics.all.criticalSeconds.series(registry, labels)
@@ -43,41 +57,8 @@ export const make = (subscription: Subscription<Event>, spans: Spans.Spans, regi
   const discarded = Metrics.all.discarded.series(registry, labels)
   const failed = Metrics.byErrorType((error_type) => Metrics.all.failed.series(registry, { ...labels, error_type }))
 
-  // Brokers count these, wherever they find one out.
+  // Brokers count these, wherever they find one.
   Metrics.all.staleSettlements.series(registry, {})
-
-  /** What can be done of what is asked for. */
-  const possible = (settlement: Settlement.Settlement): Settlement.Settlement =>
-    (settlement._tag === "Retry" && atMostOnce) || (settlement._tag === "DeadLetter" && deadLetterQueue === undefined)
-      ? Settlement.discard(settlement.fault)
-      : settlement
-
-  const discard = (delivery: Delivery, fault: Fault | undefined) =>
-    Effect.logWarning(`Discarded an event of "${queue}"`).pipe(
-      because(delivery, fault),
-      Effect.andThen(Effect.sync(() => discarded(1))),
-      Effect.andThen(delivery.ack)
-    )
-
-  const deadLetter = (delivery: Delivery, fault: Fault | undefined) =>
-    Effect.logWarning(`Dead-lettered an event of "${queue}"`).pipe(
-      because(delivery, fault),
-      Effect.andThen(delivery.deadLetter(Envelope.deadLettered(delivery.envelope, fault))),
-      Effect.andThen(Effect.sync(() => deadLettered(1)))
-    )
-
-  const retry = (delivery: Delivery, { attempt, event }: DecodedDelivery, settlement: Settlement.Retry) => {
-    // A dead letter goes on saying why it is one, however often its handler fails.
-    const fault = (QueueSpec.isDeadLetterQueue(queue) ? delivery.envelope.fault : undefined) ?? settlement.fault
-    const retryCount = Math.max(event.retryCount, attempt)
-    const envelope = Envelope.retried(delivery.envelope, { number: attempt + 1, retryCount, fault })
-    const millis = Math.max(0, Math.round(Duration.toMillis(settlement.delay)))
-    return Effect.logDebug(`Retrying an event of "${queue}" in ${millis} ms`).pipe(
-      because(delivery, settlement.fault),
-      Effect.andThen(delivery.retry(envelope, millis)),
-      Effect.andThen(Effect.sync(() => retried(1)))
-    )
-  }
 
   const ack = (delivery: Delivery, { event }: DecodedDelivery, now: number) => {
     handled(1)
@@ -85,8 +66,41 @@ export const make = (subscription: Subscription<Event>, spans: Spans.Spans, regi
     return delivery.ack
   }
 
+  const discard = (delivery: Delivery, fault: Fault | undefined) =>
+    Effect.logWarning(`Discarded an event of "${name}"`).pipe(
+      annotate(delivery, fault),
+      Effect.andThen(Effect.sync(() => discarded(1))),
+      Effect.andThen(delivery.ack)
+    )
+
+  const deadLetter = (delivery: Delivery, to: string, fault: Fault | undefined) =>
+    Effect.flatMap(move(delivery, to, Envelope.deadLettered(delivery.envelope, fault)), (isDone) => {
+      if (!isDone) return Effect.void
+      deadLettered(1)
+      return Effect.logWarning(`Dead-lettered an event of "${name}"`)
+    }).pipe(annotate(delivery, fault))
+
+  const retry = (delivery: Delivery, { attempt, event }: DecodedDelivery, settlement: Settlement.Retry) => {
+    // A dead letter keeps the reason why it is one, however often its handler fails.
+    const fault = (QueueSpec.isDeadLetterQueue(name) ? delivery.envelope.fault : undefined) ?? settlement.fault
+    const retryCount = Math.max(event.retryCount, attempt)
+    const envelope = Envelope.retried(delivery.envelope, { number: attempt + 1, retryCount, fault })
+    const millis = Math.max(0, Math.round(Duration.toMillis(settlement.delay)))
+    return Effect.flatMap(move(delivery, name, envelope, millis), (isDone) => {
+      if (!isDone) return Effect.void
+      retried(1)
+      return Effect.logDebug(`Retrying an event of "${name}" in ${millis} ms`)
+    }).pipe(annotate(delivery, settlement.fault))
+  }
+
+  /** An event without dead letters, or one that has left its queue, can only be discarded. */
+  const possible = (settlement: Settlement.Settlement): Settlement.Settlement =>
+    (settlement._tag === "Retry" && atMostOnce) || (settlement._tag === "DeadLetter" && deadLetterQueue === undefined)
+      ? Settlement.discard(settlement.fault)
+      : settlement
+
   return {
-    settle: (delivery, decoded, asked) =>
+    as: (delivery, decoded, asked) =>
       Effect.withFiber((fiber) => {
         const settlement = possible(asked)
         const fault = Settlement.faultOf(settlement)
@@ -100,7 +114,7 @@ export const make = (subscription: Subscription<Event>, spans: Spans.Spans, regi
             case "Discard":
               return discard(delivery, settlement.fault)
             case "DeadLetter":
-              return deadLetter(delivery, settlement.fault)
+              return deadLetter(delivery, deadLetterQueue ?? "", settlement.fault)
             case "Retry":
               return retry(delivery, decoded, settlement)
           }
@@ -111,7 +125,8 @@ export const make = (subscription: Subscription<Event>, spans: Spans.Spans, regi
       Effect.withFiber((fiber) => {
         failed(fault.reason)
         const settlement = possible(Settlement.deadLetter(fault))
-        const settle = settlement._tag === "Discard" ? discard(delivery, fault) : deadLetter(delivery, fault)
+        const settle =
+          settlement._tag === "Discard" ? discard(delivery, fault) : deadLetter(delivery, deadLetterQueue ?? "", fault)
         return spans.settling(fiber, delivery, settlement, false, settle)
       })
   }

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Metric, Option, Queue, Redacted, Schedule, Scope, Stream } from "effect"
 import { FailurePolicy, Handler, Settlement, Subscription } from "effect-eventbus"
-import type { DecodedDelivery, Delivery, EventBus } from "effect-eventbus"
+import type { DecodedDelivery, EventBus } from "effect-eventbus"
 import { readings } from "../support/Readings.ts"
 import * as Node from "./support/OwnNode.ts"
 import * as Proxy from "./support/Proxy.ts"

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Layer, Metric, Queue, Schedule, Schema } from "effect"
 import type { Scope } from "effect"
 import { EventBus, EventType, FailurePolicy, Handler, QueueSpec, Subscription } from "effect-eventbus"
-import type { DecodedDelivery, Delivery, Event } from "effect-eventbus"
+import type { DecodedDelivery, Event } from "effect-eventbus"
 
 /** What a broker can do that another cannot. */
 export interface Features {

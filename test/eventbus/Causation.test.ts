@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Effect } from "effect"
 import { Causation, EventBus, EventType, FailurePolicy, Fault, Handler, Subscription } from "effect-eventbus"
-import type { DecodedDelivery, Delivery } from "effect-eventbus"
+import type { DecodedDelivery } from "effect-eventbus"
 import { TestClock } from "effect/testing"
 import { envelope } from "./BareBroker.ts"
 

@@ -6,7 +6,6 @@ import {
   consume,
   declare,
   delivered,
-  envelope,
   isDone,
   messages,
   nameOf,

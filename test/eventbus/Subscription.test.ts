@@ -70,9 +70,9 @@ describe("Subscription", () => {
   it.effect("decodes its events, or any where it has patterns alone", () =>
     Effect.gen(function* () {
       const body = Result.getOrThrow(EventCodec.encode(yield* UserCreated.event({ name: "Ada" })))
-      const own = Subscription.make("q", { events: [InvoicePaid] }).decode(body)
+      const own = Subscription.make("q", { events: [InvoicePaid] }).decode({ body, version: undefined })
       assert.strictEqual(Result.getOrThrow(Result.flip(own)).code, "UnknownEventType")
-      const any = Subscription.make("q", { patterns: ["invoice.#"] }).decode(body)
+      const any = Subscription.make("q", { patterns: ["invoice.#"] }).decode({ body, version: undefined })
       assert.deepStrictEqual(Result.getOrThrow(any).payload, { name: "Ada" })
     })
   )

@@ -35,7 +35,7 @@ const live = Effect.fnUntraced(function* (traceId: string) {
     concurrency: window
   })
   const ofTrace = (envelope: Envelope, queue: string): ReadonlyArray<Seen> => {
-    const event = Result.getOrUndefined(onlooker.decode(envelope.body))
+    const event = Result.getOrUndefined(onlooker.decode(envelope))
     return event?.traceId?.toLowerCase() === traceId ? [{ event, envelope, queue, attempt: envelope.attempt ?? 1 }] : []
   }
   const deliveries = yield* Broker.deliveries(broker, onlooker)

@@ -2,7 +2,7 @@
 import { Duration, Effect, Schedule, Schema } from "effect"
 import type { Scope } from "effect"
 import { EventType, FailurePolicy, Handler, QueueSpec, Subscription } from "effect-eventbus"
-import type { BrokerError, DecodedDelivery, Delivery, EventBus } from "effect-eventbus"
+import type { BrokerError, DecodedDelivery, EventBus } from "effect-eventbus"
 import { ttl } from "./Program.ts"
 import type { Event, Kind, Script } from "./Program.ts"
 

@@ -43,7 +43,7 @@ const noQueue = (name: string) => new CommandFailed({ message: `There is no queu
 
 const info = Effect.fnUntraced(function* ({ json, name }: Input) {
   const output = yield* Output
-  const { EventBus, Subscription } = yield* Modules.eventbus
+  const { EventBus } = yield* Modules.eventbus
   const bus = yield* EventBus.EventBus
   const queue = yield* bus.queueInfo(name)
   if (Option.isNone(queue)) return yield* noQueue(name)

@@ -50,7 +50,7 @@ const listen = Effect.fnUntraced(function* (input: Input, patterns: ReadonlyArra
   const wanted = Option.getOrElse(input.count, () => Infinity)
   for (let shown = 0; shown < wanted; shown++) {
     const { ack, envelope } = yield* Queue.take(deliveries)
-    const decoded = subscription.decode(envelope.body)
+    const decoded = subscription.decode(envelope)
     yield* input.json
       ? output.json(EventLine.toJson(envelope, decoded))
       : output.line(EventLine.format(envelope, decoded, output))

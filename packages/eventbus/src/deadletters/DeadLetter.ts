@@ -42,7 +42,7 @@ const maxDigested = 64 * 1024
 export const fromEnvelope = (envelope: Envelope.Envelope): DeadLetter => {
   const { id, type } = envelope
   if (id !== undefined && type !== undefined) return { id, type, envelope }
-  const event = Result.getOrUndefined(decode(envelope.body))
+  const event = Result.getOrUndefined(decode(envelope))
   return {
     id: id ?? event?.eventId ?? `body-${digest(envelope.body.subarray(0, maxDigested))}`,
     type: type ?? event?.eventType,
@@ -59,7 +59,7 @@ export const fromEnvelope = (envelope: Envelope.Envelope): DeadLetter => {
  * @since 0.1.0
  */
 export const replayed = ({ envelope }: DeadLetter): Envelope.Envelope => {
-  const retryCount = Result.getOrUndefined(decode(envelope.body))?.retryCount ?? 0
+  const retryCount = Result.getOrUndefined(decode(envelope))?.retryCount ?? 0
   return Envelope.replayed(retryCount === 0 ? envelope : Envelope.withMember(envelope, "retry_count", "0"))
 }
 
@@ -77,12 +77,12 @@ export const edited = (
   type?: EventType.Any | undefined
 ): Result.Result<DeadLetter, EncodeFailed> => {
   const fail = (detail: string) => Result.fail(new EncodeFailed({ detail }))
-  const event = decode(letter.envelope.body)
+  const event = decode(letter.envelope)
   if (Result.isFailure(event)) return fail(`it is no event: ${event.failure.detail}`)
   const { eventType } = event.success
   if (type !== undefined && type.name !== eventType) return fail(`it is of the type ${eventType}, not ${type.name}`)
   const envelope = Envelope.withMember(letter.envelope, "payload", JSON.stringify(payload))
-  const result = (type === undefined ? decode : EventCodec.decoder([type]))(envelope.body)
+  const result = (type === undefined ? decode : EventCodec.decoder([type]))(envelope)
   return Result.isFailure(result) ? fail(result.failure.detail) : Result.succeed({ ...letter, envelope })
 }
 

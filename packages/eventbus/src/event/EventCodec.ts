@@ -151,13 +151,13 @@ const describe = (error: Schema.SchemaError | undefined): string => {
 }
 
 /**
- * Decodes bodies into events.
+ * A decoder of envelopes: of their bodies, and of what their headers say about those.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Decoder<out E extends Event.Event> {
-  (body: Uint8Array): Result.Result<E, DecodeFailed>
+  (envelope: Pick<Envelope, "body" | "version">): Result.Result<E, DecodeFailed>
 }
 
 /**
@@ -170,7 +170,7 @@ export interface Decoder<out E extends Event.Event> {
 export const decoder = <const Types extends ReadonlyArray<EventType.Any>>(types: Types): Decoder<Decoded<Types>> => {
   const byName = new Map(types.map((type) => [type.name, type]))
   const untyped = EventType.untyped("any")
-  const decode = (body: Uint8Array): Result.Result<Event.Event, DecodeFailed> => {
+  const decode: Decoder<Event.Event> = ({ body }) => {
     const parsed = parse(body)
     if (Result.isFailure(parsed)) return Result.fail(parsed.failure)
     const wire = parsed.success

@@ -51,14 +51,27 @@ export interface FailurePolicy<in E> extends Pipeable.Pipeable {
   readonly cases: ReadonlyArray<string>
 }
 
-const make = <E>(
-  decide: FailurePolicy<E>["decide"],
-  asks: {
-    readonly retries: boolean
-    readonly deadLetters: boolean
-    readonly cases?: ReadonlyArray<string> | undefined
+class Policy<in E> extends Pipeable.Class implements FailurePolicy<E> {
+  readonly decide: FailurePolicy<E>["decide"]
+  readonly retries: boolean
+  readonly deadLetters: boolean
+  readonly cases: ReadonlyArray<string>
+
+  constructor(
+    decide: FailurePolicy<E>["decide"],
+    asks: {
+      readonly retries: boolean
+      readonly deadLetters: boolean
+      readonly cases?: ReadonlyArray<string> | undefined
+    }
+  ) {
+    super()
+    this.decide = decide
+    this.retries = asks.retries
+    this.deadLetters = asks.deadLetters
+    this.cases = asks.cases ?? []
   }
-): FailurePolicy<E> => Object.assign(Object.create(Pipeable.Prototype), { decide, cases: [], ...asks })
+}
 
 /**
  * Dead-letters the event at once.
@@ -66,7 +79,7 @@ const make = <E>(
  * @category constructors
  * @since 0.1.0
  */
-export const deadLetter: FailurePolicy<unknown> = make(() => Effect.succeed(Settlement.deadLetter()), {
+export const deadLetter: FailurePolicy<unknown> = new Policy(() => Effect.succeed(Settlement.deadLetter()), {
   retries: false,
   deadLetters: true
 })
@@ -77,7 +90,7 @@ export const deadLetter: FailurePolicy<unknown> = make(() => Effect.succeed(Sett
  * @category constructors
  * @since 0.1.0
  */
-export const discard: FailurePolicy<unknown> = make(() => Effect.succeed(Settlement.discard()), {
+export const discard: FailurePolicy<unknown> = new Policy(() => Effect.succeed(Settlement.discard()), {
   retries: false,
   deadLetters: false
 })
@@ -118,7 +131,7 @@ export const retry: {
   (schedule: Schedule.Schedule<unknown>): FailurePolicy<unknown>
   <E>(schedule: Schedule.Schedule<unknown, Cause.Cause<E>>): FailurePolicy<E>
 } = <E>(schedule: Schedule.Schedule<unknown, Cause.Cause<E>>): FailurePolicy<E> =>
-  make(
+  new Policy<E>(
     Effect.fnUntraced(function* ({ attempt, cause }) {
       if (attempt > maxSteps) return undefined
       const step = yield* Schedule.toStep(schedule)
@@ -145,7 +158,7 @@ export const retry: {
  * @category constructors
  * @since 0.1.0
  */
-export const retryUpToMax: FailurePolicy<unknown> = make(
+export const retryUpToMax: FailurePolicy<unknown> = new Policy(
   ({ attempt, event }) =>
     attempt > Math.min(event.maxRetries, maxSteps)
       ? Effect.undefined
@@ -175,12 +188,17 @@ export const retryUpToMax: FailurePolicy<unknown> = make(
 export const orElse: {
   <E2>(that: FailurePolicy<E2>): <E>(self: FailurePolicy<E>) => FailurePolicy<E & E2>
   <E, E2>(self: FailurePolicy<E>, that: FailurePolicy<E2>): FailurePolicy<E & E2>
-} = dual(2, <E, E2>(self: FailurePolicy<E>, that: FailurePolicy<E2>): FailurePolicy<E & E2> =>
-  make((failure) => Effect.filterOrElse(self.decide(failure), Predicate.isNotUndefined, () => that.decide(failure)), {
-    retries: self.retries || that.retries,
-    deadLetters: self.deadLetters || that.deadLetters,
-    cases: [...new Set([...self.cases, ...that.cases])]
-  })
+} = dual(
+  2,
+  <E, E2>(self: FailurePolicy<E>, that: FailurePolicy<E2>): FailurePolicy<E & E2> =>
+    new Policy<E & E2>(
+      (failure) => Effect.filterOrElse(self.decide(failure), Predicate.isNotUndefined, () => that.decide(failure)),
+      {
+        retries: self.retries || that.retries,
+        deadLetters: self.deadLetters || that.deadLetters,
+        cases: [...new Set([...self.cases, ...that.cases])]
+      }
+    )
 )
 
 /**
@@ -225,7 +243,7 @@ export const tags = <const Cases extends { readonly [Tag: string]: FailurePolicy
     ...Object.values(cases),
     ...(options.defect === undefined ? [] : [options.defect])
   ]
-  return make(
+  return new Policy<Tagged<Cases>>(
     (failure) => {
       const error = Result.getOrUndefined(Cause.findError(failure.cause))
       if (error === undefined) return (options.defect ?? deadLetter).decide(failure)

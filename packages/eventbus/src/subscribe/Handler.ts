@@ -43,6 +43,7 @@ export const TypeId = "~effect-eventbus/Handler" as const
 export type Step =
   | { readonly _tag: "Timeout"; readonly duration: Duration.Duration }
   | { readonly _tag: "OnFailure"; readonly policy: FailurePolicy<never> }
+  | { readonly _tag: "Around"; readonly name: string }
 
 /**
  * Any handler.
@@ -87,20 +88,118 @@ export interface Handle<in Ev extends Event, out E, out R> {
  */
 export const isHandler = (u: unknown): u is Any => Predicate.hasProperty(u, TypeId)
 
-const fromPrepare = <Ev extends Event, E, R>(
-  { steps, subscription }: Pick<Handler<Ev, E, R>, "steps" | "subscription">,
-  prepare: Handler<Ev, E, R>["prepare"]
-): Handler<Ev, E, R> =>
-  Object.assign(Object.create(Pipeable.Prototype), { [TypeId]: TypeId, subscription, steps, prepare })
+class Pipeline<in out Ev extends Event, out E, out R> extends Pipeable.Class implements Handler<Ev, E, R> {
+  readonly [TypeId]: typeof TypeId = TypeId
+  readonly subscription: Subscription<Ev>
+  readonly steps: ReadonlyArray<Step>
+  readonly prepare: Handler<Ev, E, R>["prepare"]
 
-const around = <Ev extends Event, E, R, E2, R2>(
+  constructor(subscription: Subscription<Ev>, steps: ReadonlyArray<Step>, prepare: Handler<Ev, E, R>["prepare"]) {
+    super()
+    this.subscription = subscription
+    this.steps = steps
+    this.prepare = prepare
+  }
+}
+
+/** Wraps what prepares a handler: once for the life of its subscription, not for each delivery. */
+const aroundPrepare = <Ev extends Event, E, R, E2, R2>(
+  self: Handler<Ev, E, R>,
+  f: (
+    prepare: Effect.Effect<Handle<Ev, E, R>, never, R>,
+    scope: Scope.Scope
+  ) => Effect.Effect<Handle<Ev, E2, R2>, never, R2>,
+  ...steps: ReadonlyArray<Step>
+): Handler<Ev, E2, R2> =>
+  new Pipeline(self.subscription, [...self.steps, ...steps], (scope) => f(self.prepare(scope), scope))
+
+const aroundStep = <Ev extends Event, E, R, E2, R2>(
   self: Handler<Ev, E, R>,
   f: (handle: Handle<Ev, E, R>) => Handle<Ev, E2, R2>,
   ...steps: ReadonlyArray<Step>
-): Handler<Ev, E2, R | R2> =>
-  fromPrepare<Ev, E2, R | R2>({ subscription: self.subscription, steps: [...self.steps, ...steps] }, (scope) =>
-    Effect.map(self.prepare(scope), f)
-  )
+): Handler<Ev, E2, R | R2> => aroundPrepare<Ev, E, R, E2, R | R2>(self, Effect.map(f), ...steps)
+
+/**
+ * Wraps what handles each delivery.
+ *
+ * **When to use**
+ *
+ * Use to add to handlers what this library does not know: a lock, a tenant, an
+ * inbox, an audit line. `timeout`, `tap`, `provide` and `onFailure` are made of it.
+ *
+ * **Details**
+ *
+ * The function is given what handles a delivery so far, and returns what handles it
+ * from now on. It runs once for each start of the subscription, so state that it
+ * makes is shared by the deliveries. What is added later is further out: an
+ * `onFailure` after it answers its failures, too. The `name` shows in
+ * `eventbus explain`.
+ *
+ * **Gotchas**
+ *
+ * To skip an event is to return `Settlement.ack` without calling the inner function.
+ * A delivery is settled when the outermost effect succeeds, so do not fork.
+ *
+ * **Example** (An inbox: each event takes effect once)
+ *
+ * ```ts
+ * import * as assert from "node:assert"
+ * import { Deferred, Effect } from "effect"
+ * import { EventBus, EventType, Handler, Settlement, Subscription } from "effect-eventbus"
+ * import type { Event } from "effect-eventbus"
+ *
+ * const once = <Ev extends Event.Event, E, R>(handle: Handler.Handle<Ev, E, R>): Handler.Handle<Ev, E, R> => {
+ *   const seen = new Set<string>()
+ *   return (delivery) =>
+ *     seen.has(delivery.event.eventId)
+ *       ? Effect.succeed(Settlement.ack)
+ *       : Effect.tap(handle(delivery), () => Effect.sync(() => seen.add(delivery.event.eventId)))
+ * }
+ *
+ * const Paid = EventType.untyped("paid")
+ * const Closed = EventType.untyped("closed")
+ *
+ * const program = Effect.gen(function* () {
+ *   const bus = yield* EventBus.EventBus
+ *   const done = yield* Deferred.make<void>()
+ *   let booked = 0
+ *   const books = Handler.make(Subscription.make("books", { events: [Paid, Closed] }), ({ eventType }) =>
+ *     eventType === "paid" ? Effect.sync(() => booked++) : Deferred.succeed(done, undefined)
+ *   )
+ *   yield* bus.subscribe(books.pipe(Handler.around(once, { name: "once" })))
+ *   const paid = yield* Paid.event({})
+ *   yield* bus.publish(paid)
+ *   yield* bus.publish(paid)
+ *   yield* bus.publish(yield* Closed.event({}))
+ *   yield* Deferred.await(done)
+ *   assert.strictEqual(booked, 1)
+ * })
+ *
+ * await Effect.runPromise(program.pipe(Effect.scoped, Effect.provide(EventBus.layerMemory)))
+ * ```
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const around: {
+  <Ev extends Event, E, R, E2, R2>(
+    f: (handle: Handle<Ev, E, R>) => Handle<Ev, E2, R2>,
+    options?: { readonly name?: string | undefined }
+  ): (self: Handler<Ev, E, R>) => Handler<Ev, E2, R | R2>
+  <Ev extends Event, E, R, E2, R2>(
+    self: Handler<Ev, E, R>,
+    f: (handle: Handle<Ev, E, R>) => Handle<Ev, E2, R2>,
+    options?: { readonly name?: string | undefined }
+  ): Handler<Ev, E2, R | R2>
+} = dual(
+  (args) => isHandler(args[0]),
+  <Ev extends Event, E, R, E2, R2>(
+    self: Handler<Ev, E, R>,
+    f: (handle: Handle<Ev, E, R>) => Handle<Ev, E2, R2>,
+    options?: { readonly name?: string | undefined }
+  ): Handler<Ev, E2, R | R2> =>
+    aroundStep(self, f, ...(options?.name === undefined ? [] : [{ _tag: "Around", name: options.name } as const]))
+)
 
 /**
  * Makes a handler of a function.
@@ -147,7 +246,7 @@ export const make = <Ev extends Event, Eff extends Effect.Effect<unknown, unknow
   // one of its own error and services is what the compiler does not see through a type parameter.
   const handle = (event: Ev, delivery: DecodedDelivery<Ev>) =>
     Effect.suspend(() => f(event, delivery)) as Effect.Effect<unknown, Effect.Error<Eff>, Effect.Services<Eff>>
-  return fromPrepare({ subscription, steps: [] }, () =>
+  return new Pipeline<Ev, Effect.Error<Eff>, Effect.Services<Eff>>(subscription, [], () =>
     Effect.succeed((delivery) => Effect.as(handle(delivery.event, delivery), Settlement.ack))
   )
 }
@@ -164,7 +263,7 @@ export const timeout: {
   ): <Ev extends Event, E, R>(self: Handler<Ev, E, R>) => Handler<Ev, E | Cause.TimeoutError, R>
   <Ev extends Event, E, R>(self: Handler<Ev, E, R>, duration: Duration.Input): Handler<Ev, E | Cause.TimeoutError, R>
 } = dual(2, <Ev extends Event, E, R>(self: Handler<Ev, E, R>, duration: Duration.Input) =>
-  around(self, (handle) => (delivery) => Effect.timeout(handle(delivery), duration), {
+  aroundStep(self, (handle) => (delivery) => Effect.timeout(handle(delivery), duration), {
     _tag: "Timeout",
     duration: Duration.fromInputUnsafe(duration)
   })
@@ -191,7 +290,7 @@ export const tap: {
     self: Handler<Ev, E, R>,
     f: (event: Ev, delivery: DecodedDelivery<Ev>) => Effect.Effect<X, E2, R2>
   ) =>
-    around(
+    aroundStep(
       self,
       (handle) => (delivery) =>
         Effect.tap(handle(delivery), (settlement) =>
@@ -251,7 +350,7 @@ export const onFailure: {
   if (deadLetterQueue === undefined && policy.deadLetters) {
     throw new RangeError(`"${queue}" has no dead letters, so its policy cannot ask for them: let it discard`)
   }
-  return around(
+  return aroundStep(
     self,
     (handle) => (delivery) =>
       Effect.catchCause(handle(delivery), (cause) =>
@@ -307,11 +406,11 @@ export const provide: {
     self: Handler<Ev, E, R>,
     layer: Layer.Layer<ROut, never, RIn>
   ): Handler<Ev, E, RIn | Exclude<R, ROut>> =>
-    fromPrepare<Ev, E, RIn | Exclude<R, ROut>>(self, (scope) =>
+    aroundPrepare<Ev, E, R, E, RIn | Exclude<R, ROut>>(self, (prepare, scope) =>
       Effect.flatMap(Layer.buildWithScope(layer, scope), (context) =>
         Effect.map(
-          Effect.provideContext(self.prepare(scope), context),
-          (handle) => (delivery: DecodedDelivery<Ev>) => Effect.provideContext(handle(delivery), context)
+          Effect.provideContext(prepare, context),
+          (handle) => (delivery) => Effect.provideContext(handle(delivery), context)
         )
       )
     )

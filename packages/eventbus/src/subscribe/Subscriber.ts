@@ -89,7 +89,7 @@ const receiver = <Ev extends Event.Event>(
     if (bytes > maxBodyBytes) {
       return refuseAs(delivery, "TooLarge", `the body has ${bytes} bytes, the limit is ${maxBodyBytes}`, 0)
     }
-    const decoded = decode(envelope.body)
+    const decoded = decode(envelope)
     if (Result.isFailure(decoded)) return refuseAs(delivery, decoded.failure.code, decoded.failure.detail, 0)
     const event = decoded.success
     const attempt = envelope.attempt ?? event.retryCount + 1

@@ -95,7 +95,7 @@ const run = Effect.fnUntraced(function* (input: Input) {
     input,
     Effect.fnUntraced(function* (letters) {
       const { envelope, id } = yield* Which.find(letters, input.queue, input.id)
-      const event = EventCodec.decoder([])(envelope.body)
+      const event = EventCodec.decoder([])(envelope)
       if (Result.isFailure(event)) {
         return yield* new CommandFailed({ message: `"${id}" is no event: ${event.failure.detail}` })
       }

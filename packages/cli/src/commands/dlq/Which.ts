@@ -119,7 +119,7 @@ export const withLetters = <E, R>(
   use: (letters: DeadLetters) => Effect.Effect<void, E, R>
 ): Effect.Effect<void, E | BrokerError | ConfigError | CommandFailed, Exclude<R, EventBus | Broker>> =>
   Effect.gen(function* () {
-    const { EventBus, Subscription } = yield* Modules.eventbus
+    const { EventBus } = yield* Modules.eventbus
     const bus = yield* EventBus.EventBus
     const name = QueueSpec.deadLetterQueueOf(queue)
     const isMissing = (error: unknown) =>

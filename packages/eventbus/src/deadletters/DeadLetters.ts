@@ -1,34 +1,30 @@
 /**
- * The dead letters of a queue, for those who see and mend: look at them, deliver
- * them anew, let go of them.
+ * The dead letters of a queue, for operators: look at them, replay them, delete them.
  *
- * Looking changes nothing: every letter stays, in its order. A letter that is
- * delivered anew is safe in its queue before it leaves the dead letters, so that
- * whatever breaks in between makes a duplicate, never a loss.
+ * Looking changes nothing: every dead letter stays, in its order. A dead letter that
+ * is replayed is safe in its queue before it leaves the dead letters, so that a crash
+ * in between makes a duplicate, never a loss.
  *
  * @since 0.1.0
  */
 
-import * as Clock from "effect/Clock"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
-import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
-import * as Stream from "effect/Stream"
-import type { Broker, Browsed, Browser } from "../broker/Broker.ts"
+import type { Broker } from "../broker/Broker.ts"
 import { BrokerError, NotFound } from "../broker/BrokerError.ts"
 import type { Envelope } from "../broker/Envelope.ts"
-import { PublishError, TooLarge } from "../broker/PublishError.ts"
-import type { Reason } from "../broker/PublishError.ts"
+import { type PublishError, type Reason, TooLarge } from "../broker/PublishError.ts"
 import * as QueueSpec from "../broker/QueueSpec.ts"
 import type * as EventType from "../event/EventType.ts"
 import * as DeadLetter from "./DeadLetter.ts"
-import * as DeadLetterFilter from "./DeadLetterFilter.ts"
+import type * as DeadLetterFilter from "./DeadLetterFilter.ts"
+import { bulk, toError } from "./internal/bulk.ts"
+import { Grouping } from "./internal/grouping.ts"
+import { scan, type Source } from "./internal/scan.ts"
 
 /**
- * How many letters were looked at, of how many that waited. The first is the
- * smaller one where enough were found, or the bound of `maxHeld` was reached.
+ * The number of dead letters that were looked at, and the number that waited. The
+ * first is smaller where enough were found, or `maxHeld` was reached.
  *
  * @category models
  * @since 0.1.0
@@ -39,7 +35,7 @@ export interface Scan {
 }
 
 /**
- * What `peek` sees.
+ * The result of `peek`.
  *
  * @category models
  * @since 0.1.0
@@ -50,74 +46,85 @@ export interface Peeked extends Scan {
 }
 
 /**
- * Letters of one fingerprint: the same trouble, many times.
+ * The dead letters of one fingerprint: the same failure, many times.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Group {
-  /** `undefined`, as the reason, where nobody said why they are dead letters. */
+  /** `undefined`, as is the reason, where the dead letters carry no fault. */
   readonly fingerprint: string | undefined
   readonly reason: string | undefined
   readonly type: string | undefined
   readonly count: number
-  /** When the first of them first failed, in milliseconds since 1970. */
+  /** The time of the earliest first failure, in milliseconds since 1970. */
   readonly first: number | undefined
-  /** When the last of them last failed, in milliseconds since 1970. */
+  /** The time of the latest last failure, in milliseconds since 1970. */
   readonly last: number | undefined
-  /** The one that comes first. */
+  /** The one that waits at the front. */
   readonly sample: { readonly id: string; readonly message: string }
 }
 
 /**
- * What became of the letters that were looked at. They add up: `done`, `skipped`
- * and `failed` together are how many that was.
+ * The outcome of `replay` or `discard`. `done`, `skipped` and `failed` add up to the
+ * number of dead letters that were looked at.
  *
  * @category models
  * @since 0.1.0
  */
 export interface ReplayResult {
-  /** How many letters waited when it began. */
+  /** The number of dead letters that waited at the start. */
   readonly waiting: number
-  /** How many are delivered anew, or discarded. */
+  /** The number that was replayed, or deleted. */
   readonly done: number
-  /** How many were not meant. They are where they were. */
+  /** The number that the filter did not select. They are where they were. */
   readonly skipped: number
-  /** How many could not be delivered. They are where they were. */
+  /** The number that could not be published. They are where they were. */
   readonly failed: number
-  /** Why the last one of those could not. */
+  /** The reason of the latest failure. */
   readonly failure: PublishError | undefined
 }
 
 /**
- * Which letters `replay` and `discard` take, and how.
+ * Options of `replay` and `discard`: a filter, a limit, and a listener.
  *
  * @category models
  * @since 0.1.0
  */
 export interface BulkOptions extends DeadLetterFilter.DeadLetterFilter {
-  /** How many at most, the oldest first. Default: all that wait when it begins. */
+  /** The largest number of dead letters to take, the oldest first. Default: all that wait at the start. */
   readonly limit?: number | undefined
-  /** Told after each letter, and a last time where it is interrupted. */
-  readonly onProgress?: ((tally: ReplayResult) => Effect.Effect<void>) | undefined
+  /** Called after each dead letter, and a last time when interrupted. */
+  readonly onProgress?: ((result: ReplayResult) => Effect.Effect<void>) | undefined
 }
 
 /**
- * The dead letters of a queue, as `EventBus.deadLetters` gives them.
+ * Options of `replay`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ReplayOptions extends BulkOptions {
+  /** The largest number a second, evenly spread. Default: as many as the broker takes. */
+  readonly rate?: number | undefined
+}
+
+/**
+ * The dead letters of a queue, as `EventBus.deadLetters` returns them.
  *
  * **Details**
  *
- * A queue that has none fails with a `NotFound`. RabbitMQ counts how often a message
- * was taken and given back, so dead letters that someone else declared with a limit to
- * that are a `NotBrowsable`.
+ * A queue without dead letters fails with a `NotFound`. RabbitMQ counts how often a
+ * message was taken and given back, so a dead-letter queue that another service
+ * declared with a delivery limit fails with a `NotBrowsable`.
  *
  * **Gotchas**
  *
- * A letter that was looked at counts as delivered before, so an at-most-once
- * subscription to the dead letters discards it. Letters are held back while they are
- * looked at, and the order is only kept where one looks at a time.
+ * A dead letter that was looked at counts as delivered before, so an at-most-once
+ * subscription to the dead letters discards it. Dead letters are held back while they
+ * are looked at, and their order is kept only while one operation looks at a time.
  *
- * **Example** (What failed for the same reason, delivered anew)
+ * **Example** (Replaying what failed for the same reason)
  *
  * ```ts
  * import * as assert from "node:assert"
@@ -152,46 +159,41 @@ export interface BulkOptions extends DeadLetterFilter.DeadLetterFilter {
  * @since 0.1.0
  */
 export interface DeadLetters {
-  /** The letters meant, oldest first and the 10 oldest of them, unless it says otherwise. */
+  /** Returns the selected dead letters, oldest first: the 10 oldest, unless the options say otherwise. */
   readonly peek: (
     options?: DeadLetterFilter.DeadLetterFilter & {
       /** Default: 10. */
       readonly limit?: number | undefined
-      /** Which ones, where there are more than the limit. The newest ones cost a look at all others. Default: `oldest`. */
+      /** Which end of the queue to take when there are more than the limit. `newest` reads past all others. Default: `oldest`. */
       readonly order?: "oldest" | "newest" | undefined
     }
   ) => Effect.Effect<Peeked, BrokerError>
-  /** The letters meant, by fingerprint: the most frequent first. */
+  /** Groups the selected dead letters by fingerprint, the largest group first. */
   readonly groups: (
     filter?: DeadLetterFilter.DeadLetterFilter
   ) => Effect.Effect<Scan & { readonly groups: ReadonlyArray<Group> }, BrokerError>
   /**
-   * Delivers letters anew, to the queue whose dead letters they are and to no other:
-   * as on their first attempt, with their round counted. What comes back to the dead
-   * letters meanwhile is not taken again.
+   * Delivers dead letters again, to the queue that gave them up and to no other: as on
+   * their first attempt, with their round counted. A dead letter that comes back in
+   * the meantime is not taken again.
    *
-   * It stops at the first failure that is not the letter's own, because all others
-   * would fail in the same way.
+   * It stops at the first failure that is not the dead letter's own, because all
+   * others would fail in the same way.
    */
-  readonly replay: (
-    options?: BulkOptions & {
-      /** How many a second at most, evenly. Default: as many as the broker takes. */
-      readonly rate?: number | undefined
-    }
-  ) => Effect.Effect<ReplayResult, BrokerError>
+  readonly replay: (options?: ReplayOptions) => Effect.Effect<ReplayResult, BrokerError>
   /**
-   * Delivers a letter anew with another payload, in its JSON form. With a type, the
-   * payload must be one of its schema: what the schema refuses is an `EncodeFailed`, as
-   * is a letter that is no event.
+   * Delivers a dead letter again with another payload, in its JSON form. With a type,
+   * the payload must match its schema: otherwise it fails with `EncodeFailed`, as does
+   * a dead letter that is no event.
    */
   readonly edit: (
     id: string,
     payload: Schema.JsonObject,
     type?: EventType.Any
   ) => Effect.Effect<void, BrokerError | PublishError>
-  /** Lets go of letters, for good. `{}` means all of them. */
-  readonly discard: (filter: BulkOptions) => Effect.Effect<ReplayResult, BrokerError>
-  /** Puts a letter among the dead letters, as one that was exported before. */
+  /** Permanently deletes dead letters. `{}` selects all of them. */
+  readonly discard: (options: BulkOptions) => Effect.Effect<ReplayResult, BrokerError>
+  /** Adds a dead letter, such as one that was exported before. */
   readonly put: (letter: DeadLetter.DeadLetter) => Effect.Effect<void, PublishError>
 }
 
@@ -203,16 +205,11 @@ export interface DeadLetters {
  */
 export interface Options {
   /**
-   * How many letters may be held back at once while they are looked at: the broker
-   * has to remember each. Default: 10,000.
+   * The number of dead letters that may be held back at once while they are looked
+   * at: the broker has to remember each. Default: 10,000.
    */
   readonly maxHeld?: number | undefined
 }
-
-/** How many letters are on their way to their queue at once: what may be there twice when the process is killed. */
-const maxInFlight = 100
-/** How many letters are asked for at once. */
-const batch = 100
 
 const fromOne = (what: string, value: number): number => {
   if (!Number.isInteger(value) || value < 1) {
@@ -221,32 +218,26 @@ const fromOne = (what: string, value: number): number => {
   return value
 }
 
-/** The envelopes of a queue, up to those that waited in the beginning, for as long as someone wants more. */
-const walk = (browser: Browser, wantsMore: () => boolean): Stream.Stream<Browsed, BrokerError> =>
-  Stream.paginate(0, (seen) => {
-    const left = browser.waiting - seen
-    if (left <= 0 || !wantsMore()) return Effect.succeed([[], Option.none<number>()] as const)
-    return Effect.map(
-      browser.take(Math.min(left, batch)),
-      (taken) => [taken, taken.length === 0 ? Option.none() : Option.some(seen + taken.length)] as const
-    )
-  })
+const checkBulk = (options: BulkOptions): BulkOptions => {
+  if (options.limit !== undefined) fromOne("limit", options.limit)
+  return options
+}
 
-/** Whether a letter's neighbours would not have failed. */
-const isItsOwn = (reason: Reason): boolean => reason._tag === "TooLarge" || reason._tag === "EncodeFailed"
+/** Returns the milliseconds between two replays, if there is a rate. */
+const pauseOf = (rate: number | undefined): number | undefined => {
+  if (rate !== undefined && !(rate > 0)) throw new RangeError(`rate must be more than 0, not ${rate}`)
+  return rate === undefined ? undefined : 1000 / rate
+}
 
 /**
- * The dead letters of a queue of a broker.
+ * Returns the dead letters of a queue.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const make = (broker: Broker["Service"], queue: string, options: Options = {}): DeadLetters => {
   const name = QueueSpec.deadLetterQueueOf(QueueSpec.checkQueue(queue))
-  const maxHeld = fromOne("maxHeld", options.maxHeld ?? 10_000)
-
-  const toError = ({ id, type }: DeadLetter.DeadLetter, reason: Reason): PublishError =>
-    new PublishError({ eventId: id, eventType: type ?? "unknown", reason })
+  const source: Source = { broker, name, maxHeld: fromOne("maxHeld", options.maxHeld ?? 10_000) }
 
   const send = (to: string, envelope: Envelope): Effect.Effect<void, Reason> => {
     const bytes = envelope.body.length
@@ -255,103 +246,10 @@ export const make = (broker: Broker["Service"], queue: string, options: Options 
       : broker.put(to, envelope)
   }
 
-  /** Shows the letters meant, until they are enough. */
-  const look = (
-    filter: DeadLetterFilter.DeadLetterFilter,
-    see: (letter: DeadLetter.DeadLetter) => void,
-    isEnough: () => boolean = () => false
-  ): Effect.Effect<Scan, BrokerError> =>
-    Effect.scoped(
-      Effect.gen(function* () {
-        const isMeant = DeadLetterFilter.matches(filter, yield* Clock.currentTimeMillis)
-        const browser = yield* broker.browse(name)
-        let looked = 0
-        const wantsMore = () => looked < maxHeld && !isEnough()
-        yield* walk(browser, wantsMore).pipe(
-          Stream.runForEach(({ envelope }) =>
-            Effect.sync(() => {
-              // It came along with those that were wanted.
-              if (!wantsMore()) return
-              looked++
-              const letter = DeadLetter.fromEnvelope(envelope)
-              if (isMeant(letter)) see(letter)
-            })
-          )
-        )
-        return { looked, waiting: browser.waiting }
-      })
-    )
-
-  /** Does something with the letters meant that ends with their leaving the dead letters. */
-  const settle = (
-    { limit, onProgress = () => Effect.void, ...filter }: BulkOptions,
-    act: (letter: DeadLetter.DeadLetter) => Effect.Effect<void, Reason>,
-    pause?: Duration.Input
-  ): Effect.Effect<ReplayResult, BrokerError> => {
-    const most = limit === undefined ? Infinity : fromOne("limit", limit)
-    return Effect.scoped(
-      Effect.gen(function* () {
-        const isMeant = DeadLetterFilter.matches(filter, yield* Clock.currentTimeMillis)
-        const browser = yield* broker.browse(name)
-        let tally: ReplayResult = { waiting: browser.waiting, done: 0, skipped: 0, failed: 0, failure: undefined }
-        let taken = 0
-        let stopped = false
-        const wantsMore = () => !stopped && taken < most && tally.skipped + tally.failed < maxHeld
-        const meant = ({ envelope, remove }: Browsed) => {
-          if (!wantsMore()) return []
-          const letter = DeadLetter.fromEnvelope(envelope)
-          if (isMeant(letter)) {
-            taken++
-            return [{ letter, remove }]
-          }
-          tally = { ...tally, skipped: tally.skipped + 1 }
-          return []
-        }
-        const end = ({ letter, remove }: ReturnType<typeof meant>[number]) =>
-          Effect.suspend(() =>
-            stopped
-              ? Effect.void
-              : Effect.matchEffect(act(letter), {
-                  onSuccess: () =>
-                    Effect.map(remove, () => {
-                      tally = { ...tally, done: tally.done + 1 }
-                    }),
-                  onFailure: (reason) =>
-                    Effect.sync(() => {
-                      stopped ||= !isItsOwn(reason)
-                      tally = { ...tally, failed: tally.failed + 1, failure: toError(letter, reason) }
-                    })
-                })
-          )
-        const letters = walk(browser, wantsMore).pipe(Stream.map(meant), Stream.flattenIterable)
-        const paced =
-          pause === undefined
-            ? letters
-            : Stream.throttle(Stream.rechunk(letters, 1), { cost: () => 1, units: 1, duration: pause })
-        const run = paced.pipe(
-          Stream.mapEffect(
-            // An interruption in the middle would make a duplicate.
-            (letter) => Effect.map(Effect.uninterruptible(end(letter)), () => tally),
-            { concurrency: maxInFlight, unordered: true }
-          ),
-          Stream.runForEach(onProgress)
-        )
-        // The stream would go on beginning letters while it waits for those that it began.
-        yield* Effect.acquireUseRelease(Effect.forkChild(Effect.interruptible(run)), Fiber.join, (fiber) =>
-          Effect.suspend(() => {
-            stopped = true
-            return Fiber.interrupt(fiber)
-          })
-        ).pipe(Effect.onInterrupt(() => onProgress(tally)))
-        return tally
-      })
-    )
-  }
-
   const replay = (letter: DeadLetter.DeadLetter): Effect.Effect<void, Reason> => {
     const again = DeadLetter.replayed(letter)
     if (!QueueSpec.isDeadLetterQueue(queue)) return send(queue, again)
-    // A dead letter of dead letters is one of the queue itself again, and goes on saying why.
+    // A dead letter of dead letters becomes one of the queue itself again, and keeps its fault.
     const origin = { queue: QueueSpec.originOf(queue), exchange: again.origin?.exchange }
     return send(queue, { ...again, origin, fault: letter.envelope.fault })
   }
@@ -360,39 +258,23 @@ export const make = (broker: Broker["Service"], queue: string, options: Options 
     peek: ({ limit = 10, order = "oldest", ...filter } = {}) => {
       const most = fromOne("limit", limit)
       const letters: Array<DeadLetter.DeadLetter> = []
-      const see = (letter: DeadLetter.DeadLetter) => {
+      const show = (letter: DeadLetter.DeadLetter) => {
         letters.push(letter)
         if (letters.length > most) letters.shift()
       }
       const isEnough = () => order === "oldest" && letters.length === most
-      return Effect.map(look(filter, see, isEnough), (extent) => ({ ...extent, letters }))
+      return Effect.map(scan(source, filter, show, isEnough), (scanned) => ({ ...scanned, letters }))
     },
     groups: (filter = {}) => {
-      const groups = new Map<string | undefined, Group>()
-      const see = ({ envelope: { fault }, id, type }: DeadLetter.DeadLetter) => {
-        const group = groups.get(fault?.fingerprint)
-        groups.set(fault?.fingerprint, {
-          fingerprint: fault?.fingerprint,
-          reason: fault?.reason,
-          type,
-          sample: { id, message: fault?.message ?? "" },
-          ...group,
-          count: (group?.count ?? 0) + 1,
-          first: earlier(group?.first, fault?.firstFailedAt),
-          last: later(group?.last, fault?.lastFailedAt)
-        })
-      }
-      return Effect.map(look(filter, see), (extent) => ({
-        ...extent,
-        groups: [...groups.values()].toSorted((a, b) => b.count - a.count)
-      }))
+      const grouping = new Grouping()
+      return Effect.map(
+        scan(source, filter, (letter) => grouping.add(letter)),
+        (scanned) => ({ ...scanned, groups: grouping.bySize })
+      )
     },
-    replay: ({ rate, ...taking } = {}) => {
-      if (rate !== undefined && !(rate > 0)) throw new RangeError(`rate must be more than 0, not ${rate}`)
-      return settle(taking, replay, rate === undefined ? undefined : 1000 / rate)
-    },
+    replay: ({ rate, ...options } = {}) => bulk(source, checkBulk(options), replay, pauseOf(rate)),
     edit: (id, payload, type) =>
-      settle({ ids: [id], limit: 1 }, (letter) =>
+      bulk(source, { ids: [id], limit: 1 }, (letter) =>
         Effect.flatMap(Effect.fromResult(DeadLetter.edited(letter, payload, type)), replay)
       ).pipe(
         Effect.flatMap(({ done, failure, skipped }) => {
@@ -401,15 +283,10 @@ export const make = (broker: Broker["Service"], queue: string, options: Options 
           return Effect.fail(failure ?? new BrokerError({ reason: new NotFound({ name: id, detail }) }))
         })
       ),
-    discard: (taking) => settle(taking, () => Effect.void),
+    discard: (options) => bulk(source, checkBulk(options), () => Effect.void),
     put: (letter) =>
       Effect.mapError(send(name, { ...letter.envelope, ttl: undefined, persistent: true, attempt: 1 }), (reason) =>
         toError(letter, reason)
       )
   }
 }
-
-const earlier = (a: number | undefined, b: number | undefined): number | undefined =>
-  a === undefined || b === undefined ? (a ?? b) : Math.min(a, b)
-const later = (a: number | undefined, b: number | undefined): number | undefined =>
-  a === undefined || b === undefined ? (a ?? b) : Math.max(a, b)

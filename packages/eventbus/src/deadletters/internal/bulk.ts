@@ -1,0 +1,96 @@
+/**
+ * Removes dead letters from their queue, each after something was done with it.
+ *
+ * @internal
+ */
+
+import * as Clock from "effect/Clock"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Stream from "effect/Stream"
+import type { Browsed } from "../../broker/Broker.ts"
+import type { BrokerError } from "../../broker/BrokerError.ts"
+import { PublishError, type Reason } from "../../broker/PublishError.ts"
+import * as DeadLetter from "../DeadLetter.ts"
+import * as DeadLetterFilter from "../DeadLetterFilter.ts"
+import type { BulkOptions, ReplayResult } from "../DeadLetters.ts"
+import { type Source, walk } from "./scan.ts"
+
+/** The number of dead letters that are under way at once. As many may be there twice if the process is killed. */
+const maxInFlight = 100
+
+/** Returns whether the neighbours of a dead letter would not fail for this reason. */
+const isItsOwn = (reason: Reason): boolean => reason._tag === "TooLarge" || reason._tag === "EncodeFailed"
+
+/** Makes the error of a dead letter that could not be published. */
+export const toError = ({ id, type }: DeadLetter.DeadLetter, reason: Reason): PublishError =>
+  new PublishError({ eventId: id, eventType: type ?? "unknown", reason })
+
+/** Does something with each selected dead letter, and removes those with which it succeeded. */
+export const bulk = (
+  { broker, maxHeld, name }: Source,
+  { limit = Infinity, onProgress = () => Effect.void, ...filter }: BulkOptions,
+  act: (letter: DeadLetter.DeadLetter) => Effect.Effect<void, Reason>,
+  pause?: Duration.Input
+): Effect.Effect<ReplayResult, BrokerError> =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const isSelected = DeadLetterFilter.matches(filter, yield* Clock.currentTimeMillis)
+      const browser = yield* broker.browse(name)
+      let result: ReplayResult = { waiting: browser.waiting, done: 0, skipped: 0, failed: 0, failure: undefined }
+      let taken = 0
+      let stopped = false
+      const wantsMore = () => !stopped && taken < limit && result.skipped + result.failed < maxHeld
+
+      const select = ({ envelope, remove }: Browsed) => {
+        if (!wantsMore()) return []
+        const letter = DeadLetter.fromEnvelope(envelope)
+        if (isSelected(letter)) {
+          taken++
+          return [{ letter, remove }]
+        }
+        result = { ...result, skipped: result.skipped + 1 }
+        return []
+      }
+
+      const run = ({ letter, remove }: ReturnType<typeof select>[number]) =>
+        Effect.suspend(() =>
+          stopped
+            ? Effect.void
+            : Effect.matchEffect(act(letter), {
+                onSuccess: () =>
+                  Effect.map(remove, () => {
+                    result = { ...result, done: result.done + 1 }
+                  }),
+                onFailure: (reason) =>
+                  Effect.sync(() => {
+                    stopped ||= !isItsOwn(reason)
+                    result = { ...result, failed: result.failed + 1, failure: toError(letter, reason) }
+                  })
+              })
+        )
+
+      const selected = walk(browser, wantsMore).pipe(Stream.map(select), Stream.flattenIterable)
+      const paced =
+        pause === undefined
+          ? selected
+          : Stream.throttle(Stream.rechunk(selected, 1), { cost: () => 1, units: 1, duration: pause })
+      const all = paced.pipe(
+        Stream.mapEffect(
+          // An interruption in the middle would make a duplicate.
+          (letter) => Effect.map(Effect.uninterruptible(run(letter)), () => result),
+          { concurrency: maxInFlight, unordered: true }
+        ),
+        Stream.runForEach(onProgress)
+      )
+      // An interrupted stream would begin with more dead letters while it waits for those that it has begun.
+      yield* Effect.acquireUseRelease(Effect.forkChild(Effect.interruptible(all)), Fiber.join, (fiber) =>
+        Effect.suspend(() => {
+          stopped = true
+          return Fiber.interrupt(fiber)
+        })
+      ).pipe(Effect.onInterrupt(() => onProgress(result)))
+      return result
+    })
+  )

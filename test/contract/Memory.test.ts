@@ -1,11 +1,4 @@
-import { memory } from "./brokers.ts"
-import { mending } from "./DeadLetters.ts"
-import { failing } from "./Failure.ts"
-import { living } from "./Lifetime.ts"
-import { measuring } from "./Measures.ts"
-import { operating } from "./Operate.ts"
-import { publishing } from "./Publish.ts"
-import { subscribing } from "./Subscribe.ts"
-import { tracing } from "./Traces.ts"
+import { BrokerContract } from "@effect-eventbus/testing"
+import { MemoryBroker } from "effect-eventbus"
 
-for (const suite of [publishing, subscribing, living, failing, operating, mending, tracing, measuring]) suite(memory)
+BrokerContract.run({ name: "memory", layer: MemoryBroker.layer, features: { durable: false, testClock: true } })

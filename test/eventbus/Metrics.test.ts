@@ -3,7 +3,7 @@ import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Metric } from "effect"
 import { Metrics } from "effect-eventbus"
-import { readings } from "../support/Readings.ts"
+import { readings } from "../../packages/testing/src/contract/Readings.ts"
 
 const withRegistry = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.provideService(effect, Metric.MetricRegistry, new Map())

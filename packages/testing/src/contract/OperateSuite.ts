@@ -1,20 +1,11 @@
 import { assert } from "@effect/vitest"
-import { Effect, Option } from "effect"
 import { BrokerError, EventBus, Handler, Subscription } from "effect-eventbus"
-import {
-  assertFault,
-  bounded,
-  deadLetters,
-  eventually,
-  messages,
-  record,
-  recorder,
-  suite,
-  TaskDone,
-  TaskFailed,
-  unique,
-  UserJoined
-} from "./Harness.ts"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { bounded, eventually } from "./Patience.ts"
+import { assertFault, deadLetters, messages, record, recorder } from "./Recorder.ts"
+import { suite, unique } from "./Suite.ts"
+import { TaskDone, TaskFailed, UserJoined } from "./TestEvents.ts"
 
 export const operating = suite("operating", (test, { bus: busOf }) => {
   test("queue information: messages and consumers, and nothing of a queue that is not there", () =>

@@ -1,8 +1,15 @@
-/** The event types, subscriptions and handlers that programs are made of. */
-import { Duration, Effect, Schedule, Schema } from "effect"
-import type { Scope } from "effect"
 import { EventType, FailurePolicy, Handler, QueueSpec, Subscription } from "effect-eventbus"
+<<<<<<< HEAD:test/contract/programs/Handlers.ts
 import type { BrokerError, DecodedDelivery, EventBus } from "effect-eventbus"
+=======
+import type { BrokerError, DecodedDelivery, Delivery, EventBus } from "effect-eventbus"
+/** The event types, subscriptions and handlers that programs are made of. */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+>>>>>>> fcd4491 (packages/testing: the contract of brokers, as a package):packages/testing/src/programs/Handlers.ts
 import { ttl } from "./Program.ts"
 import type { Event, Kind, Script } from "./Program.ts"
 

@@ -1,7 +1,11 @@
-/** A bus that does what a program says, and notes what its handlers see. */
-import { Deferred, Effect, Exit, Fiber, Scope } from "effect"
 import { EventBus } from "effect-eventbus"
-import { Names } from "../Harness.ts"
+/** A bus that does what a program says, and notes what its handlers see. */
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Scope from "effect/Scope"
+import { Names } from "../contract/Suite.ts"
 import * as Handlers from "./Handlers.ts"
 import * as Observation from "./Observation.ts"
 import { nameOf, routingKey } from "./Program.ts"

@@ -1,6 +1,6 @@
-/** What can be seen of a bus after a step, in a form that does not depend on what is left to chance. */
-import { Option } from "effect"
 import type { Broker } from "effect-eventbus"
+/** What can be seen of a bus after a step, in a form that does not depend on what is left to chance. */
+import * as Option from "effect/Option"
 
 /** What a handler saw. */
 export interface Sight {

@@ -1,18 +1,15 @@
 import { assert } from "@effect/vitest"
-import { Deferred, Effect, Exit, Layer, Ref, Scope } from "effect"
 import { Correlation, EventBus, Handler, QueueSpec, Subscription } from "effect-eventbus"
-import {
-  bounded,
-  eventually,
-  messages,
-  record,
-  recorder,
-  suite,
-  TaskDone,
-  TaskFailed,
-  unique,
-  UserJoined
-} from "./Harness.ts"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Ref from "effect/Ref"
+import * as Scope from "effect/Scope"
+import { bounded, eventually } from "./Patience.ts"
+import { messages, record, recorder } from "./Recorder.ts"
+import { suite, unique } from "./Suite.ts"
+import { TaskDone, TaskFailed, UserJoined } from "./TestEvents.ts"
 
 export const subscribing = suite("subscribing", (test, { bus: busOf }) => {
   test("basic subscription: events of the type arrive, others don't", () =>

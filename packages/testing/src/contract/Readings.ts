@@ -1,4 +1,5 @@
-import { Effect, Metric } from "effect"
+import * as Effect from "effect/Effect"
+import * as Metric from "effect/Metric"
 
 /** A series as Prometheus names it. */
 const nameOf = ({ attributes = {}, id }: Metric.Metric.Snapshot): string => {

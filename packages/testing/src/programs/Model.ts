@@ -1,10 +1,10 @@
+import { RoutingKey } from "effect-eventbus"
 /**
  * The least that a bus must be: what its contract says of a program, without a
  * clock, a fiber or a byte. After each step everything that can happen has
  * happened: retries are over, and what may expire has expired.
  */
-import { Option } from "effect"
-import { RoutingKey } from "effect-eventbus"
+import * as Option from "effect/Option"
 import * as Observation from "./Observation.ts"
 import { nameOf, routingKey } from "./Program.ts"
 import type { Event, Kind, Operation, Program, Target } from "./Program.ts"

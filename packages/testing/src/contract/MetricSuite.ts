@@ -1,21 +1,14 @@
 import { assert } from "@effect/vitest"
-import { Deferred, Effect, Metric, Stream } from "effect"
 import { EventBus, FailurePolicy, Handler, Metrics, Settlement, Subscription } from "effect-eventbus"
-import { readings } from "../support/Readings.ts"
-import {
-  bounded,
-  deadLetters,
-  eventually,
-  Flaky,
-  record,
-  recorder,
-  soon,
-  suite,
-  TaskDone,
-  TaskFailed,
-  unique,
-  UserJoined
-} from "./Harness.ts"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Metric from "effect/Metric"
+import * as Stream from "effect/Stream"
+import { bounded, eventually } from "./Patience.ts"
+import { readings } from "./Readings.ts"
+import { deadLetters, record, recorder } from "./Recorder.ts"
+import { suite, unique } from "./Suite.ts"
+import { Flaky, soon, TaskDone, TaskFailed, UserJoined } from "./TestEvents.ts"
 
 type Readings = Effect.Success<typeof readings>
 

@@ -1,4 +1,8 @@
-import { Effect, Inspectable, Schedule, Schema, Tracer } from "effect"
+import * as Effect from "effect/Effect"
+import * as Inspectable from "effect/Inspectable"
+import * as Schema from "effect/Schema"
+import * as Tracer from "effect/Tracer"
+import { patiently } from "./Patience.ts"
 
 class NotEnded extends Schema.TaggedError<NotEnded>()("NotEnded", { name: Schema.String }) {}
 
@@ -32,7 +36,7 @@ export class Collector {
     return Effect.suspend(() => {
       const span = this.named(name).find(({ status }) => status._tag === "Ended")
       return span === undefined ? Effect.fail(new NotEnded({ name })) : Effect.succeed(span)
-    }).pipe(Effect.retry(Schedule.spaced("20 millis").pipe(Schedule.upTo({ times: 500 }))))
+    }).pipe(patiently)
   }
 
   /** All that the spans tell. */

@@ -1,5 +1,4 @@
 import { assert } from "@effect/vitest"
-import { DateTime, Deferred, Effect, Fiber, Result, Schema } from "effect"
 import {
   DeadLetter,
   EventBus,
@@ -12,7 +11,16 @@ import {
   Subscription
 } from "effect-eventbus"
 import type { DeadLetters, Event } from "effect-eventbus"
-import { eventually, Flaky, messages, record, recorder, soon, suite, TaskDone, unique } from "./Harness.ts"
+import * as DateTime from "effect/DateTime"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { eventually } from "./Patience.ts"
+import { messages, record, recorder } from "./Recorder.ts"
+import { suite, unique } from "./Suite.ts"
+import { Flaky, soon, TaskDone } from "./TestEvents.ts"
 
 class Broken extends Schema.TaggedError<Broken>()("Broken", { n: Schema.Int }) {
   override get message() {
@@ -107,7 +115,7 @@ export const mending = suite("dead letters", (test) => {
       assert.isDefined(fault)
       assert.deepInclude(fault, { reason: "Flaky", message: "failed at 1", attempts: 1 })
       assert.match(fault.fingerprint, /^[0-9a-f]{12}$/)
-      assert.match(fault.stack ?? "", /DeadLetters\.ts/)
+      assert.match(fault.stack ?? "", /ReplaySuite\.[jt]s/)
       assert.isAtMost(fault.firstFailedAt, fault.lastFailedAt)
       assert.isBelow(Math.abs(Date.now() - fault.lastFailedAt), 60_000)
     }))

@@ -1,5 +1,6 @@
 /** Runs a program on a bus, step by step, and holds what is to be seen against the model. */
-import { Effect, Schema } from "effect"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import { Model, orderOf } from "./Model.ts"
 import * as Observation from "./Observation.ts"
 import { expires } from "./Program.ts"

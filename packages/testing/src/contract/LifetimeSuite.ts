@@ -1,7 +1,18 @@
 import { assert } from "@effect/vitest"
-import { Context, Deferred, Effect, Exit, Fiber, Layer, Ref, Scope, Stream } from "effect"
 import { EventBus, Handler, QueueSpec, Settlement, Subscription } from "effect-eventbus"
-import { bounded, eventually, messages, record, recorder, suite, TaskDone, unique } from "./Harness.ts"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Ref from "effect/Ref"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { bounded, eventually } from "./Patience.ts"
+import { messages, record, recorder } from "./Recorder.ts"
+import { suite, unique } from "./Suite.ts"
+import { TaskDone } from "./TestEvents.ts"
 
 export const living = suite("subscriptions that start and stop", (test, { bus: busOf, features }) => {
   test("background consumption, and stop: it ends with its scope, and the queue keeps what comes then", () =>

@@ -1,7 +1,8 @@
 /**
  * A program for a bus, as data: some queues, and what is done with them, one step after the other.
  */
-import { Arbitrary, Schema } from "effect"
+import * as Arbitrary from "effect/Arbitrary"
+import * as Schema from "effect/Schema"
 
 const kinds = ["plain", "serial", "hasty", "bare", "brief", "urgent", "typed", "once"] as const
 const patterns = ["#", "task.#", "task.*.critical", "*.done.*", "user.joined.*", "tenant.*"] as const

@@ -1,0 +1,8 @@
+/**
+ * The contract that every broker keeps, as tests.
+ *
+ * @since 0.1.0
+ */
+
+export * as BrokerContract from "./BrokerContract.ts"
+export * as BrokerUnderTest from "./BrokerUnderTest.ts"

@@ -1,0 +1,94 @@
+/**
+ * Random programs: whatever is done with a bus, it behaves as the model says.
+ *
+ * A program that shows a difference is made as small as possible, and printed.
+ * `EVENTBUS_PROGRAMS` sets the number of programs, `EVENTBUS_SEED` repeats those of
+ * an earlier run.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import * as Arbitrary from "effect/Arbitrary"
+import * as Effect from "effect/Effect"
+import * as References from "effect/References"
+import * as TestClock from "effect/testing/TestClock"
+import type { BrokerUnderTest } from "../BrokerUnderTest.ts"
+import { patienceOf } from "../contract/Patience.ts"
+import { services } from "../contract/Suite.ts"
+import * as Program from "./Program.ts"
+import { Mismatch, type Pace, run } from "./Run.ts"
+
+/** How many programs are run on a broker, and how. */
+interface Plan extends Pace {
+  readonly programs: number
+  /** How many run at a time. */
+  readonly concurrency: number
+  /** How many simpler programs are tried, once one has failed. */
+  readonly maxShrinks: number
+}
+
+/** Where the test moves the time, waiting costs nothing. */
+const onTestClock = (patience: number): Plan => ({
+  programs: 1000,
+  concurrency: 1,
+  maxShrinks: 3000,
+  looks: 100,
+  patience: TestClock.adjust("20 millis"),
+  settle: () => TestClock.adjust(5 * Program.ttl),
+  deadline: TestClock.withLive(Effect.sleep(patience))
+})
+
+const inRealTime = (patience: number): Plan => ({
+  programs: 30,
+  concurrency: 4,
+  maxShrinks: 200,
+  looks: 300,
+  patience: Effect.sleep("10 millis"),
+  settle: (mayExpire) => (mayExpire ? Effect.sleep(1.2 * Program.ttl) : Effect.void),
+  deadline: Effect.sleep(2 * patience)
+})
+
+const seed = process.env["EVENTBUS_SEED"] ?? `${Math.trunc(Math.random() * 2 ** 31)}`
+
+/** Prints a program up to the step that went wrong, and what was wrong there. */
+const report = (program: Program.Program, error: unknown): ReadonlyArray<string> =>
+  error instanceof Mismatch
+    ? [Program.print({ ...program, operations: program.operations.slice(0, error.step) }), error.message]
+    : [Program.print(program), String(error)]
+
+/** Declares the test that runs random programs on a broker. */
+export const programming = (broker: BrokerUnderTest): void => {
+  const { features, name, skip } = broker
+  const plan = (features.testClock ? onTestClock : inRealTime)(patienceOf(broker))
+  const { concurrency, maxShrinks } = plan
+  const runs = Number(process.env["EVENTBUS_PROGRAMS"] ?? plan.programs)
+  const layer = services(broker)
+  const test = features.testClock ? it.effect : it.live
+
+  const isAsTheModelSays = (program: Program.Program) =>
+    run(program, plan).pipe(
+      Effect.scoped,
+      Effect.provide(layer, { local: true }),
+      // What is dead-lettered and discarded on purpose is nothing to warn of.
+      Effect.provideService(References.MinimumLogLevel, "None"),
+      Effect.catchDefect((defect) => Effect.fail(defect)),
+      Effect.as(true)
+    )
+
+  describe.skipIf(skip)(`random programs (${name})`, () => {
+    test(
+      `${runs} programs do what the model says`,
+      () =>
+        Effect.map(
+          Arbitrary.checkEffect(Program.arbitrary, isAsTheModelSays, { runs, concurrency, maxShrinks, seed, size: 14 }),
+          (result) => {
+            if (result._tag !== "Falsified") return assert.strictEqual(result._tag, "Passed")
+            const error = result.failure._tag === "PropertyError" ? result.failure.error : undefined
+            const replay = `To see it again: EVENTBUS_SEED=${seed} EVENTBUS_PROGRAMS=${runs}`
+            return assert.fail(
+              [`${name} is not as the model says:`, ...report(result.shrunkInput, error), replay].join("\n")
+            )
+          }
+        ),
+      3_600_000
+    )
+  })
+}

@@ -5,17 +5,37 @@
  */
 
 import type { BrokerUnderTest } from "./BrokerUnderTest.ts"
-import { failing } from "./contract/FailureSuite.ts"
-import { living } from "./contract/LifetimeSuite.ts"
-import { measuring } from "./contract/MetricSuite.ts"
-import { operating } from "./contract/OperateSuite.ts"
-import { publishing } from "./contract/PublishSuite.ts"
-import { mending } from "./contract/ReplaySuite.ts"
-import { subscribing } from "./contract/SubscribeSuite.ts"
-import { tracing } from "./contract/TraceSuite.ts"
-import { programming } from "./programs/RandomPrograms.ts"
+import { deadLetterSuite } from "./contract/DeadLetterSuite.ts"
+import { expirySuite } from "./contract/ExpirySuite.ts"
+import { failureSuite } from "./contract/FailureSuite.ts"
+import { lifetimeSuite } from "./contract/LifetimeSuite.ts"
+import { metricSuite } from "./contract/MetricSuite.ts"
+import { operateSuite } from "./contract/OperateSuite.ts"
+import { peekSuite } from "./contract/PeekSuite.ts"
+import { publishSuite } from "./contract/PublishSuite.ts"
+import { repairSuite } from "./contract/RepairSuite.ts"
+import { replaySuite } from "./contract/ReplaySuite.ts"
+import { spanSuite } from "./contract/SpanSuite.ts"
+import { subscribeSuite } from "./contract/SubscribeSuite.ts"
+import { traceSuite } from "./contract/TraceSuite.ts"
+import { randomPrograms } from "./programs/RandomPrograms.ts"
 
-const suites = [publishing, subscribing, living, failing, operating, mending, tracing, measuring, programming]
+const suites = [
+  publishSuite,
+  subscribeSuite,
+  lifetimeSuite,
+  failureSuite,
+  expirySuite,
+  deadLetterSuite,
+  peekSuite,
+  replaySuite,
+  repairSuite,
+  operateSuite,
+  spanSuite,
+  traceSuite,
+  metricSuite,
+  randomPrograms
+]
 
 /**
  * Declares the tests of the contract for a broker. Call it at the top level of a test

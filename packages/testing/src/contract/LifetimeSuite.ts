@@ -14,8 +14,8 @@ import { messages, record, recorder } from "./Recorder.ts"
 import { suite, unique } from "./Suite.ts"
 import { TaskDone } from "./TestEvents.ts"
 
-export const living = suite("subscriptions that start and stop", (test, { bus: busOf, features }) => {
-  test("background consumption, and stop: it ends with its scope, and the queue keeps what comes then", () =>
+export const lifetimeSuite = suite("subscriptions that start and stop", (test, { bus: busOf, features }) => {
+  test("background consumption, and stop: it ends with its scope, and the queue keeps later events", () =>
     Effect.gen(function* () {
       const bus = yield* EventBus.EventBus
       const queue = yield* unique("tasks")
@@ -32,7 +32,7 @@ export const living = suite("subscriptions that start and stop", (test, { bus: b
       assert.strictEqual((yield* second.take).event.payload.n, 2)
     }))
 
-  test("blocking consumption, and stop: run goes on until it is interrupted", () =>
+  test("blocking consumption, and stop: run continues until it is interrupted", () =>
     Effect.gen(function* () {
       const bus = yield* EventBus.EventBus
       const queue = yield* unique("tasks")
@@ -71,7 +71,7 @@ export const living = suite("subscriptions that start and stop", (test, { bus: b
       yield* eventually(messages(queue), (n) => n === 1)
     }))
 
-  test("interruption is not failure: what a stopped subscription has not done goes back, with no attempt used up", () =>
+  test("interruption is not failure: the unfinished events of a stopped subscription return to the queue, with no attempt used up", () =>
     Effect.gen(function* () {
       const bus = yield* EventBus.EventBus
       const queue = yield* unique("tasks")
@@ -119,7 +119,7 @@ export const living = suite("subscriptions that start and stop", (test, { bus: b
           (n) => TaskDone.event({ n })
         )
       )
-      // Each consumer goes as soon as it has handled a few; the next one goes on.
+      // Each consumer stops after a few events, and the next one continues.
       while (handled.size < 300) {
         const before = handled.size
         yield* Effect.scoped(
@@ -188,7 +188,7 @@ export const living = suite("subscriptions that start and stop", (test, { bus: b
       assert.strictEqual(new Set(handled).size, handled.length)
     }))
 
-  test("a delivery is settled once, by whichever comes first", () =>
+  test("a delivery is settled once: the first settlement wins", () =>
     Effect.gen(function* () {
       const bus = yield* EventBus.EventBus
       const queue = yield* unique("tasks")

@@ -12,15 +12,15 @@ import { Flaky, soon, TaskDone, TaskFailed, UserJoined } from "./TestEvents.ts"
 
 type Readings = Effect.Success<typeof readings>
 
-/** Some series, which say nothing before there was anything to say, and then what is expected. */
+/** Waits until some series have the expected values. A series that does not exist counts as zero. */
 const become = (expected: Readings) =>
   eventually(
     Effect.map(readings, (all) => Object.fromEntries(Object.keys(expected).map((name) => [name, all[name] ?? 0]))),
     (some) => Object.entries(expected).every(([name, value]) => some[name] === value)
   )
 
-export const measuring = suite("metrics", (test) => {
-  test("the way of an event is counted, and measured in seconds", () =>
+export const metricSuite = suite("metrics", (test) => {
+  test("every step of an event is counted, and measured in seconds", () =>
     Effect.gen(function* () {
       const bus = yield* EventBus.EventBus
       const queue = yield* unique("tasks")
@@ -45,7 +45,7 @@ export const measuring = suite("metrics", (test) => {
       }
     }))
 
-  test("every series is there, at zero, before there is anything to count", () =>
+  test("every series starts at zero", () =>
     Effect.gen(function* () {
       const queue = yield* unique("tasks")
       yield* record(Subscription.make(queue, { events: [TaskDone] }))
@@ -55,7 +55,7 @@ export const measuring = suite("metrics", (test) => {
       assert.include(yield* readings, Object.fromEntries(expected))
     }))
 
-  test("failures are counted by their error, and by what becomes of them", () =>
+  test("failures are counted by error and by settlement", () =>
     Effect.gen(function* () {
       const bus = yield* EventBus.EventBus
       const queue = yield* unique("tasks")
@@ -67,7 +67,7 @@ export const measuring = suite("metrics", (test) => {
       )
       yield* bus.publish(yield* TaskDone.event({ n: 0 }))
       yield* bus.publish(yield* TaskDone.event({ n: 1 }))
-      yield* bus.publish(yield* TaskFailed.event({ why: "nobody knows this one here" }))
+      yield* bus.publish(yield* TaskFailed.event({ why: "the subscription does not know this type" }))
       yield* letters.takeN(3)
       yield* become({
         [`eventbus_delivered_total{queue="${queue}"}`]: 5,
@@ -84,7 +84,7 @@ export const measuring = suite("metrics", (test) => {
       })
     }))
 
-  test("what is dropped is counted, where there are no dead letters too", () =>
+  test("discarded events are counted, also where there are no dead letters", () =>
     Effect.gen(function* () {
       const bus = yield* EventBus.EventBus
       const queue = yield* unique("tasks")
@@ -106,11 +106,11 @@ export const measuring = suite("metrics", (test) => {
     Effect.gen(function* () {
       const bus = yield* EventBus.EventBus
       yield* record(Subscription.make(yield* unique("tasks"), { events: [TaskDone] }))
-      const nobodys = yield* UserJoined.event({ name: "Ada" })
+      const unwanted = yield* UserJoined.event({ name: "Ada" })
       yield* bus.publish(yield* TaskDone.event({ n: 1 }))
-      yield* bus.publish(nobodys)
-      yield* Effect.flip(bus.publish(nobodys, { unroutable: "fail" }))
-      yield* Effect.flip(bus.publish({ ...nobodys, traceId: "no UUID" }))
+      yield* bus.publish(unwanted)
+      yield* Effect.flip(bus.publish(unwanted, { unroutable: "fail" }))
+      yield* Effect.flip(bus.publish({ ...unwanted, traceId: "no UUID" }))
       yield* become({
         eventbus_published_total: 4,
         eventbus_confirmed_total: 1,
@@ -141,7 +141,7 @@ export const measuring = suite("metrics", (test) => {
       yield* become({ [running]: 0, [`eventbus_handled_total{queue="${queue}"}`]: 1 })
     }))
 
-  test("deliveries that are settled by hand count as those of handlers do", () =>
+  test("deliveries that are settled by hand are counted like those of handlers", () =>
     Effect.gen(function* () {
       const bus = yield* EventBus.EventBus
       const queue = yield* unique("tasks")

@@ -7,8 +7,8 @@ import { assertFault, deadLetters, messages, record, recorder } from "./Recorder
 import { suite, unique } from "./Suite.ts"
 import { TaskDone, TaskFailed, UserJoined } from "./TestEvents.ts"
 
-export const operating = suite("operating", (test, { bus: busOf }) => {
-  test("queue information: messages and consumers, and nothing of a queue that is not there", () =>
+export const operateSuite = suite("operating", (test, { bus: busOf }) => {
+  test("queue information: messages and consumers, and none of a queue that does not exist", () =>
     Effect.gen(function* () {
       const bus = yield* EventBus.EventBus
       const queue = yield* unique("tasks")
@@ -23,7 +23,7 @@ export const operating = suite("operating", (test, { bus: busOf }) => {
       })
     }))
 
-  test("purge: removes what waits, and says how many", () =>
+  test("purge: removes the waiting messages, and returns their number", () =>
     Effect.gen(function* () {
       const bus = yield* EventBus.EventBus
       const queue = yield* unique("tasks")
@@ -35,7 +35,7 @@ export const operating = suite("operating", (test, { bus: busOf }) => {
       yield* eventually(messages(queue), (n) => n === 0)
     }))
 
-  test("purge: of a queue that is not there is a NotFound that names it", () =>
+  test("purge: an unknown queue is a NotFound that names it", () =>
     Effect.gen(function* () {
       const bus = yield* EventBus.EventBus
       const queue = yield* unique("nowhere")
@@ -72,7 +72,7 @@ export const operating = suite("operating", (test, { bus: busOf }) => {
       if (error._tag === "PublishError") assert.strictEqual(error.reason._tag, "Disconnected")
     }))
 
-  test("argument drift: a subscription that differs from the queue that is there fails at once, and names what differs", () =>
+  test("argument drift: a subscription that differs from the existing queue fails at once, and names the difference", () =>
     Effect.gen(function* () {
       const queue = yield* unique("tasks")
       yield* record(Subscription.make(queue, { events: [TaskDone], messageTtl: "1 minute" }))
@@ -101,7 +101,7 @@ export const operating = suite("operating", (test, { bus: busOf }) => {
       assert.strictEqual((yield* seen.take).event.payload.n, 1)
     }))
 
-  test("bad input: a payload that the subscription's schema refuses is a dead letter, which says where and not what", () =>
+  test("bad input: a payload that the subscription's schema refuses is a dead letter whose fault names the field and not its value", () =>
     Effect.gen(function* () {
       const bus = yield* EventBus.EventBus
       const queue = yield* unique("tasks")
@@ -115,7 +115,7 @@ export const operating = suite("operating", (test, { bus: busOf }) => {
       assert.strictEqual(yield* seen.size, 0)
     }))
 
-  test("bad input: without a DLQ it is discarded, and the consumer goes on", () =>
+  test("bad input: without a DLQ it is discarded, and the consumer continues", () =>
     Effect.gen(function* () {
       const bus = yield* EventBus.EventBus
       const queue = yield* unique("tasks")

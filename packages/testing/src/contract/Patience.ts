@@ -1,4 +1,5 @@
 /** How long a test waits for what it expects. */
+
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"

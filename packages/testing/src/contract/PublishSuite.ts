@@ -7,8 +7,8 @@ import { record } from "./Recorder.ts"
 import { suite, unique } from "./Suite.ts"
 import { TaskDone, TaskFailed, UserJoined } from "./TestEvents.ts"
 
-export const publishing = suite("publishing", (test) => {
-  test("basic publish: an event arrives typed, with every field that it left with", () =>
+export const publishSuite = suite("publishing", (test) => {
+  test("basic publish: an event arrives typed, with every field that it was published with", () =>
     Effect.gen(function* () {
       const bus = yield* EventBus.EventBus
       const seen = yield* record(Subscription.make(yield* unique("users"), { events: [UserJoined] }))
@@ -52,7 +52,7 @@ export const publishing = suite("publishing", (test) => {
       assert.throws(() => bus.publish(event, { routingKey: "ä".repeat(128) }), RangeError, /256.*ä/)
     }))
 
-  test("non-persistent publish: an event that need not survive a restart arrives all the same", () =>
+  test("non-persistent publish: an event that need not survive a restart arrives like any other", () =>
     Effect.gen(function* () {
       const bus = yield* EventBus.EventBus
       const seen = yield* record(Subscription.make(yield* unique("users"), { events: [UserJoined] }))
@@ -90,10 +90,10 @@ export const publishing = suite("publishing", (test) => {
       )
     }))
 
-  test("publication errors as typed values: an event that no queue wants is normal, or Unroutable when asked for", () =>
+  test("publication errors as typed values: an event that no queue receives is no error, or Unroutable on request", () =>
     Effect.gen(function* () {
       const bus = yield* EventBus.EventBus
-      const event = yield* TaskFailed.event({ why: "nobody cares" })
+      const event = yield* TaskFailed.event({ why: "no queue" })
       yield* bus.publish(event)
       const error = yield* Effect.flip(bus.publish(event, { unroutable: "fail" }))
       assert.instanceOf(error, PublishError.PublishError)
@@ -122,16 +122,16 @@ export const publishing = suite("publishing", (test) => {
       assert.include(error.message, `limit is ${maxBodyBytes}`)
     }))
 
-  test("publication errors can be answered by their reason", () =>
+  test("publication errors can be handled by their reason", () =>
     Effect.gen(function* () {
       const bus = yield* EventBus.EventBus
       const answer = yield* bus.publish(yield* TaskDone.event({ n: 1 }), { unroutable: "fail" }).pipe(
         Effect.as("sent"),
         Effect.catchReason("PublishError", "Unroutable", (reason) =>
-          Effect.succeed(`nobody wants ${reason.routingKey}`)
+          Effect.succeed(`no queue for ${reason.routingKey}`)
         )
       )
-      assert.strictEqual(answer, "nobody wants task.done.normal")
+      assert.strictEqual(answer, "no queue for task.done.normal")
     }))
 
   test("payloads travel in the JSON form of their schema", () =>

@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 
-/** A series as Prometheus names it. */
+/** Returns the name of a series, as Prometheus has it. */
 const nameOf = ({ attributes = {}, id }: Metric.Metric.Snapshot): string => {
   const labels = Object.entries(attributes).filter(([name]) => name !== "unit")
   const texts = labels.map(([name, value]) => `${name}="${value}"`).toSorted()
@@ -21,7 +21,7 @@ const numberOf = (metric: Metric.Metric.Snapshot): number => {
   }
 }
 
-/** What each series of the bus says: how much was counted, or is, or how often it was measured. */
+/** Reads each series of the bus: the value of a counter or a gauge, the number of measurements of a histogram. */
 export const readings = Effect.map(Metric.snapshot, (all) =>
   Object.fromEntries(
     all.filter(({ id }) => id.startsWith("eventbus_")).map((metric) => [nameOf(metric), numberOf(metric)])

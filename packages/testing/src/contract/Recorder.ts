@@ -1,4 +1,5 @@
 /** Records what handlers see, and asks for what waits in queues. */
+
 import { assert } from "@effect/vitest"
 import { EventBus, Handler, QueueSpec, Subscription } from "effect-eventbus"
 import type { DecodedDelivery, Event } from "effect-eventbus"

@@ -6,9 +6,9 @@ import { patiently } from "./Patience.ts"
 
 class NotEnded extends Schema.TaggedError<NotEnded>()("NotEnded", { name: Schema.String }) {}
 
-/** Keeps the spans of those effects that it is asked to. */
-export class Collector {
-  /** In the order in which they started. */
+/** A tracer that keeps the spans of chosen effects. */
+export class SpanCollector {
+  /** The spans, in the order in which they started. */
   readonly all: Array<Tracer.NativeSpan> = []
 
   readonly #tracer: Tracer.Tracer
@@ -26,12 +26,12 @@ export class Collector {
   readonly collect = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     Effect.provideService(effect, Tracer.Tracer, this.#tracer)
 
-  /** The spans with a name, or with one that begins with this word. */
+  /** Returns the spans whose name is this word, or begins with it. */
   named(name: string): ReadonlyArray<Tracer.NativeSpan> {
     return this.all.filter((span) => span.name === name || span.name.startsWith(`${name} `))
   }
 
-  /** The first span with a name, as soon as it has ended. */
+  /** Waits until a span of this name has ended, and returns it. */
   ended(name: string): Effect.Effect<Tracer.NativeSpan, NotEnded> {
     return Effect.suspend(() => {
       const span = this.named(name).find(({ status }) => status._tag === "Ended")
@@ -39,7 +39,7 @@ export class Collector {
     }).pipe(patiently)
   }
 
-  /** All that the spans tell. */
+  /** Everything that the spans hold, as text. */
   get text(): string {
     return this.all
       .map(({ attributes, events, name, status }) =>

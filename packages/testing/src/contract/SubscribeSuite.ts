@@ -11,7 +11,7 @@ import { messages, record, recorder } from "./Recorder.ts"
 import { suite, unique } from "./Suite.ts"
 import { TaskDone, TaskFailed, UserJoined } from "./TestEvents.ts"
 
-export const subscribing = suite("subscribing", (test, { bus: busOf }) => {
+export const subscribeSuite = suite("subscribing", (test, { bus: busOf }) => {
   test("basic subscription: events of the type arrive, others don't", () =>
     Effect.gen(function* () {
       const bus = yield* EventBus.EventBus
@@ -82,7 +82,7 @@ export const subscribing = suite("subscribing", (test, { bus: busOf }) => {
     Effect.gen(function* () {
       const bus = yield* EventBus.EventBus
       const work = Subscription.make(yield* unique("work"), { events: [TaskDone], concurrency: 1 })
-      // Each holds its first event until the other has one too.
+      // Each consumer holds its first event until the other has one too.
       const both = yield* Deferred.make<void>()
       const busy = yield* Ref.make(0)
       const meet = Effect.gen(function* () {
@@ -121,7 +121,7 @@ export const subscribing = suite("subscribing", (test, { bus: busOf }) => {
       assert.strictEqual(yield* Ref.get(most), 4)
     }))
 
-  test("configuration by options: the prefetch count is the concurrency where a subscription says none", () =>
+  test("configuration by options: the prefetch count is the concurrency of a subscription that sets none", () =>
     Effect.gen(function* () {
       const bus = yield* EventBus.EventBus
       const gate = yield* Deferred.make<void>()
@@ -173,7 +173,7 @@ export const subscribing = suite("subscribing", (test, { bus: busOf }) => {
       assert.strictEqual(event.parentEventId, request.eventId)
     }))
 
-  test("correlation reaches events made elsewhere, and gives way to what an event says itself", () =>
+  test("correlation reaches events made elsewhere, and does not override their own", () =>
     Effect.gen(function* () {
       const bus = yield* EventBus.EventBus
       const seen = yield* record(Subscription.make(yield* unique("seen"), { events: [TaskDone] }))
@@ -209,7 +209,7 @@ export const subscribing = suite("subscribing", (test, { bus: busOf }) => {
       assert.strictEqual(yield* messages(QueueSpec.deadLetterQueueOf(queue)), -1)
     }))
 
-  test("a temporary queue goes with its subscription", () =>
+  test("a temporary queue is deleted with its subscription", () =>
     Effect.gen(function* () {
       const bus = yield* EventBus.EventBus
       const queue = yield* unique("onlooker")

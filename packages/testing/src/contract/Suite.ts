@@ -1,4 +1,5 @@
 /** A suite of tests that run on every broker. */
+
 import { describe, it } from "@effect/vitest"
 import { type Broker, EventBus, QueueSpec } from "effect-eventbus"
 import * as Context from "effect/Context"
@@ -30,7 +31,7 @@ const makeNames = (): BrokerUnderTest.Names => {
   return { unique, queues }
 }
 
-/** Names for one test. When it ends, what was made under them is removed. */
+/** Names for one test. The clean-up runs when it ends. */
 const names = ({ cleanUp }: BrokerUnderTest.BrokerUnderTest): Layer.Layer<Names> =>
   Layer.effect(
     Names,
@@ -39,27 +40,27 @@ const names = ({ cleanUp }: BrokerUnderTest.BrokerUnderTest): Layer.Layer<Names>
     )
   )
 
-/** A bus on the broker. All those of one test share their queues, where these are durable. */
+/** A bus on the broker. The buses of one test share their queues, where these are durable. */
 const bus = (
   { layer }: BrokerUnderTest.BrokerUnderTest,
   options: BrokerUnderTest.Options
 ): Layer.Layer<EventBus.EventBus | Broker.Broker, unknown, Names> =>
   Layer.unwrap(Effect.map(Names, (names) => Layer.provideMerge(EventBus.layer, layer(options, names))))
 
-/** What a test may use. */
+/** The services of a test. */
 export type Services = EventBus.EventBus | Broker.Broker | Names
 
-/** Everything that a test needs: names of its own, and a bus. */
+/** The services of one test: names of its own, and a bus. */
 export const services = (broker: BrokerUnderTest.BrokerUnderTest): Layer.Layer<Services, unknown> =>
   Layer.provideMerge(bus(broker, {}), names(broker))
 
 /** Declares a test. */
 export type Test = (title: string, body: () => Effect.Effect<unknown, unknown, Services | Scope.Scope>) => void
 
-/** What a suite may know of the broker that it tests. */
+/** The broker of a suite. */
 export interface Subject {
   readonly features: BrokerUnderTest.Features
-  /** One more bus on the same broker. */
+  /** Makes one more bus on the same broker. */
   readonly bus: (options?: BrokerUnderTest.Options) => ReturnType<typeof bus>
 }
 
@@ -76,11 +77,11 @@ export const suite =
           Effect.suspend(body).pipe(
             Effect.scoped,
             Effect.provide(layer, { local: true }),
-            // What one test counts is not counted in another.
+            // One test does not see the counts of another.
             Effect.provideService(Metric.MetricRegistry, new Map()),
             Effect.provideService(Patience, patience)
           ),
-        // A wait that is in vain fails with its own message first.
+        // Longer than any one wait, which then fails with a message of its own.
         2 * patience
       )
     describe.skipIf(broker.skip)(`${title} (${broker.name})`, () =>

@@ -1,5 +1,6 @@
-import { EventType, FailurePolicy } from "effect-eventbus"
 /** The event types that the tests publish, and the error that their handlers fail with. */
+
+import { EventType, FailurePolicy } from "effect-eventbus"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 

@@ -1,15 +1,12 @@
-import { EventType, FailurePolicy, Handler, QueueSpec, Subscription } from "effect-eventbus"
-<<<<<<< HEAD:test/contract/programs/Handlers.ts
-import type { BrokerError, DecodedDelivery, EventBus } from "effect-eventbus"
-=======
-import type { BrokerError, DecodedDelivery, Delivery, EventBus } from "effect-eventbus"
 /** The event types, subscriptions and handlers that programs are made of. */
+
+import { EventType, FailurePolicy, Handler, QueueSpec, Subscription } from "effect-eventbus"
+import type { BrokerError, DecodedDelivery, EventBus } from "effect-eventbus"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
->>>>>>> fcd4491 (packages/testing: the contract of brokers, as a package):packages/testing/src/programs/Handlers.ts
 import { ttl } from "./Program.ts"
 import type { Event, Kind, Script } from "./Program.ts"
 
@@ -20,10 +17,10 @@ const types = {
   "task.failed": typed("task.failed"),
   "user.joined": typed("user.joined")
 }
-/** A known type, as someone has it who expects more of it. */
+/** A known type with one more field: events without that field are invalid. */
 const stricter = EventType.make("task.failed", { payload: Schema.Struct({ ...Payload.fields, why: Schema.String }) })
 
-/** An event to publish; `heldBy` names the queue whose handler is to be busy with it. */
+/** Makes an event to publish. `heldBy` names the queue whose handler is to be busy with it. */
 export const toEvent = ({ expires, priority, script, type }: Event, n: number, heldBy: string | null) =>
   types[type].event(
     { n: script === "never fits" ? n + 0.5 : n, script, heldBy },
@@ -31,7 +28,7 @@ export const toEvent = ({ expires, priority, script, type }: Event, n: number, h
   )
 
 class Flaky extends Schema.TaggedError<Flaky>()("Flaky", {}) {}
-/** The first failure of an event whose subscription is stopping meanwhile. */
+/** The first failure of an event whose subscription stops during its handling. */
 class Busy extends Schema.TaggedError<Busy>()("Busy", {}) {}
 class Slow extends Schema.TaggedError<Slow>()("Slow", {}) {}
 class Fatal extends Schema.TaggedError<Fatal>()("Fatal", {}) {}
@@ -76,7 +73,7 @@ const policyOf = ({ deadLetterQueue }: QueueSpec.QueueSpec) => {
   return FailurePolicy.tags({
     Flaky: again(delays.short, 2),
     Busy: again(delays.long, 2),
-    // An expired event that has no dead letters to go to goes unseen.
+    // Without dead letters, an expired event cannot be seen.
     Slow: deadLetterQueue === undefined ? giveUp : again(delays.long, 1),
     Fatal: giveUp,
     Useless: FailurePolicy.discard
@@ -94,7 +91,7 @@ const optionsOf: Readonly<Record<Kind, Subscription.Options>> = {
   once: { concurrency: 4, guarantee: "at-most-once" }
 }
 
-/** What a handler sees. */
+/** An event as a handler sees it. */
 export interface Seen {
   readonly n: number
   readonly heldBy: string | null
@@ -102,8 +99,8 @@ export interface Seen {
 }
 
 /**
- * Subscribes a queue of some kind. `before` runs before the handler does what its
- * event says, and tells whether it held it up.
+ * Subscribes a queue of a kind. `before` runs before the handler follows the script
+ * of its event, and returns whether it held the handler up.
  */
 export const subscribe = (
   bus: EventBus.EventBus["Service"],
@@ -111,7 +108,7 @@ export const subscribe = (
     readonly queue: string
     readonly kind: Kind
     readonly patterns: ReadonlyArray<string>
-    /** Whether it wants the queue with arguments that are not its own. */
+    /** Whether the subscription differs from the queue that is declared. */
     readonly differs: boolean
     readonly before: (seen: Seen) => Effect.Effect<boolean>
   }
@@ -132,6 +129,6 @@ export const subscribe = (
   }
   const subscription = Subscription.make(queue, wanted)
   const handler = Handler.make(subscription, attempt)
-  // Where there are no retries, there is nothing for a policy to say.
+  // Without retries there is no use for a policy.
   return bus.subscribe(subscription.atMostOnce ? handler : handler.pipe(Handler.onFailure(policyOf(subscription))))
 }

@@ -1,9 +1,10 @@
-import { RoutingKey } from "effect-eventbus"
 /**
- * The least that a bus must be: what its contract says of a program, without a
- * clock, a fiber or a byte. After each step everything that can happen has
- * happened: retries are over, and what may expire has expired.
+ * The model of a bus: the outcome of a program by the contract, computed without a
+ * clock, fibers or bytes. After each step everything that can happen has happened:
+ * retries are over, and what may expire has expired.
  */
+
+import { RoutingKey } from "effect-eventbus"
 import * as Option from "effect/Option"
 import * as Observation from "./Observation.ts"
 import { nameOf, routingKey } from "./Program.ts"
@@ -16,7 +17,7 @@ interface Item {
   readonly attempt: number
   readonly retryCount: number
   readonly fault: Observation.Sight["fault"]
-  /** Whether it expires where it waits. */
+  /** Whether it expires while it waits. */
   readonly expires: boolean
 }
 
@@ -27,7 +28,7 @@ class Queue {
   readonly patterns = new Set<string>()
   waiting: ReadonlyArray<Item> = []
   isRunning = false
-  /** Whether it stops as soon as its handler is busy. */
+  /** Whether its subscription stops as soon as the handler is busy. */
   isStopping = false
 
   constructor(name: string, kind: Kind, isLetters: boolean) {
@@ -57,7 +58,7 @@ class Queue {
   }
 }
 
-/** How a handler ends: well, or with an error. */
+/** Returns the error of a handler, or `undefined` where it succeeds. */
 const failureOf = (
   { attempt, event: { script } }: Item,
   { is, isLetters }: Queue,
@@ -85,7 +86,7 @@ const failureOf = (
   }
 }
 
-/** How often a handler is given what keeps failing. */
+/** The number of attempts, by error. */
 const attempts: Readonly<Record<string, number>> = { Flaky: 3, Busy: 3, Slow: 2 }
 
 export class Model {
@@ -99,7 +100,7 @@ export class Model {
     program.queues.forEach((_, queue) => this.start({ queue, letters: false }, undefined))
   }
 
-  /** What is to be seen of a step, when all is quiet again. */
+  /** Performs an operation, and returns what must be seen once the bus is idle. */
   step(operation: Operation): Observation.Observation {
     this.sights = []
     const results = this.perform(operation)
@@ -185,7 +186,7 @@ export class Model {
     this.expire(queue)
   }
 
-  /** RabbitMQ looks at the head of a queue only. */
+  /** Expires messages at the head of a queue only, as RabbitMQ does. */
   private expire(queue: Queue): void {
     for (;;) {
       const [head, ...others] = queue.waiting
@@ -211,7 +212,7 @@ export class Model {
     const isBusy = queue.isStopping
     if (isBusy) {
       queue.isStopping = queue.isRunning = false
-      // It is interrupted before it is done, and that is no failure.
+      // Its handler is interrupted, which is not a failure.
       if (queue.is.hasty) return this.enter(queue, item)
     }
     const failure = failureOf(item, queue, isBusy)
@@ -221,7 +222,7 @@ export class Model {
       ...item,
       attempt: attempt + 1,
       retryCount: Math.max(retryCount, attempt),
-      // A dead letter goes on saying why it is one.
+      // A dead letter keeps its fault.
       fault: queue.isLetters ? fault : [failure, attempt],
       expires: false
     })
@@ -230,7 +231,7 @@ export class Model {
 
 const expired = ({ attempt }: Item): Observation.Sight["fault"] => ["expired", attempt - 1]
 
-/** A queue's name says its kind. */
+/** Returns how far the order of a queue's events is certain. The kind is in the queue's name. */
 export const orderOf =
   (operation: Operation) =>
   (queue: string): Observation.Order =>

@@ -1,8 +1,9 @@
+/** The visible state of a bus after a step, in a form that does not depend on chance. */
+
 import type { Broker } from "effect-eventbus"
-/** What can be seen of a bus after a step, in a form that does not depend on what is left to chance. */
 import * as Option from "effect/Option"
 
-/** What a handler saw. */
+/** An event as a handler saw it. */
 export interface Sight {
   readonly queue: string
   readonly n: number
@@ -10,16 +11,16 @@ export interface Sight {
   readonly retryCount: number
   readonly priority: "low" | "normal" | "high" | "critical"
   readonly routingKey: string
-  /** The reason of the fault that came with the event, and how often a handler had been given it then. */
+  /** The reason of the fault that came with the event, and the number of attempts until then. */
   readonly fault: readonly [reason: string, attempts: number] | undefined
 }
 
 export interface Observation {
-  /** What became of the operation itself. */
+  /** The results of the operation itself. */
   readonly results: ReadonlyArray<string>
-  /** By queue: what was handled. */
+  /** By queue: the events that were handled. */
   readonly handled: Readonly<Record<string, ReadonlyArray<string>>>
-  /** By queue: how many events wait, and how many consume it. */
+  /** By queue: the numbers of its messages and of its consumers. */
   readonly queues: Readonly<Record<string, string>>
 }
 
@@ -31,7 +32,7 @@ const urgency = { low: 0, normal: 1, high: 2, critical: 3 }
 
 /**
  * How far the order of first attempts is certain: not at all; among events of one
- * priority, since RabbitMQ 4 lets urgent ones overtake in any queue; or throughout.
+ * priority, since RabbitMQ 4 lets urgent events overtake in every queue; or for all events.
  */
 export type Order = "none" | "by priority" | "total"
 
@@ -41,7 +42,7 @@ const compare: Readonly<Record<Order, (a: Sight, b: Sight) => number>> = {
   total: () => 0
 }
 
-/** What a queue's handler saw: first attempts in their order as far as it is certain, then the others. */
+/** Lists what the handler of each queue saw: first attempts in their order as far as it is certain, then the others. */
 export const handled = (sights: ReadonlyArray<Sight>, orderOf: (queue: string) => Order): Observation["handled"] => {
   const queues = [...new Set(sights.map(({ queue }) => queue))].toSorted()
   return Object.fromEntries(
@@ -54,7 +55,7 @@ export const handled = (sights: ReadonlyArray<Sight>, orderOf: (queue: string) =
   )
 }
 
-/** How a queue is, or that there is none. */
+/** Describes a queue, or its absence. */
 export const queue = (info: Option.Option<Omit<Broker.QueueInfo, "name">>): string =>
   Option.match(info, {
     onNone: () => "not there",
@@ -67,7 +68,7 @@ const lines = (observation: Observation): ReadonlyArray<string> => [
   ...Object.entries(observation.queues).map(([name, state]) => `${name}: ${state}`)
 ]
 
-/** What was expected and not seen, and what was seen and not expected. */
+/** Lists what was expected and not seen, and what was seen and not expected. */
 export const difference = (expected: Observation, actual: Observation): ReadonlyArray<string> => {
   const [wanted, got] = [lines(expected), lines(actual)]
   const without = (those: ReadonlyArray<string>, these: ReadonlyArray<string>) => {

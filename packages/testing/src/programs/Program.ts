@@ -1,6 +1,5 @@
-/**
- * A program for a bus, as data: some queues, and what is done with them, one step after the other.
- */
+/** A program for a bus, as data: some queues, and operations on them, one after the other. */
+
 import * as Arbitrary from "effect/Arbitrary"
 import * as Schema from "effect/Schema"
 
@@ -8,9 +7,9 @@ const kinds = ["plain", "serial", "hasty", "bare", "brief", "urgent", "typed", "
 const patterns = ["#", "task.#", "task.*.critical", "*.done.*", "user.joined.*", "tenant.*"] as const
 const types = ["task.done", "task.failed", "user.joined"] as const
 const priorities = ["normal", "low", "high", "critical"] as const
-const keys = ["by type", "tenant.acme", "nobody.cares"] as const
+const keys = ["by type", "tenant.acme", "no.queue"] as const
 
-/** What a handler does with an event: at once, or in its later attempts. */
+/** The ways in which a handler treats an event, in its first attempt and in later ones. */
 const scripts = [
   "ack",
   "fail once",
@@ -23,7 +22,7 @@ const scripts = [
   "never fits"
 ] as const
 
-/** The event that carries it expires in a queue after `ttl`. `fail too late` lets it expire between two attempts. */
+/** The time to live, in milliseconds, of an event that expires. `fail too late` makes it expire between two attempts. */
 export const ttl = 100
 
 export type Kind = (typeof kinds)[number]
@@ -42,7 +41,7 @@ export interface Event {
   readonly expires: boolean
 }
 
-/** What is done to a queue is done to its dead letters instead, with `letters`. */
+/** A queue of the program, or with `letters` the queue of its dead letters. */
 export interface Target {
   readonly queue: number
   readonly letters: boolean
@@ -52,7 +51,7 @@ export type Operation =
   | { readonly _tag: "Publish"; readonly events: ReadonlyArray<Event> }
   | ({ readonly _tag: "Start"; readonly pattern: string | undefined; readonly differs: boolean } & Target)
   | ({ readonly _tag: "Stop" } & Target)
-  /** Stops a subscription while its handler is busy with an event, if it ever is. */
+  /** Stops a subscription while its handler is busy with an event, where the queue receives the event. */
   | ({ readonly _tag: "StopAmid"; readonly event: Event } & Target)
   | ({ readonly _tag: "Purge" } & Target)
 
@@ -61,7 +60,7 @@ export interface Program {
   readonly operations: ReadonlyArray<Operation>
 }
 
-/** One of some values. The first one is the simplest; a value that is there twice comes twice as often. */
+/** Generates one of some values. The first is the simplest; a value that is listed twice comes twice as often. */
 const oneOf = <const A extends string | number | boolean>(...values: ReadonlyArray<A>): Arbitrary.Arbitrary<A> =>
   Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: values.length - 1 })), {
     shrink: (at) => Array.from({ length: at }, (_, simpler) => simpler)
@@ -74,14 +73,14 @@ const event: Arbitrary.Arbitrary<Event> = Arbitrary.all({
   script: oneOf("ack", "ack", ...scripts),
   expires: oneOf(false, false, true)
 }).pipe(
-  // Whether a second attempt comes in time is a matter of the machine, unless it comes too late on purpose.
+  // Whether a second attempt comes in time depends on the machine, unless it comes too late on purpose.
   Arbitrary.map((event) => ({
     ...event,
     expires: event.script === "fail too late" || (event.expires && !event.script.startsWith("fail"))
   }))
 )
 
-/** The same event, but one that does not expire. */
+/** Returns the same event, without a time to live. */
 const unhurried = (event: Event): Event => ({
   ...event,
   expires: false,
@@ -100,7 +99,7 @@ const operation: Arbitrary.Arbitrary<Operation> = Arbitrary.all({
   Arbitrary.map(({ differs, event, events, letters, pattern, queue, tag }): Operation => {
     switch (tag) {
       case "Publish":
-        // An event of many at once may wait for the others, and how long is a matter of the machine.
+        // One of many events at once may wait for the others, and how long depends on the machine.
         return { _tag: tag, events: events.length === 1 ? events : events.map(unhurried) }
       case "Start":
         return { _tag: tag, queue, letters, differs, pattern: pattern === "" ? undefined : pattern }
@@ -129,12 +128,12 @@ export const arbitrary: Arbitrary.Arbitrary<Program> = Arbitrary.all({
 }).pipe(
   Arbitrary.map(({ operations, queues }) => ({
     queues,
-    // RabbitMQ looks only now and then whether an event has expired in a queue with priorities.
+    // In a queue with priorities RabbitMQ looks for expired events only now and then.
     operations: queues.some(({ kind }) => kind === "urgent") ? operations.map(withoutHaste) : operations
   }))
 )
 
-/** A queue's name, which also says what kind it is. */
+/** Returns the name of a queue, which starts with its kind. */
 export const nameOf = ({ queues }: Program, { letters, queue }: Target): string => {
   const at = queue % queues.length
   return `${letters ? "dlq." : ""}${queues[at]?.kind}-${at + 1}`
@@ -142,7 +141,7 @@ export const nameOf = ({ queues }: Program, { letters, queue }: Target): string 
 
 export const routingKey = ({ key, priority, type }: Event): string => (key === "by type" ? `${type}.${priority}` : key)
 
-/** Whether some event may expire because of it. */
+/** Whether an event of the operation may expire. */
 export const expires = (operation: Operation): boolean => {
   if (operation._tag === "Publish") return operation.events.some((event) => event.expires)
   return operation._tag === "StopAmid" && operation.event.expires
@@ -171,7 +170,7 @@ const line = (program: Program, operation: Operation): string => {
   }
 }
 
-/** The program as one reads it. */
+/** Prints a program, a line for each step. */
 export const print = (program: Program): string =>
   [
     ...program.queues.map(

@@ -1,10 +1,11 @@
 /**
- * Random programs: whatever is done with a bus, it behaves as the model says.
+ * Random programs, each run on a bus and on a model, whose behaviour must agree.
  *
  * A program that shows a difference is made as small as possible, and printed.
  * `EVENTBUS_PROGRAMS` sets the number of programs, `EVENTBUS_SEED` repeats those of
  * an earlier run.
  */
+
 import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Effect from "effect/Effect"
@@ -16,16 +17,16 @@ import { services } from "../contract/Suite.ts"
 import * as Program from "./Program.ts"
 import { Mismatch, type Pace, run } from "./Run.ts"
 
-/** How many programs are run on a broker, and how. */
+/** The number of programs to run on a broker, and their pace. */
 interface Plan extends Pace {
   readonly programs: number
-  /** How many run at a time. */
+  /** The number of programs that run at once. */
   readonly concurrency: number
-  /** How many simpler programs are tried, once one has failed. */
+  /** The number of simpler programs to try when one has failed. */
   readonly maxShrinks: number
 }
 
-/** Where the test moves the time, waiting costs nothing. */
+/** On the test clock, waiting takes no time. */
 const onTestClock = (patience: number): Plan => ({
   programs: 1000,
   concurrency: 1,
@@ -55,7 +56,7 @@ const report = (program: Program.Program, error: unknown): ReadonlyArray<string>
     : [Program.print(program), String(error)]
 
 /** Declares the test that runs random programs on a broker. */
-export const programming = (broker: BrokerUnderTest): void => {
+export const randomPrograms = (broker: BrokerUnderTest): void => {
   const { features, name, skip } = broker
   const plan = (features.testClock ? onTestClock : inRealTime)(patienceOf(broker))
   const { concurrency, maxShrinks } = plan
@@ -67,7 +68,7 @@ export const programming = (broker: BrokerUnderTest): void => {
     run(program, plan).pipe(
       Effect.scoped,
       Effect.provide(layer, { local: true }),
-      // What is dead-lettered and discarded on purpose is nothing to warn of.
+      // Dead letters and discarded events are intended here.
       Effect.provideService(References.MinimumLogLevel, "None"),
       Effect.catchDefect((defect) => Effect.fail(defect)),
       Effect.as(true)
@@ -75,16 +76,16 @@ export const programming = (broker: BrokerUnderTest): void => {
 
   describe.skipIf(skip)(`random programs (${name})`, () => {
     test(
-      `${runs} programs do what the model says`,
+      `${runs} programs behave as the model says`,
       () =>
         Effect.map(
           Arbitrary.checkEffect(Program.arbitrary, isAsTheModelSays, { runs, concurrency, maxShrinks, seed, size: 14 }),
           (result) => {
             if (result._tag !== "Falsified") return assert.strictEqual(result._tag, "Passed")
             const error = result.failure._tag === "PropertyError" ? result.failure.error : undefined
-            const replay = `To see it again: EVENTBUS_SEED=${seed} EVENTBUS_PROGRAMS=${runs}`
+            const replay = `To repeat it: EVENTBUS_SEED=${seed} EVENTBUS_PROGRAMS=${runs}`
             return assert.fail(
-              [`${name} is not as the model says:`, ...report(result.shrunkInput, error), replay].join("\n")
+              [`${name} differs from the model:`, ...report(result.shrunkInput, error), replay].join("\n")
             )
           }
         ),

@@ -1,4 +1,5 @@
-/** Runs a program on a bus, step by step, and holds what is to be seen against the model. */
+/** Runs a program on a bus, step by step, and compares what can be seen with the model. */
+
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { Model, orderOf } from "./Model.ts"
@@ -7,21 +8,21 @@ import { expires } from "./Program.ts"
 import type { Operation, Program } from "./Program.ts"
 import * as Subject from "./Subject.ts"
 
-/** How fast a broker is. */
+/** How long to wait for a broker. */
 export interface Pace {
-  /** How often one looks before one gives up. */
+  /** The number of looks before a difference is final. */
   readonly looks: number
-  /** Lets some time pass, before one looks again. */
+  /** Lets some time pass before the next look. */
   readonly patience: Effect.Effect<void>
-  /** Lets time pass after an operation: enough for events to expire, if there may be any that do. */
+  /** Lets time pass after an operation: enough for events to expire, where there may be such. */
   readonly settle: (mayExpire: boolean) => Effect.Effect<void>
-  /** Is over when an operation has taken too long. */
+  /** Ends when an operation has taken too long. */
   readonly deadline: Effect.Effect<void>
 }
 
-/** The bus is not what the model says. */
+/** The bus differs from the model. */
 export class Mismatch extends Schema.TaggedError<Mismatch>()("Mismatch", {
-  /** After how many operations. */
+  /** The number of operations until then. */
   step: Schema.Int,
   when: Schema.String,
   differences: Schema.Array(Schema.String)
@@ -31,7 +32,7 @@ export class Mismatch extends Schema.TaggedError<Mismatch>()("Mismatch", {
   }
 }
 
-/** In the end all is stopped, which gives back whatever is not settled; then the dead letters are looked at. */
+/** In the end every subscription stops, which returns what is not settled. Then the dead letters are consumed. */
 const ending = ({ queues }: Program): ReadonlyArray<readonly [when: string, operation: Operation]> => {
   const each = (f: (queue: number) => Operation) => [...queues.keys()].map(f)
   const look = { _tag: "Start", letters: true, differs: false, pattern: undefined } as const
@@ -44,7 +45,7 @@ const ending = ({ queues }: Program): ReadonlyArray<readonly [when: string, oper
 
 const count = (handled: Observation.Observation["handled"]) => Object.values(handled).flat().length
 
-/** Runs a program, and waits after each operation until the bus is as the model says. */
+/** Runs a program, and waits after each operation until the bus agrees with the model. */
 export const run = Effect.fnUntraced(function* (program: Program, pace: Pace) {
   const model = new Model(program)
   const subject = yield* Subject.make(program)
@@ -64,7 +65,7 @@ export const run = Effect.fnUntraced(function* (program: Program, pace: Pace) {
       const actual = { results, handled, queues: yield* subject.queues(names) }
       const differences = Observation.difference(expected, actual)
       if (differences.length === 0) break
-      // What was seen too much does not go away again.
+      // More looks cannot unsee an event.
       const isOver = look === pace.looks || count(handled) > count(expected.handled)
       if (isOver) return yield* new Mismatch({ step: Math.min(at + 1, steps.length), when, differences })
       yield* pace.patience

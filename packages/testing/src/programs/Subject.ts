@@ -1,5 +1,6 @@
+/** A bus that performs the operations of a program, and records what its handlers see. */
+
 import { EventBus } from "effect-eventbus"
-/** A bus that does what a program says, and notes what its handlers see. */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -11,7 +12,7 @@ import * as Observation from "./Observation.ts"
 import { nameOf, routingKey } from "./Program.ts"
 import type { Event, Operation, Program, Target } from "./Program.ts"
 
-/** A handler that is busy with an event until it is let go. */
+/** A handler that is busy with an event until it is released. */
 interface Hold {
   readonly isHeld: Deferred.Deferred<void>
   readonly letGo: Deferred.Deferred<void>
@@ -25,7 +26,7 @@ export const make = Effect.fnUntraced(function* (program: Program) {
   let published = 0
   let hold: Hold | undefined
 
-  /** The name on the broker of `plain-1`, or of `dlq.plain-1`. */
+  /** Returns the name on the broker of `plain-1`, or of `dlq.plain-1`. */
   const onBroker = (name: string) => name.replace(/[a-z]+-\d$/, unique)
 
   const before =
@@ -73,7 +74,7 @@ export const make = Effect.fnUntraced(function* (program: Program) {
     })
   })
 
-  /** Stops a queue while its handler is busy with the event, if it ever is. */
+  /** Publishes an event, and stops a queue while its handler is busy with that event. */
   const stopAmid = Effect.fnUntraced(function* (target: Target, event: Event, isHandled: boolean) {
     const name = nameOf(program, target)
     const current = { isHeld: yield* Deferred.make<void>(), letGo: yield* Deferred.make<void>() }
@@ -82,7 +83,7 @@ export const make = Effect.fnUntraced(function* (program: Program) {
     if (isHandled) {
       yield* Deferred.await(current.isHeld)
       const stopping = yield* Effect.forkChild(stop(name), { startImmediately: true })
-      // A subscription without patience does not wait for its handlers.
+      // A hasty subscription does not wait for its handlers.
       if (!name.startsWith("hasty")) yield* Deferred.succeed(current.letGo, undefined)
       yield* Fiber.join(stopping)
     }
@@ -91,7 +92,7 @@ export const make = Effect.fnUntraced(function* (program: Program) {
   })
 
   return {
-    /** Does one step, and says what became of it. */
+    /** Performs one operation, and returns its results. */
     perform: Effect.fnUntraced(function* (operation: Operation, expected: Observation.Observation) {
       sights.length = 0
       if (operation._tag === "Publish") {
@@ -118,7 +119,7 @@ export const make = Effect.fnUntraced(function* (program: Program) {
     }),
     start: (queue: number) => start({ queue, letters: false }, undefined, false),
     sights: (): ReadonlyArray<Observation.Sight> => [...sights],
-    /** How the queues of these names are. */
+    /** Describes the queues of these names. */
     queues: (names: ReadonlyArray<string>) =>
       Effect.map(
         Effect.forEach(

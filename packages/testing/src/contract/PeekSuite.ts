@@ -49,7 +49,7 @@ export const peekSuite = suite("dead letters", (test) => {
       assert.isDefined(fault)
       assert.deepInclude(fault, { reason: "Flaky", message: "failed at 1", attempts: 1 })
       assert.match(fault.fingerprint, /^[0-9a-f]{12}$/)
-      assert.match(fault.stack ?? "", /ReplaySuite\.[jt]s/)
+      assert.match(fault.stack ?? "", /DeadLetterFixture\.[jt]s/)
       assert.isAtMost(fault.firstFailedAt, fault.lastFailedAt)
       assert.isBelow(Math.abs(Date.now() - fault.lastFailedAt), 60_000)
     }))

@@ -121,6 +121,19 @@ export const subscribeSuite = suite("subscribing", (test, { bus: busOf }) => {
       assert.strictEqual(yield* Ref.get(most), 4)
     }))
 
+  test("a subscription holds as many events as its concurrency says, and the others wait in the queue", () =>
+    Effect.gen(function* () {
+      const bus = yield* EventBus.EventBus
+      const queue = yield* unique("tasks")
+      const gate = yield* Deferred.make<void>()
+      const done = yield* record(Subscription.make(queue, { events: [TaskDone], concurrency: 2 }), () =>
+        Deferred.await(gate)
+      )
+      yield* bus.publishAll(yield* Effect.forEach([1, 2, 3, 4, 5], (n) => TaskDone.event({ n })))
+      yield* eventually(messages(queue), (n) => n === 3).pipe(Effect.ensuring(Deferred.succeed(gate, undefined)))
+      yield* done.takeN(5)
+    }))
+
   test("configuration by options: the prefetch count is the concurrency of a subscription that sets none", () =>
     Effect.gen(function* () {
       const bus = yield* EventBus.EventBus

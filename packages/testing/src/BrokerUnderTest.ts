@@ -69,7 +69,7 @@ export interface BrokerUnderTest {
   readonly layer: (options: Options, names: Names) => Layer.Layer<Broker.Broker, unknown>
   /** Removes what a test left on a server. It runs after the test, when its brokers are closed. */
   readonly cleanUp?: ((names: Names) => Effect.Effect<void, unknown>) | undefined
-  /** The longest time that anything expected may take. Default: 15 seconds. */
+  /** The longest wait for anything expected. Some tests need two seconds. Default: 15 seconds. */
   readonly patience?: Duration.Input | undefined
   /** Whether to skip the tests, because there is no server to run them on. Default: `false`. */
   readonly skip?: boolean | undefined

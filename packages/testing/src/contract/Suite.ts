@@ -25,8 +25,10 @@ const makeNames = (): BrokerUnderTest.Names => {
   }
   const queues = () =>
     [...bases].map(unique).flatMap((queue) => {
-      const deadLetterQueue = QueueSpec.deadLetterQueueOf(queue)
-      return [queue, deadLetterQueue, QueueSpec.deadLetterQueueOf(deadLetterQueue)]
+      const names = [queue]
+      // A test that consumes dead letters of dead letters declares a queue for theirs.
+      for (let depth = 0; depth < 3; depth++) names.push(QueueSpec.deadLetterQueueOf(names[depth] ?? queue))
+      return names
     })
   return { unique, queues }
 }

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs"
 import { join, posix } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 
-type Package = "eventbus" | "agents" | "amqp" | "http" | "cli" | "bench"
+type Package = "eventbus" | "agents" | "amqp" | "http" | "testing" | "cli" | "bench"
 
 /**
  * The areas of every package: folders below `src`, "." being `src` itself. Each may import from those that are named
@@ -22,6 +22,7 @@ const areas: Record<Package, Readonly<Record<string, ReadonlyArray<string>>>> = 
   agents: { ".": [] },
   amqp: { ".": [] },
   http: { ".": [] },
+  testing: { contract: [], programs: ["contract"], ".": ["contract", "programs"] },
   cli: { ".": ["commands"], commands: [".", "demo"], demo: ["."] },
   bench: { ".": ["contestants"], contestants: ["."] }
 }
@@ -45,6 +46,7 @@ const world: Record<Package, RegExp> = {
   agents: /^(effect\/|effect-eventbus(\/|$))/,
   amqp: new RegExp(`^(effect/|effect-eventbus/(${port.join("|")})$|amqplib$|node:)`),
   http: /^(effect\/|effect-eventbus(\/|$))/,
+  testing: /^(effect\/|effect-eventbus(\/|$)|@effect\/vitest$)/,
   cli: /^(effect\/|@effect\/platform-node\/|effect-eventbus(\/|$)|@effect-eventbus\/(agents|amqp|http)(\/|$)|node:)/,
   // Its peers are whatever packages there are; the barrels are not for it either.
   bench: /^(?!effect$|@effect-eventbus\/(agents|cli)(\/|$))/
@@ -82,7 +84,7 @@ const filesOf = (owner: Package) => {
   })
 }
 
-const packages = ["eventbus", "agents", "amqp", "http", "cli", "bench"] as const
+const packages = ["eventbus", "agents", "amqp", "http", "testing", "cli", "bench"] as const
 const files = packages.flatMap(filesOf)
 
 /** The area that a module lies in. */

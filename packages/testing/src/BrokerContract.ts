@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 
-import type { BrokerUnderTest } from "./BrokerUnderTest.ts"
+import type { BrokerUnderTest } from "./contract/BrokerUnderTest.ts"
 import { deadLetterSuite } from "./contract/DeadLetterSuite.ts"
 import { expirySuite } from "./contract/ExpirySuite.ts"
 import { failureSuite } from "./contract/FailureSuite.ts"

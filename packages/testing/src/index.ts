@@ -5,4 +5,4 @@
  */
 
 export * as BrokerContract from "./BrokerContract.ts"
-export * as BrokerUnderTest from "./BrokerUnderTest.ts"
+export * as BrokerUnderTest from "./contract/BrokerUnderTest.ts"

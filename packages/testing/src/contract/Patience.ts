@@ -5,7 +5,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
-import type { BrokerUnderTest } from "../BrokerUnderTest.ts"
+import type { BrokerUnderTest } from "./BrokerUnderTest.ts"
 
 /** The longest time that anything expected may take, in milliseconds. */
 export const Patience = Context.Reference<number>("effect-eventbus/testing/Patience", { defaultValue: () => 15_000 })

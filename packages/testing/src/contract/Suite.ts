@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import type * as Scope from "effect/Scope"
-import type * as BrokerUnderTest from "../BrokerUnderTest.ts"
+import type * as BrokerUnderTest from "./BrokerUnderTest.ts"
 import { Patience, patienceOf } from "./Patience.ts"
 
 /** The names of the test that is running. */

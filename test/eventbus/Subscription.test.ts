@@ -105,6 +105,13 @@ describe("Subscription", () => {
     const misuses: Readonly<Record<string, readonly [misuse: () => unknown, message: string]>> = {
       "a bad pattern": [make({ patterns: ["task.#", "task.*x"] }), '"task.*x"'],
       "an empty pattern": [make({ patterns: [""] }), "must not be empty"],
+      "two versions of one event type": [
+        () =>
+          Subscription.make("billing", {
+            events: [InvoicePaid, EventType.make("invoice.paid", { payload: Schema.Struct({}) })]
+          }),
+        'two event types called "invoice.paid"'
+      ],
       "no pattern": [make({ patterns: [] }), '"billing" names neither events nor patterns'],
       "no concurrency": [make({ concurrency: 0 }), `${concurrency} 0`],
       "a negative concurrency": [make({ concurrency: -1 }), `${concurrency} -1`],

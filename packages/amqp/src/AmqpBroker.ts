@@ -118,6 +118,10 @@ export const make = Effect.fnUntraced(function* (
     prefetch: settings.prefetch,
     maxBodyBytes: settings.maxBodyBytes,
     publish: (envelope) => publisher.publish(settings.exchange, envelope.routingKey, envelope),
+    declare: (queue) =>
+      Effect.flatMap(consuming.live, (live) => AmqpTopology.declare(live, settings, queue)).pipe(
+        Effect.mapError((reason) => new SubscribeError({ queue: queue.name, reason }))
+      ),
     consume: Effect.fnUntraced(
       function* (queue, deliver) {
         const connection = QueueSpec.isDeadLetterQueue(queue.name) ? yield* RcRef.get(reading) : consuming

@@ -9,9 +9,10 @@
 
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import * as Broker from "./broker/Broker.ts"
 import type { BrokerError, SubscribeError } from "./broker/BrokerError.ts"
@@ -28,6 +29,21 @@ import * as Subscriber from "./subscribe/Subscriber.ts"
 import type { Subscription } from "./subscribe/Subscription.ts"
 
 export type { PublishOptions } from "./publish/Publisher.ts"
+
+/**
+ * A subscription that is being handled.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Running {
+  /** The name of the queue. */
+  readonly queue: string
+  /** What is known of the queue, if it exists. */
+  readonly info: Effect.Effect<Option.Option<Broker.QueueInfo>, BrokerError>
+  /** Stops taking events, and waits for the handlers that are running, up to the drain timeout. */
+  readonly stop: Effect.Effect<void>
+}
 
 /**
  * Publishes events, and delivers them to subscriptions.
@@ -53,10 +69,20 @@ export class EventBus extends Context.Service<
       events: Iterable<Event.Event>,
       options?: PublishOptions
     ) => Effect.Effect<void, PublishError.PublishError>
-    /** Handles events in the background for as long as the scope is open. The queue is bound and consumed when it returns. */
+    /**
+     * Declares the queue of a subscription, and handles nothing yet: what is published
+     * from now on waits for its handler. Subscribing declares the queue, too, so you need
+     * this only to publish before the handler starts. For a temporary subscription it is a
+     * `RangeError`.
+     */
+    readonly declare: <Ev extends Event.Event>(subscription: Subscription<Ev>) => Effect.Effect<void, SubscribeError>
+    /**
+     * Handles events in the background for as long as the scope is open, or until it is
+     * stopped. The queue is bound and being consumed when it returns.
+     */
     readonly subscribe: <Ev extends Event.Event, E, R>(
       handler: Handler<Ev, E, R>
-    ) => Effect.Effect<void, SubscribeError, R | Scope.Scope>
+    ) => Effect.Effect<Running, SubscribeError, R | Scope.Scope>
     /** Handles events until it is interrupted. */
     readonly run: <Ev extends Event.Event, E, R>(
       handler: Handler<Ev, E, R>
@@ -100,11 +126,26 @@ export const make: Effect.Effect<EventBus["Service"], never, Broker.Broker> = Ef
   const broker = yield* Broker.Broker
   const { publish, publishAll } = yield* Publisher.make(broker)
   const stalled = new StalledSettlements()
-  const subscribe: EventBus["Service"]["subscribe"] = (handler) => Subscriber.start(broker, handler, stalled)
+
+  const subscribe: EventBus["Service"]["subscribe"] = Effect.fnUntraced(function* (handler) {
+    const { name } = handler.subscription
+    // In a scope of its own, which ends with the outer one or before.
+    const scope = yield* Scope.fork(yield* Effect.scope)
+    yield* Effect.onError(Scope.provide(Subscriber.start(broker, handler, stalled), scope), (cause) =>
+      Scope.close(scope, Exit.failCause(cause))
+    )
+    return { queue: name, info: broker.queueInfo(name), stop: Scope.close(scope, Exit.void) }
+  })
 
   return EventBus.of({
     publish,
     publishAll,
+    declare: (subscription) => {
+      if (!subscription.temporary) return broker.declare(subscription)
+      throw new RangeError(
+        `The subscription "${subscription.name}" is temporary: its queue is there while it is handled`
+      )
+    },
     subscribe,
     run: (handler) => Effect.scoped(Effect.andThen(subscribe(handler), Effect.never)),
     stream: (subscription) => Subscriber.stream(broker, subscription, stalled),
@@ -137,8 +178,13 @@ export const layerMemory: Layer.Layer<EventBus | MemoryBroker.MemoryBroker> = La
 )
 
 /**
- * A handler as a layer, for applications that are layers. It handles events for
- * as long as the application runs.
+ * Provides a handler as a layer, for applications that are layers. It handles events
+ * for as long as the application runs.
+ *
+ * **Gotchas**
+ *
+ * Layers side by side start in no order. One that publishes at its start may do so
+ * before the queue of the handler is there: call `bus.declare(subscription)` first.
  *
  * **Example** (An application that is a layer)
  *

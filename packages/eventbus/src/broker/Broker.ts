@@ -108,6 +108,8 @@ export class Broker extends Context.Service<
      * no queue wants is `Unroutable`.
      */
     readonly publish: (envelope: Envelope) => Effect.Effect<void, PublishError.Reason>
+    /** Declares the queue and the queue of its dead letters, and binds it. What is there already stays as it is. */
+    readonly declare: (queue: QueueSpec) => Effect.Effect<void, SubscribeError>
     /**
      * Declares the queue, and returns when it is bound and being consumed. Each
      * delivery is handed to `deliver`, which returns at once and never throws. It is

@@ -125,6 +125,11 @@ const make = (options: Options) =>
       publish: (envelope) => queues.publish(envelope),
       put: (name, envelope, delay) =>
         delay === undefined ? queues.put(name, envelope) : queues.putLater(name, envelope, delay),
+      declare: (wanted) =>
+        Effect.mapBoth(declare(queues, wanted), {
+          onSuccess: () => {},
+          onFailure: (reason) => new SubscribeError({ queue: wanted.name, reason })
+        }),
       consume: (wanted, deliver) =>
         Effect.mapError(
           consume(queues, wanted, wanted.concurrency ?? prefetch, deliver),
@@ -167,6 +172,15 @@ const make = (options: Options) =>
     return Context.make(Broker.Broker, broker).pipe(Context.add(MemoryBroker, memory))
   })
 
+/** Declares a queue with its dead letters, and binds it. */
+const declare = Effect.fnUntraced(function* (queues: MemoryQueues, wanted: QueueSpec.QueueSpec) {
+  const forDeadLetters = QueueSpec.isDeadLetterQueue(wanted.name) && !wanted.temporary
+  if (wanted.deadLetterQueue !== undefined) yield* queues.declare(deadLetterQueue(wanted.deadLetterQueue))
+  const queue = yield* queues.declare(forDeadLetters ? deadLetterQueue(wanted.name) : wanted)
+  for (const pattern of wanted.patterns) queues.bind(pattern, queue)
+  return queue
+})
+
 /** Consumes a queue for as long as the scope is open. */
 const consume = Effect.fnUntraced(function* (
   queues: MemoryQueues,
@@ -174,10 +188,7 @@ const consume = Effect.fnUntraced(function* (
   limit: number,
   deliver: (delivery: Delivery) => void
 ) {
-  const forDeadLetters = QueueSpec.isDeadLetterQueue(wanted.name) && !wanted.temporary
-  if (wanted.deadLetterQueue !== undefined) yield* queues.declare(deadLetterQueue(wanted.deadLetterQueue))
-  const queue = yield* queues.declare(forDeadLetters ? deadLetterQueue(wanted.name) : wanted)
-  for (const pattern of wanted.patterns) queues.bind(pattern, queue)
+  const queue = yield* declare(queues, wanted)
   const deliveries = yield* Queue.bounded<Delivery, Cause.Done>(limit)
   const consumer = new MemoryConsumer(limit, (message) => {
     Queue.offerUnsafe(deliveries, new MemoryDelivery(message, consumer, queue))

@@ -122,7 +122,7 @@ const maxTtl = 2 ** 32 - 1
  * dead letter that its handler gives up on, or that is none of its `events`, goes
  * on to `dlq.dlq.{queue}`.
  *
- * A bad name, a bad pattern, a subscription that could never receive anything, a
+ * A bad name, a bad pattern, two event types of one name, a subscription that could never receive anything, a
  * `concurrency` that is not a whole number from 1 to 65535, and dead letters for
  * an at-most-once subscription are `RangeError`s.
  *
@@ -166,6 +166,12 @@ export const make: {
 ): Subscription<never> => {
   QueueSpec.checkQueue(name)
   const types = options.events ?? []
+  const twice = types.find((type, i) => types.some((other, j) => j < i && other !== type && other.name === type.name))
+  if (twice !== undefined) {
+    throw new RangeError(
+      `The subscription "${name}" names two event types called "${twice.name}": only one of them could decode its events`
+    )
+  }
   const patterns = (options.patterns ?? types.map((type) => `${type.name}.*`)).map(RoutingKey.checkPattern)
   const forDeadLetters = QueueSpec.isDeadLetterQueue(name)
   if (patterns.length === 0 && !forDeadLetters) {

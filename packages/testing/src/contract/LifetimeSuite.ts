@@ -32,6 +32,52 @@ export const lifetimeSuite = suite("subscriptions that start and stop", (test, {
       assert.strictEqual((yield* second.take).event.payload.n, 2)
     }))
 
+  test("a subscription is stopped by its handle, and the queue keeps later events", () =>
+    Effect.gen(function* () {
+      const bus = yield* EventBus.EventBus
+      const queue = yield* unique("tasks")
+      const subscription = Subscription.make(queue, { events: [TaskDone] })
+      const started = yield* Deferred.make<void>()
+      const gate = yield* Deferred.make<void>()
+      const handled = yield* Ref.make(0)
+      const running = yield* bus.subscribe(
+        Handler.make(subscription, () =>
+          Deferred.succeed(started, undefined).pipe(
+            Effect.andThen(Deferred.await(gate)),
+            Effect.andThen(Ref.update(handled, (n) => n + 1))
+          )
+        )
+      )
+      assert.strictEqual(running.queue, queue)
+      yield* eventually(running.info, (info) => info._tag === "Some" && info.value.consumers === 1)
+      yield* bus.publish(yield* TaskDone.event({ n: 1 }))
+      yield* bounded(Deferred.await(started))
+      const stopping = yield* Effect.forkChild(running.stop, { startImmediately: true })
+      assert.isUndefined(stopping.pollUnsafe())
+      yield* Deferred.succeed(gate, undefined)
+      yield* bounded(Fiber.join(stopping))
+      assert.strictEqual(yield* Ref.get(handled), 1, "stop waits for the handler")
+      yield* bus.publish(yield* TaskDone.event({ n: 2 }))
+      yield* eventually(messages(queue), (n) => n === 1)
+      yield* running.stop
+    }))
+
+  test("a declared subscription keeps what is published before its handler starts", () =>
+    Effect.gen(function* () {
+      const bus = yield* EventBus.EventBus
+      const queue = yield* unique("tasks")
+      const subscription = Subscription.make(queue, { events: [TaskDone] })
+      yield* bus.declare(subscription)
+      yield* bus.declare(subscription)
+      yield* bus.publish(yield* TaskDone.event({ n: 1 }), { unroutable: "fail" })
+      yield* eventually(messages(queue), (n) => n === 1)
+      yield* eventually(messages(`dlq.${queue}`), (n) => n === 0)
+      const seen = yield* record(subscription)
+      assert.strictEqual((yield* seen.take).event.payload.n, 1)
+      const watch = Subscription.make(yield* unique("watch"), { events: [TaskDone], temporary: true })
+      assert.throws(() => bus.declare(watch), RangeError)
+    }))
+
   test("blocking consumption, and stop: run continues until it is interrupted", () =>
     Effect.gen(function* () {
       const bus = yield* EventBus.EventBus

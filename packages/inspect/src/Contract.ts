@@ -1,15 +1,13 @@
 /**
- * What a module of the user's says of its events: the subscriptions, handlers and
- * event types among its exports.
- *
- * The module is imported, so it must not do anything of its own: start a service,
- * say.
+ * The subscriptions, handlers and event types that a module of an application
+ * exports.
  *
  * @since 0.1.0
  */
 
 import { existsSync } from "node:fs"
-import { resolve } from "node:path"
+import { readFile } from "node:fs/promises"
+import { basename, dirname, extname, join, resolve } from "node:path"
 import { pathToFileURL } from "node:url"
 import type { AmqpOptions } from "@effect-eventbus/amqp"
 import type { Event } from "effect-eventbus/Event"
@@ -17,27 +15,38 @@ import * as EventType from "effect-eventbus/EventType"
 import * as Handler from "effect-eventbus/Handler"
 import * as Subscription from "effect-eventbus/Subscription"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import * as Parameters from "./Parameters.ts"
-import { CommandFailed, UsageError } from "./Problem.ts"
+import * as ContractError from "./ContractError.ts"
 
 /**
- * What a module says of its events.
+ * What an application declares about its events.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Contract {
-  /** Where the module is. */
-  readonly path: string
+  readonly info: Info
   readonly eventTypes: ReadonlyArray<EventType.Any>
   readonly subscriptions: ReadonlyArray<Subscription.Subscription<Event>>
   readonly handlers: ReadonlyArray<Handler.Any>
-  /** What the export `amqpOptions` says of exchanges and queues. */
+  /** The export `amqpOptions`: how the application shapes its exchanges and queues. */
   readonly options: AmqpOptions.Options
 }
 
-/** What shapes exchanges and queues, of all the options of the broker. Where it is, the environment says. */
+/**
+ * The name and version of the package that a contract belongs to.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Info {
+  readonly title: string
+  readonly version: string
+  readonly description?: string | undefined
+}
+
+/** The options that shape exchanges and queues. The address of the broker comes from elsewhere. */
 const Options = Schema.Struct({
   exchange: Schema.optional(Schema.String),
   deadLetterExchange: Schema.optional(Schema.String),
@@ -54,26 +63,36 @@ const Options = Schema.Struct({
   )
 })
 
-const importModule = (file: string): Effect.Effect<Readonly<Record<string, unknown>>, UsageError | CommandFailed> => {
-  const path = resolve(file)
-  if (!existsSync(path)) return Effect.fail(new UsageError({ message: `There is no module "${file}"` }))
-  return Effect.tryPromise({
-    try: (): Promise<Readonly<Record<string, unknown>>> => import(pathToFileURL(path).href),
-    catch: (error) =>
-      new CommandFailed({ message: `The module "${file}" cannot be loaded: ${Parameters.reason(error)}` })
-  })
-}
+const fail = (reason: ContractError.Reason) => new ContractError.ContractError({ reason })
 
 /**
- * Imports a module, and gathers what it exports: subscriptions, handlers and event
- * types, alone or in arrays. A handler brings its subscription along, and a
- * subscription its event types.
+ * Gathers subscriptions, handlers and event types from the exports of a module, alone
+ * or in arrays. A handler brings its subscription, and a subscription its event types.
+ *
+ * **Example** (The contract of a module)
+ *
+ * ```ts
+ * import * as assert from "node:assert"
+ * import { Effect } from "effect"
+ * import { EventType, Handler, Subscription } from "effect-eventbus"
+ * import { Contract } from "@effect-eventbus/inspect"
+ *
+ * const InvoicePaid = EventType.untyped("invoice.paid")
+ * const billing = Handler.make(Subscription.make("billing", { events: [InvoicePaid] }), () => Effect.void)
+ *
+ * const contract = await Effect.runPromise(Contract.fromExports({ billing }, { title: "shop", version: "1.0.0" }))
+ * assert.deepStrictEqual(contract.eventTypes, [InvoicePaid])
+ * ```
  *
  * @category constructors
  * @since 0.1.0
  */
-export const load = Effect.fnUntraced(function* (file: string): Effect.fn.Return<Contract, UsageError | CommandFailed> {
-  const exports = yield* importModule(file)
+export const fromExports = Effect.fnUntraced(function* (
+  exports: Readonly<Record<string, unknown>>,
+  info: Info,
+  /** How errors name the module. */
+  module: string = info.title
+): Effect.fn.Return<Contract, ContractError.ContractError> {
   const values = Object.values(exports).flat()
   const handlers = values.filter(Handler.isHandler)
   const subscriptions = [
@@ -82,19 +101,70 @@ export const load = Effect.fnUntraced(function* (file: string): Effect.fn.Return
   ]
   const eventTypes = [...values.filter(EventType.isEventType), ...subscriptions.flatMap(({ events }) => events)]
   if (subscriptions.length === 0 && eventTypes.length === 0) {
-    const message = `"${file}" exports no subscription, no handler and no event type`
-    return yield* new UsageError({ message })
+    return yield* fail(new ContractError.NothingExported({ module }))
   }
-  const { amqpOptions: exported = {} } = exports
-  const options = yield* Effect.mapError(
-    Schema.decodeUnknownEffect(Options)(exported),
-    (error) => new UsageError({ message: `The amqpOptions of "${file}" are none: ${error.message}` })
+  const { amqpOptions = {} } = exports
+  const options = yield* Effect.mapError(Schema.decodeUnknownEffect(Options)(amqpOptions), (error) =>
+    fail(new ContractError.InvalidOptions({ module, detail: error.message }))
   )
   return {
-    path: resolve(file),
+    info,
     handlers: [...new Set(handlers)],
     subscriptions: [...new Set(subscriptions)],
     eventTypes: [...new Set(eventTypes)],
     options
   }
+})
+
+const importModule = (
+  path: string,
+  module: string
+): Effect.Effect<Readonly<Record<string, unknown>>, ContractError.ContractError> =>
+  Effect.tryPromise({
+    try: (): Promise<Readonly<Record<string, unknown>>> => import(pathToFileURL(path).href),
+    catch: (error) =>
+      fail(
+        new ContractError.ModuleNotLoaded({ module, detail: error instanceof Error ? error.message : String(error) })
+      )
+  })
+
+const PackageJson = Schema.fromJsonString(
+  Schema.Struct({
+    name: Schema.optional(Schema.String),
+    version: Schema.optional(Schema.String),
+    description: Schema.optional(Schema.String)
+  })
+)
+
+/** Reads the nearest `package.json`. */
+const packageOf = (folder: string): Effect.Effect<typeof PackageJson.Type> => {
+  const parent = dirname(folder)
+  const file = join(folder, "package.json")
+  if (!existsSync(file)) return parent === folder ? Effect.succeed({}) : Effect.suspend(() => packageOf(parent))
+  return Effect.tryPromise(() => readFile(file, "utf8")).pipe(
+    Effect.flatMap(Schema.decodeEffect(PackageJson)),
+    Effect.option,
+    Effect.map(Option.getOrElse(() => ({})))
+  )
+}
+
+/**
+ * Imports a module and gathers its exports. The `package.json` nearest to the module
+ * gives the contract its title and version.
+ *
+ * **Gotchas**
+ *
+ * Importing a module runs it, so it must not start a service by itself.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const load = Effect.fnUntraced(function* (
+  file: string
+): Effect.fn.Return<Contract, ContractError.ContractError> {
+  const path = resolve(file)
+  if (!existsSync(path)) return yield* fail(new ContractError.ModuleNotFound({ module: file }))
+  const exports = yield* importModule(path, file)
+  const { description, name = basename(path, extname(path)), version = "0.0.0" } = yield* packageOf(dirname(path))
+  return yield* fromExports(exports, { title: name, version, description }, file)
 })

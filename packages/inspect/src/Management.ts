@@ -1,6 +1,6 @@
 /**
- * RabbitMQ's management API, for what it does not tell over AMQP. Nothing needs it:
- * where `RABBITMQ_MANAGEMENT_URL` is not set, it is not asked.
+ * RabbitMQ's management API, for what RabbitMQ does not report over AMQP: bindings
+ * and feature flags. It is optional.
  *
  * @since 0.1.0
  */
@@ -11,10 +11,10 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import { CommandFailed, UsageError } from "./Problem.ts"
+import * as ManagementError from "./ManagementError.ts"
 
 /**
- * A way by which events come to a queue.
+ * A binding of a queue to an exchange.
  *
  * @category models
  * @since 0.1.0
@@ -25,7 +25,7 @@ export interface Binding {
 }
 
 /**
- * Something that RabbitMQ can do once every node of a cluster can.
+ * A feature flag: something that RabbitMQ can do once every node of a cluster can.
  *
  * @category models
  * @since 0.1.0
@@ -37,17 +37,18 @@ export interface FeatureFlag {
 }
 
 /**
- * RabbitMQ's management API.
+ * A client of the management API.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Management {
-  /** What a queue is bound to, but for the default exchange; nothing, where there is no such queue. */
-  readonly bindings: (queue: string) => Effect.Effect<ReadonlyArray<Binding>, CommandFailed>
-  readonly featureFlags: Effect.Effect<ReadonlyArray<FeatureFlag>, CommandFailed>
+  /** Returns the bindings of a queue except the default one. A queue that does not exist has none. */
+  readonly bindings: (queue: string) => Effect.Effect<ReadonlyArray<Binding>, ManagementError.ManagementError>
+  readonly featureFlags: Effect.Effect<ReadonlyArray<FeatureFlag>, ManagementError.ManagementError>
 }
 
+/** In milliseconds. */
 const timeout = 5000
 
 const Bindings = Schema.Array(Schema.Struct({ source: Schema.String, routing_key: Schema.String }))
@@ -55,9 +56,7 @@ const FeatureFlags = Schema.Array(
   Schema.Struct({ name: Schema.String, state: Schema.String, stability: Schema.optional(Schema.String) })
 )
 
-const address = Config.option(Config.Redacted("RABBITMQ_MANAGEMENT_URL"))
-
-const decoded = (part: string): string => {
+const decodePart = (part: string): string => {
   try {
     return decodeURIComponent(part)
   } catch {
@@ -65,36 +64,38 @@ const decoded = (part: string): string => {
   }
 }
 
-const make = (url: URL, { endpoints: [endpoint] }: AmqpOptions.Settings): Management => {
-  const user = decoded(url.username) || endpoint.username
-  const password = decoded(url.password) || Redacted.value(endpoint.password)
-  const authorization = `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`
-  const failed = (why: string) => new CommandFailed({ message: `The management API at ${url.host} ${why}` })
+const fail = (reason: ManagementError.Reason) => new ManagementError.ManagementError({ reason })
 
-  /** The JSON at a path, or nothing where there is none. */
-  const get = <A>(path: string, schema: Schema.ConstraintDecoder<A>): Effect.Effect<Option.Option<A>, CommandFailed> =>
-    Effect.gen(function* () {
-      const { body, status } = yield* Effect.tryPromise({
-        try: async (signal) => {
-          const response = await fetch(new URL(`${url.pathname.replace(/\/$/, "")}/api/${path}`, url.origin), {
-            headers: { authorization },
-            // A redirect would be given the credentials, wherever it leads.
-            redirect: "error",
-            signal: AbortSignal.any([signal, AbortSignal.timeout(timeout)])
-          })
-          return { status: response.status, body: await response.text() }
-        },
-        catch: () => failed("does not answer")
-      })
-      if (status === 404) return Option.none()
-      if (status === 401) return yield* failed(`refuses the login of "${user}"`)
-      if (status !== 200) return yield* failed(`answers ${path} with ${status}`)
-      const decoded = Schema.decodeEffect(Schema.fromJsonString(schema))(body)
-      return yield* Effect.mapBoth(decoded, {
-        onSuccess: Option.some,
-        onFailure: () => failed(`answers ${path} with something unknown`)
-      })
+const fromUrl = (url: URL, { endpoints: [endpoint] }: AmqpOptions.Settings): Management => {
+  const address = url.host
+  const username = decodePart(url.username) || endpoint.username
+  const password = decodePart(url.password) || Redacted.value(endpoint.password)
+  const authorization = `Basic ${Buffer.from(`${username}:${password}`).toString("base64")}`
+
+  /** Returns the JSON at a path, or nothing where the answer is 404. */
+  const get = Effect.fnUntraced(function* <A>(
+    path: string,
+    schema: Schema.ConstraintDecoder<A>
+  ): Effect.fn.Return<Option.Option<A>, ManagementError.ManagementError> {
+    const { body, status } = yield* Effect.tryPromise({
+      try: async (signal) => {
+        const response = await fetch(new URL(`${url.pathname.replace(/\/$/, "")}/api/${path}`, url.origin), {
+          headers: { authorization },
+          // Following a redirect would send the credentials to another place.
+          redirect: "error",
+          signal: AbortSignal.any([signal, AbortSignal.timeout(timeout)])
+        })
+        return { status: response.status, body: await response.text() }
+      },
+      catch: () => fail(new ManagementError.NoAnswer({ address }))
     })
+    if (status === 404) return Option.none()
+    if (status === 401) return yield* fail(new ManagementError.LoginRejected({ address, username }))
+    const unexpected = fail(new ManagementError.UnexpectedAnswer({ address, path, status }))
+    if (status !== 200) return yield* unexpected
+    const decoded = Schema.decodeEffect(Schema.fromJsonString(schema))(body)
+    return yield* Effect.mapBoth(decoded, { onSuccess: Option.some, onFailure: () => unexpected })
+  })
 
   return {
     bindings: (queue) =>
@@ -112,21 +113,33 @@ const make = (url: URL, { endpoints: [endpoint] }: AmqpOptions.Settings): Manage
 }
 
 /**
- * The management API that the environment names, if it names one. The user is that
- * of the URL, or of the connection.
+ * Returns a client of the management API at a URL. The user and the password are those
+ * of the URL, or else those of the AMQP connection.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const fromEnvironment = (
+export const make = (
+  url: Redacted.Redacted,
   settings: AmqpOptions.Settings
-): Effect.Effect<Option.Option<Management>, UsageError | Config.ConfigError> =>
-  Effect.flatMap(address, (found) => {
-    if (Option.isNone(found)) return Effect.succeedNone
-    const url = URL.parse(Redacted.value(found.value))
-    return url?.protocol === "http:" || url?.protocol === "https:"
-      ? Effect.succeedSome(make(url, settings))
-      : Effect.fail(
-          new UsageError({ message: "RABBITMQ_MANAGEMENT_URL: it looks like http://user:password@host:15672" })
-        )
-  })
+): Effect.Effect<Management, ManagementError.ManagementError> => {
+  const parsed = URL.parse(Redacted.value(url))
+  return parsed?.protocol === "http:" || parsed?.protocol === "https:"
+    ? Effect.succeed(fromUrl(parsed, settings))
+    : Effect.fail(fail(new ManagementError.InvalidUrl()))
+}
+
+const address = Config.option(Config.Redacted("RABBITMQ_MANAGEMENT_URL"))
+
+/**
+ * Returns a client for `RABBITMQ_MANAGEMENT_URL`, if the configuration has it.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromConfig = Effect.fnUntraced(function* (
+  settings: AmqpOptions.Settings
+): Effect.fn.Return<Option.Option<Management>, ManagementError.ManagementError | Config.ConfigError> {
+  const url = yield* address
+  return Option.isNone(url) ? Option.none() : Option.some(yield* make(url.value, settings))
+})

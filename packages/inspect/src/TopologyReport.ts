@@ -1,5 +1,6 @@
 /**
- * What a contract needs on the broker, and what is there of it.
+ * A comparison of the exchanges, queues and bindings that subscriptions need with
+ * those on the broker.
  *
  * @since 0.1.0
  */
@@ -10,13 +11,15 @@ import type { BrokerError } from "effect-eventbus/BrokerError"
 import type * as QueueSpec from "effect-eventbus/QueueSpec"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Connection from "./Connection.ts"
-import type { Management } from "./Management.ts"
-import { type Output, pad, plain, type Style, wrap } from "./Output.ts"
-import type { CommandFailed } from "./Problem.ts"
+import * as Schema from "effect/Schema"
+import * as BrokerConnection from "./BrokerConnection.ts"
+import * as ContractError from "./ContractError.ts"
+import type { Binding, Management } from "./Management.ts"
+import type { ManagementError } from "./ManagementError.ts"
 
 /**
- * What was found: of what is needed, or a binding that nothing asks for.
+ * An item that subscriptions need, or a binding that no subscription asks for, with
+ * its state on the broker.
  *
  * @category models
  * @since 0.1.0
@@ -26,87 +29,203 @@ export interface Finding extends Omit<AmqpPlan.Finding, "state"> {
 }
 
 /**
- * Whether it is something that is needed.
+ * All findings about a set of subscriptions.
  *
- * @category guards
+ * @category models
  * @since 0.1.0
  */
-export const isWanted = (finding: Finding): finding is AmqpPlan.Finding => finding.state._tag !== "Unwanted"
+export interface TopologyReport {
+  readonly findings: ReadonlyArray<Finding>
+  readonly counts: Counts
+}
 
 /**
- * Whether it is a binding that nobody has looked at.
+ * The number of items that are not as they should be. Bindings that could not be read
+ * are not counted: only the management API reports them.
  *
- * @category guards
+ * @category models
+ * @since 0.1.0
+ */
+export interface Counts {
+  readonly missing: number
+  readonly different: number
+  readonly unseen: number
+  readonly unwanted: number
+}
+
+/**
+ * Nothing was created, because some items cannot be made to match: they exist with
+ * other arguments, or could not be read.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class TopologyConflict extends Schema.TaggedError<TopologyConflict>("@effect-eventbus/inspect/TopologyConflict")(
+  "TopologyConflict",
+  { different: Schema.Finite, unseen: Schema.Finite }
+) {
+  override get message(): string {
+    const counts = summary({ missing: 0, different: this.different, unseen: this.unseen, unwanted: 0 })
+    return `Nothing was created, because existing items do not match: ${counts}`
+  }
+  get isRetryable(): boolean {
+    return false
+  }
+}
+
+/**
+ * Returns whether a finding is a binding that could not be read.
+ *
+ * @category predicates
  * @since 0.1.0
  */
 export const isUnseenBinding = ({ item, state }: Finding): boolean => state._tag === "Unseen" && item._tag === "Binding"
 
-/**
- * Whether it is not as it is to be, and stays so whatever is made.
- *
- * @category guards
- * @since 0.1.0
- */
-export const isOff = (finding: Finding): boolean =>
+/** Whether an item is not as it should be, and `apply` cannot change that. */
+const isConflict = (finding: Finding): boolean =>
   finding.state._tag === "Different" || (finding.state._tag === "Unseen" && !isUnseenBinding(finding))
 
-type Binding = Extract<AmqpTopology.Item, { readonly _tag: "Binding" }>
-
-const isBinding = (item: AmqpTopology.Item): item is Binding => item._tag === "Binding"
-
-/** Looks by the management API at what AMQP does not tell. */
-const seen = Effect.fnUntraced(function* (findings: ReadonlyArray<AmqpPlan.Finding>, { bindings }: Management) {
-  const bound = new Map<string, ReadonlyArray<Binding>>()
-  for (const { isOurs, item } of findings) {
-    if (!isOurs || item._tag !== "Queue") continue
-    const queue = item.declaration.name
-    const found = yield* bindings(queue)
-    bound.set(
-      queue,
-      found.map(({ exchange, key }) => ({ _tag: "Binding", queue, exchange, key }))
-    )
-  }
-  const isSame = (a: Binding) => (b: Binding) => a.exchange === b.exchange && a.key === b.key
-  const looked = findings.map((finding): Finding => {
-    const { item, state } = finding
-    const there = isBinding(item) ? bound.get(item.queue) : undefined
-    if (!isBinding(item) || there === undefined || state._tag !== "Unseen") return finding
-    return { ...finding, state: { _tag: there.some(isSame(item)) ? "There" : "Missing" } }
-  })
-  const wanted = findings.map(({ item }) => item).filter(isBinding)
-  const unwanted = [...bound].flatMap(([queue, bindings]) => {
-    const ours = wanted.filter((binding) => binding.queue === queue)
-    return bindings.filter((binding) => !ours.some(isSame(binding)))
-  })
-  return [...looked, ...unwanted.map((item): Finding => ({ item, isOurs: true, state: { _tag: "Unwanted" } }))]
-})
+const isWanted = (finding: Finding): finding is AmqpPlan.Finding => finding.state._tag !== "Unwanted"
 
 /**
- * Looks what is there of what subscriptions need. Queues that are wanted in two
- * ways are a `RangeError`.
+ * Makes a report of findings.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const make = (
+export const fromFindings = (findings: ReadonlyArray<Finding>): TopologyReport => {
+  const count = (tag: Finding["state"]["_tag"]) =>
+    findings.filter((finding) => finding.state._tag === tag && !isUnseenBinding(finding)).length
+  return {
+    findings,
+    counts: {
+      missing: count("Missing"),
+      different: count("Different"),
+      unseen: count("Unseen"),
+      unwanted: count("Unwanted")
+    }
+  }
+}
+
+type BindingItem = Extract<AmqpTopology.Item, { readonly _tag: "Binding" }>
+
+const isBinding = (item: AmqpTopology.Item): item is BindingItem => item._tag === "Binding"
+
+/**
+ * Completes what was found over AMQP with the bindings of each queue: unseen bindings
+ * become there or missing, and bindings that no subscription asks for are added.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const withBindings = (
+  findings: ReadonlyArray<AmqpPlan.Finding>,
+  bindings: ReadonlyMap<string, ReadonlyArray<Binding>>
+): ReadonlyArray<Finding> => {
+  const isSame = (a: Binding) => (b: Binding) => a.exchange === b.exchange && a.key === b.key
+  const known = findings.map((finding): Finding => {
+    const { item, state } = finding
+    const bound = isBinding(item) ? bindings.get(item.queue) : undefined
+    if (!isBinding(item) || bound === undefined || state._tag !== "Unseen") return finding
+    return { ...finding, state: { _tag: bound.some(isSame(item)) ? "There" : "Missing" } }
+  })
+  const wanted = findings.map(({ item }) => item).filter(isBinding)
+  const unwanted = [...bindings].flatMap(([queue, bound]) => {
+    const asked = wanted.filter((binding) => binding.queue === queue)
+    return bound
+      .filter((binding) => !asked.some(isSame(binding)))
+      .map(({ exchange, key }): Finding => ({
+        item: { _tag: "Binding", queue, exchange, key },
+        isOurs: true,
+        state: { _tag: "Unwanted" }
+      }))
+  })
+  return [...known, ...unwanted]
+}
+
+/** Asks the management API for the bindings of the queues that are ours. */
+const bindingsOf = Effect.fnUntraced(function* (findings: ReadonlyArray<AmqpPlan.Finding>, { bindings }: Management) {
+  const queues = findings.flatMap(({ isOurs, item }) =>
+    isOurs && item._tag === "Queue" ? [item.declaration.name] : []
+  )
+  return new Map(
+    yield* Effect.forEach(queues, (queue) => Effect.map(bindings(queue), (bound) => [queue, bound] as const))
+  )
+})
+
+/**
+ * Compares what subscriptions need with what is on the broker. Without the management
+ * API, bindings stay unseen.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = Effect.fnUntraced(function* (
   live: AmqpConnection.Live,
   settings: AmqpOptions.Settings,
-  subscriptions: ReadonlyArray<QueueSpec.QueueSpec>,
+  queues: ReadonlyArray<QueueSpec.QueueSpec>,
   management: Option.Option<Management>
-): Effect.Effect<ReadonlyArray<Finding>, BrokerError | CommandFailed> =>
-  Effect.suspend(() => Connection.asked(AmqpPlan.look(live, settings, AmqpPlan.wanted(subscriptions, settings)))).pipe(
-    Effect.flatMap((findings) =>
-      Option.match(management, {
-        onNone: () => Effect.succeed<ReadonlyArray<Finding>>(findings),
-        onSome: (management) => seen(findings, management)
+): Effect.fn.Return<TopologyReport, BrokerError | ContractError.ContractError | ManagementError> {
+  const wanted = yield* Effect.try({
+    try: () => AmqpPlan.wanted(queues, settings),
+    catch: (error) =>
+      new ContractError.ContractError({
+        reason: new ContractError.ConflictingQueues({ detail: error instanceof Error ? error.message : String(error) })
       })
-    )
-  )
+  })
+  const findings = yield* BrokerConnection.asBrokerError(AmqpPlan.look(live, settings, wanted))
+  if (Option.isNone(management)) return fromFindings(findings)
+  return fromFindings(withBindings(findings, yield* bindingsOf(findings, management.value)))
+})
+
+/**
+ * Returns the findings because of which `apply` refuses.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const conflicts = ({ findings }: TopologyReport): ReadonlyArray<Finding> => findings.filter(isConflict)
+
+/**
+ * Creates what is missing, and returns what was created. Unseen bindings are bound
+ * again, which changes nothing where they exist. Nothing is ever deleted or changed,
+ * and nothing is created where the report has conflicts.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const apply = Effect.fnUntraced(function* (
+  live: AmqpConnection.Live,
+  settings: AmqpOptions.Settings,
+  report: TopologyReport
+): Effect.fn.Return<ReadonlyArray<Finding>, BrokerError | TopologyConflict> {
+  if (conflicts(report).length > 0) return yield* new TopologyConflict(report.counts)
+  const wanted = report.findings.filter(isWanted)
+  yield* BrokerConnection.asBrokerError(AmqpPlan.apply(live, settings, wanted))
+  return AmqpPlan.toMake(wanted)
+})
+
+/**
+ * Returns the counts in words, such as `2 missing, 1 different`; empty when everything
+ * is as it should be.
+ *
+ * @category formatting
+ * @since 0.1.0
+ */
+export const summary = ({ different, missing, unseen, unwanted }: Counts): string => {
+  const counts = [
+    ["missing", missing],
+    ["different", different],
+    ["unreadable", unseen],
+    ["unwanted", unwanted]
+  ] as const
+  return counts.flatMap(([word, n]) => (n === 0 ? [] : [`${n} ${word}`])).join(", ")
+}
 
 const value = (value: AmqpPlan.Difference["wanted"]): string => (value === undefined ? "none" : String(value))
 
 /**
- * How something differs, in words.
+ * Returns the differences of a finding in words, one for each argument.
  *
  * @category formatting
  * @since 0.1.0
@@ -117,47 +236,7 @@ export const differences = ({ state }: Finding): ReadonlyArray<string> =>
     : []
 
 /**
- * How many are not as they are to be, in words; empty where all are.
- *
- * @category formatting
- * @since 0.1.0
- */
-export const tally = (findings: ReadonlyArray<Finding>): string => {
-  const count = (tag: Finding["state"]["_tag"]) =>
-    findings.filter((finding) => finding.state._tag === tag && !isUnseenBinding(finding)).length
-  const counts = [
-    ["missing", count("Missing")],
-    ["different", count("Different")],
-    ["not to be seen", count("Unseen")],
-    ["not wanted", count("Unwanted")]
-  ] as const
-  return counts.flatMap(([what, n]) => (n === 0 ? [] : [`${n} ${what}`])).join(", ")
-}
-
-/**
- * A state in a word, and its style.
- *
- * @category formatting
- * @since 0.1.0
- */
-export type Word = readonly [word: string, style: Style]
-
-/**
- * The word for a state.
- *
- * @category formatting
- * @since 0.1.0
- */
-export const words: Readonly<Record<Finding["state"]["_tag"], Word>> = {
-  There: ["there", "green"],
-  Missing: ["missing", "yellow"],
-  Different: ["differs", "red"],
-  Unseen: ["unseen", "dim"],
-  Unwanted: ["unwanted", "yellow"]
-}
-
-/**
- * What something is called.
+ * Returns a readable name of an item.
  *
  * @category formatting
  * @since 0.1.0
@@ -170,76 +249,5 @@ export const nameOf = (item: AmqpTopology.Item): string => {
       return item.declaration.name
     case "Binding":
       return `${item.queue} to ${item.exchange} by ${item.key}`
-  }
-}
-
-const argumentsOf = (item: AmqpTopology.Item): string => {
-  return item._tag === "Queue"
-    ? Object.entries(item.declaration.arguments)
-        .map(([name, value]) => `${name}=${value}`)
-        .join(" ")
-    : ""
-}
-
-const margin = 21
-
-/**
- * A finding as a few lines: what it is, in which state, and what there is to say
- * about that.
- *
- * @category formatting
- * @since 0.1.0
- */
-export const format = (
-  finding: Finding,
-  [word, style]: Word,
-  { columns = Infinity, paint }: Pick<Output["Service"], "columns" | "paint">
-): string => {
-  const { isOurs, item, state } = finding
-  const more =
-    state._tag === "Missing"
-      ? isOurs
-        ? [argumentsOf(item)].filter((text) => text !== "")
-        : ["for others to declare"]
-      : state._tag === "Unseen" && item._tag !== "Binding"
-        ? [state.why]
-        : differences(finding)
-  return [
-    `${paint(style, pad(word, 10))}${paint("dim", pad(item._tag.toLowerCase(), 11))}${wrap(plain(nameOf(item)), columns, margin)}`,
-    ...more.map(
-      (text) =>
-        " ".repeat(margin) + paint(state._tag === "Different" ? "red" : "dim", wrap(plain(text), columns, margin))
-    )
-  ].join("\n")
-}
-
-/**
- * A finding as JSON.
- *
- * @category formatting
- * @since 0.1.0
- */
-export const toJson = ({ isOurs, item, state }: Finding, [word]: Word): Readonly<Record<string, unknown>> => {
-  const what =
-    item._tag === "Exchange"
-      ? { name: item.name, type: item.type }
-      : item._tag === "Queue"
-        ? { name: item.declaration.name, arguments: item.declaration.arguments }
-        : { queue: item.queue, exchange: item.exchange, key: item.key }
-  return {
-    kind: item._tag.toLowerCase(),
-    ...what,
-    ours: isOurs,
-    state: word,
-    ...(state._tag === "Different"
-      ? {
-          differences: state.differences.map(({ argument, current = null, wanted = null }) => ({
-            argument,
-            current,
-            wanted
-          }))
-        }
-      : {}),
-    ...(state._tag === "Unseen" ? { why: state.why } : {})
   }
 }

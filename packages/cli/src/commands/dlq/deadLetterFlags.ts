@@ -1,5 +1,5 @@
 /**
- * Whose dead letters, and which of them: what the `eventbus dlq` commands share.
+ * Flags and arguments that select dead letters, shared by the `eventbus dlq` commands.
  *
  * @since 0.1.0
  */
@@ -19,34 +19,34 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Connection from "../../Connection.ts"
-import * as Modules from "../../Modules.ts"
+import * as lazyImports from "../../lazyImports.ts"
 import * as Parameters from "../../Parameters.ts"
-import { CommandFailed, UsageError } from "../../Problem.ts"
+import { CommandFailed, noQueue, UsageError } from "../../Problem.ts"
 
 /**
- * The queue whose dead letters they are.
+ * The argument for the queue.
  *
  * @category arguments
  * @since 0.1.0
  */
 export const queue = Argument.String("queue").pipe(
-  Argument.withDescription("The queue whose dead letters they are"),
+  Argument.withDescription("The queue that the dead letters come from"),
   Argument.filter(
     (name) => name !== "",
-    () => "a queue has a name that is not empty"
+    () => "it is empty"
   )
 )
 
 /**
- * The id of one letter.
+ * The argument for one dead letter.
  *
  * @category arguments
  * @since 0.1.0
  */
-export const id = Argument.String("id").pipe(Argument.withDescription("Its id, or what it begins with"))
+export const id = Argument.String("id").pipe(Argument.withDescription("Its id, or the beginning of it"))
 
 const ids = Argument.String("id").pipe(
-  Argument.withDescription("Their ids, or what they begin with [all that match]"),
+  Argument.withDescription("Ids, or their beginnings [all that match]"),
   Argument.variadic()
 )
 
@@ -54,34 +54,34 @@ const text = (name: string, metavar: string, description: string) =>
   Flag.String(name).pipe(
     Flag.withDescription(description),
     Flag.withMetavar(metavar),
-    // A variable of the shell that is not set must not mean all letters.
+    // An unset variable of the shell must not select all dead letters.
     Flag.filter(
       (text) => text !== "",
       () => "it is empty"
     )
   )
 
-/** What the broker can be asked to remember without a thought. */
-const mostHeld = 10_000
+/** The broker easily keeps so many unacknowledged messages. */
+const defaultHold = 10_000
 
 /**
- * The flags that say which letters are meant. All that is said must hold.
+ * The flags that filter dead letters. A dead letter has to match all of them.
  *
  * @category flags
  * @since 0.1.0
  */
 export const filters = {
-  type: Flag.optional(text("type", "TYPE", "Only events of that type")),
-  reason: Flag.optional(text("reason", "TAG", "Only what failed with that error")),
-  fingerprint: text("fingerprint", "HEX", "Only that group of letters").pipe(Flag.withAlias("group"), Flag.optional),
-  olderThan: Flag.optional(Parameters.duration("older-than", "Last failed longer ago, such as 15m, 2h, 7d")),
-  newerThan: Flag.optional(Parameters.duration("newer-than", "Last failed within that time")),
-  text: Flag.optional(text("text", "TEXT", "Somewhere in the body or the message")),
-  hold: Flag.withDefault(Parameters.count("Hold back at most so many while it looks [10000]", "hold"), mostHeld)
+  type: Flag.optional(text("type", "TYPE", "Only this event type")),
+  reason: Flag.optional(text("reason", "TAG", "Only failures with this error")),
+  fingerprint: text("fingerprint", "HEX", "Only this group").pipe(Flag.withAlias("group"), Flag.optional),
+  olderThan: Flag.optional(Parameters.duration("older-than", "Last failed at least this long ago: 15m, 2h, 7d")),
+  newerThan: Flag.optional(Parameters.duration("newer-than", "Last failed less than this ago")),
+  text: Flag.optional(text("text", "TEXT", "Only with this text in the body or message")),
+  hold: Flag.withDefault(Parameters.count("Hold at most N while scanning [10000]", "hold"), defaultHold)
 }
 
 /**
- * The flags and arguments that name a queue, and letters by filter or by id.
+ * The flags and arguments for a queue, and dead letters by filter or id.
  *
  * @category flags
  * @since 0.1.0
@@ -90,16 +90,16 @@ export const some = {
   queue,
   ids,
   ...filters,
-  limit: Flag.optional(Parameters.count("At most so many, the oldest first", "limit"))
+  limit: Flag.optional(Parameters.count("At most N, the oldest first", "limit"))
 }
 
 /**
- * What the filters select.
+ * Returns the filter that the flags describe.
  *
  * @category filtering
  * @since 0.1.0
  */
-export const selectionOf = (input: Command.Command.Config.Infer<typeof filters>): DeadLetterFilter => ({
+export const filterOf = (input: Command.Command.Config.Infer<typeof filters>): DeadLetterFilter => ({
   type: Option.getOrUndefined(input.type),
   reason: Option.getOrUndefined(input.reason),
   fingerprint: Option.getOrUndefined(input.fingerprint),
@@ -109,17 +109,17 @@ export const selectionOf = (input: Command.Command.Config.Infer<typeof filters>)
 })
 
 /**
- * Does something with the dead letters of a queue on RabbitMQ.
+ * Uses the dead letters of a queue on RabbitMQ.
  *
  * @category running
  * @since 0.1.0
  */
-export const withLetters = <E, R>(
+export const withDeadLetters = <E, R>(
   { hold, queue }: { readonly queue: string; readonly hold?: number | undefined },
-  use: (letters: DeadLetters) => Effect.Effect<void, E, R>
+  use: (deadLetters: DeadLetters) => Effect.Effect<void, E, R>
 ): Effect.Effect<void, E | BrokerError | ConfigError | CommandFailed, Exclude<R, EventBus | Broker>> =>
   Effect.gen(function* () {
-    const { EventBus } = yield* Modules.eventbus
+    const { EventBus } = yield* lazyImports.eventbus
     const bus = yield* EventBus.EventBus
     const name = QueueSpec.deadLetterQueueOf(queue)
     const isMissing = (error: unknown) =>
@@ -128,52 +128,50 @@ export const withLetters = <E, R>(
       Predicate.isTagged(error.reason, "NotFound") &&
       Predicate.hasProperty(error.reason, "name") &&
       error.reason.name === name
-    const hint = QueueSpec.isDeadLetterQueue(queue) ? ": name the queue, not its dead letters" : ""
-    yield* use(bus.deadLetters(queue, { maxHeld: hold })).pipe(
-      Effect.catchIf(isMissing, () => new CommandFailed({ message: `There is no queue "${name}"${hint}` }))
-    )
+    const hint = QueueSpec.isDeadLetterQueue(queue) ? ": use the name of the original queue" : ""
+    yield* use(bus.deadLetters(queue, { maxHeld: hold })).pipe(Effect.catchIf(isMissing, () => noQueue(name, hint)))
   }).pipe(Effect.provide(Connection.layerAmqp))
 
 /**
- * The letter whose id begins like that: the first of them where it was published more
- * than once.
+ * Finds the dead letter whose id begins with a text. Where the same event is several
+ * dead letters, it returns the first.
  *
  * @category filtering
  * @since 0.1.0
  */
 export const find = Effect.fnUntraced(function* (
-  letters: DeadLetters,
+  deadLetters: DeadLetters,
   queue: string,
   idPrefix: string
 ): Effect.fn.Return<DeadLetter, BrokerError | CommandFailed | UsageError> {
-  if (idPrefix === "") return yield* new UsageError({ message: "an id is not empty" })
-  const { letters: found, looked, waiting } = yield* letters.peek({ idPrefix, limit: 100 })
-  const letter = found.find(({ id }) => id === idPrefix) ?? found[0]
-  if (letter === undefined) {
-    const among = looked === waiting ? `the ${waiting}` : `the first ${looked} of ${waiting}`
+  if (idPrefix === "") return yield* new UsageError({ message: "The id is empty" })
+  const { letters: found, looked, waiting } = yield* deadLetters.peek({ idPrefix, limit: 100 })
+  const deadLetter = found.find(({ id }) => id === idPrefix) ?? found[0]
+  if (deadLetter === undefined) {
+    const scanned = looked === waiting ? `the ${waiting}` : `the first ${looked} of ${waiting}`
     return yield* new CommandFailed({
-      message: `No id among ${among} dead letters of "${queue}" begins with "${idPrefix}"`
+      message: `No id of ${scanned} dead letters of "${queue}" begins with "${idPrefix}"`
     })
   }
-  const isOne = letter.id === idPrefix || found.every(({ id }) => id === letter.id)
-  if (isOne) return letter
-  return yield* new UsageError({ message: `Several ids begin with "${idPrefix}": write more of it` })
+  const isOne = deadLetter.id === idPrefix || found.every(({ id }) => id === deadLetter.id)
+  if (isOne) return deadLetter
+  return yield* new UsageError({ message: `Several ids begin with "${idPrefix}": use a longer beginning` })
 })
 
 /**
- * Whole ids, for what may be their beginnings; `undefined` where nobody names any.
+ * Completes the beginnings of ids. Returns `undefined` where there are none.
  *
  * @category filtering
  * @since 0.1.0
  */
 export const idsOf = Effect.fnUntraced(function* (
-  letters: DeadLetters,
+  deadLetters: DeadLetters,
   queue: string,
   beginnings: ReadonlyArray<string>
 ) {
   if (beginnings.length === 0) return undefined
   return yield* Effect.forEach(beginnings, (text) =>
-    // A look for what is whole already would be for nothing.
-    Parameters.isUuid(text) ? Effect.succeed(text) : Effect.map(find(letters, queue, text), ({ id }) => id)
+    // A complete id need not be searched.
+    Parameters.isUuid(text) ? Effect.succeed(text) : Effect.map(find(deadLetters, queue, text), ({ id }) => id)
   )
 })

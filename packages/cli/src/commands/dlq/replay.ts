@@ -1,6 +1,6 @@
 /**
- * `eventbus dlq replay` and `discard`: take letters out of the dead letters, back to
- * their queue or for good.
+ * `eventbus dlq replay` and `discard`: return dead letters to their queue, or delete
+ * them.
  *
  * @since 0.1.0
  */
@@ -17,29 +17,29 @@ import { Output, plain } from "../../Output.ts"
 import * as Parameters from "../../Parameters.ts"
 import { CommandFailed, UsageError } from "../../Problem.ts"
 import * as Progress from "../../Progress.ts"
-import * as Which from "./Which.ts"
+import * as deadLetterFlags from "./deadLetterFlags.ts"
 
-const shared = { ...Which.some, json: Parameters.json("The sums as a line of JSON") }
+const shared = { ...deadLetterFlags.some, json: Parameters.json("Print the result as a line of JSON") }
 
 type Shared = Command.Command.Config.Infer<typeof shared>
 
-/** Which letters they are, once they are known by their whole ids. */
-const takingOf = (letters: DeadLetters, input: Shared) =>
-  Effect.map(Which.idsOf(letters, input.queue, input.ids), (ids): BulkOptions => ({
-    ...Which.selectionOf(input),
+/** Returns the options that select the dead letters, with their complete ids. */
+const optionsOf = (deadLetters: DeadLetters, input: Shared) =>
+  Effect.map(deadLetterFlags.idsOf(deadLetters, input.queue, input.ids), (ids): BulkOptions => ({
+    ...deadLetterFlags.filterOf(input),
     ids,
     limit: Option.getOrUndefined(input.limit)
   }))
 
-/** Takes letters, shows how far it has come, and says what came of them, however it ends. */
-const take = Effect.fnUntraced(function* (
+/** Runs a bulk operation, shows its progress, and prints its result even when it fails or is interrupted. */
+const runBulk = Effect.fnUntraced(function* (
   input: Shared,
-  taking: BulkOptions,
+  options: BulkOptions,
   done: string,
-  act: (taking: BulkOptions) => Effect.Effect<ReplayResult, BrokerError>
+  act: (options: BulkOptions) => Effect.Effect<ReplayResult, BrokerError>
 ) {
   const output = yield* Output
-  const progress = Progress.make(output, done, taking.limit)
+  const progress = Progress.make(output, done, options.limit)
   let last: ReplayResult | undefined
   const show = (tally: ReplayResult) => {
     last = tally
@@ -49,56 +49,56 @@ const take = Effect.fnUntraced(function* (
     input.json
       ? output.json(Progress.toJson(input.queue, tally, done))
       : output.line(Progress.summary(tally, done, output))
-  const tally = yield* act({ ...taking, onProgress: show }).pipe(
+  const tally = yield* act({ ...options, onProgress: show }).pipe(
     Effect.onExit(() => progress.clear),
     Effect.onError(() => (last === undefined ? Effect.void : Effect.ignore(conclude(last))))
   )
   yield* conclude(tally)
   if (tally.failure !== undefined) return yield* new CommandFailed({ message: tally.failure.message })
-  const named = new Set(taking.ids).size
-  if (taking.limit === undefined && tally.done < named) {
-    const message = `${named - tally.done} of the ${named} letters named are not there, or not what the flags say`
+  const named = new Set(options.ids).size
+  if (options.limit === undefined && tally.done < named) {
+    const message = `${named - tally.done} of the ${named} dead letters named do not exist, or do not match the flags`
     return yield* new CommandFailed({ message })
   }
 })
 
 const replayFlags = {
   ...shared,
-  rate: Flag.optional(Parameters.count("At most so many a second [as fast as it goes]", "rate"))
+  rate: Flag.optional(Parameters.count("At most N a second [no limit]", "rate"))
 }
 
 const replay = Effect.fnUntraced(function* (input: Command.Command.Config.Infer<typeof replayFlags>) {
   const rate = Option.getOrUndefined(input.rate)
-  yield* Which.withLetters(
+  yield* deadLetterFlags.withDeadLetters(
     input,
-    Effect.fnUntraced(function* (letters) {
-      const taking = yield* takingOf(letters, input)
-      yield* take(input, taking, "replayed", (taking) => letters.replay({ ...taking, rate }))
+    Effect.fnUntraced(function* (deadLetters) {
+      const options = yield* optionsOf(deadLetters, input)
+      yield* runBulk(input, options, "replayed", (options) => deadLetters.replay({ ...options, rate }))
     })
   )
 })
 
 const discardFlags = {
   ...shared,
-  yes: Flag.Boolean("yes").pipe(Flag.withDescription("Do not ask"), Flag.withDefault(false))
+  yes: Flag.Boolean("yes").pipe(Flag.withDescription("Do not ask for confirmation"), Flag.withDefault(false))
 }
 
-/** How many letters it is to discard: those that whoever is at the terminal was told of, and agreed to. */
+/** Asks for confirmation, and returns the number of dead letters that it covers. */
 const ask = Effect.fnUntraced(function* (
   { remark }: Output["Service"],
-  letters: DeadLetters,
+  deadLetters: DeadLetters,
   queue: string,
-  taking: BulkOptions
+  options: BulkOptions
 ) {
-  const { groups, waiting } = yield* letters.groups(taking)
-  const meant = groups.reduce((sum, { count }) => sum + count, 0)
-  const most = Math.min(meant, taking.limit ?? meant)
+  const { groups, waiting } = yield* deadLetters.groups(options)
+  const selected = groups.reduce((sum, { count }) => sum + count, 0)
+  const most = Math.min(selected, options.limit ?? selected)
   if (most === 0) return 0
-  const message = `Discard ${most} of ${waiting} dead letters of "${plain(queue)}"?`
-  const isMeant = yield* Prompt.run(Prompt.Confirm({ message })).pipe(
+  const message = `Permanently delete ${most} of ${waiting} dead letters of "${plain(queue)}"?`
+  const isConfirmed = yield* Prompt.run(Prompt.Confirm({ message })).pipe(
     Effect.catchTag("QuitError", () => Effect.andThen(remark("\n"), Effect.interrupt))
   )
-  return isMeant ? most : 0
+  return isConfirmed ? most : 0
 })
 
 const discard = Effect.fnUntraced(function* (input: Command.Command.Config.Infer<typeof discardFlags>) {
@@ -106,21 +106,21 @@ const discard = Effect.fnUntraced(function* (input: Command.Command.Config.Infer
   const stdio = yield* Stdio.Stdio
   const isAtTerminal = (yield* stdio.stdinIsTerminal) && (yield* stdio.stdoutIsTerminal)
   if (!input.yes && !isAtTerminal) {
-    return yield* new UsageError({ message: "There is no terminal to ask at: say --yes to discard" })
+    return yield* new UsageError({ message: "There is no terminal for a confirmation: use --yes" })
   }
-  yield* Which.withLetters(
+  yield* deadLetterFlags.withDeadLetters(
     input,
-    Effect.fnUntraced(function* (letters) {
-      const taking = yield* takingOf(letters, input)
-      const limit = input.yes ? taking.limit : yield* ask(output, letters, input.queue, taking)
-      if (limit === 0) return yield* output.note("Nothing is discarded")
-      yield* take(input, { ...taking, limit }, "discarded", letters.discard)
+    Effect.fnUntraced(function* (deadLetters) {
+      const options = yield* optionsOf(deadLetters, input)
+      const limit = input.yes ? options.limit : yield* ask(output, deadLetters, input.queue, options)
+      if (limit === 0) return yield* output.note("Nothing was discarded")
+      yield* runBulk(input, { ...options, limit }, "discarded", deadLetters.discard)
     })
   )
 })
 
 /**
- * The commands that take.
+ * The commands that remove dead letters.
  *
  * @category commands
  * @since 0.1.0
@@ -128,19 +128,22 @@ const discard = Effect.fnUntraced(function* (input: Command.Command.Config.Infer
 export const commands = [
   Command.make("replay", replayFlags, replay).pipe(
     Command.withDescription(
-      "Deliver letters to their queue anew: those named, those that match, or all.\n" +
-        "  Each is safe in its queue before it leaves the dead letters. Ctrl-C stops it\n" +
-        "  between two letters."
+      "Return dead letters to their queue: those named, those that match, or all.\n" +
+        "  Each is safe in its queue before it leaves the dead letters. Ctrl-C stops\n" +
+        "  after the current one."
     ),
-    Command.withShortDescription("Deliver letters to their queue anew"),
+    Command.withShortDescription("Return dead letters to their queue"),
     Command.withExamples([
       { command: "eventbus dlq replay billing 3f2a9c01" },
       { command: "eventbus dlq replay billing --fingerprint 1a2b3c4d5e6f --rate 50" }
     ])
   ),
   Command.make("discard", discardFlags, discard).pipe(
-    Command.withDescription("Let go of letters, for good: those named, those that match, or all. It asks"),
-    Command.withShortDescription("Let go of letters, for good"),
+    Command.withDescription(
+      "Permanently delete dead letters: those named, those that match, or all. It\n" +
+        "  asks for confirmation, unless --yes is given."
+    ),
+    Command.withShortDescription("Permanently delete dead letters"),
     Command.withExamples([{ command: "eventbus dlq discard billing --older-than 30d" }])
   )
 ] as const

@@ -48,7 +48,7 @@ export const trace = Command.make("trace", flags, run).pipe(
     "Draw the events of a trace as a tree of causes and effects, until Ctrl-C. It\n" +
       "  shows the events that are published from now on and, with --queue, the dead\n" +
       "  letters of the trace in a queue, even older ones. Retries do not show, because\n" +
-      "  they go straight back to their queue; a dead letter has its number of attempts."
+      "  they go straight back to their queue; a dead letter counts its attempts."
   ),
   Command.withExamples([
     { command: "eventbus trace 1f0b5c1e-0000-4000-8000-00000000000b --queue billing" },

@@ -43,7 +43,7 @@ const introduction = (where: string, { paint }: Output["Service"]): string =>
   [
     `  ${paint("bold", "effect-eventbus")} ${where}`,
     "",
-    `  An orchestrator follows a plan of ${Script.steps.length} steps and ${Script.tasks.length} tasks; ${workers.length} workers do the tasks.`,
+    `  An orchestrator follows a plan of ${Script.steps.length} steps and ${Script.tasks.length} tasks. ${workers.length} workers do them.`,
     "  Some tasks fail and are retried. Tasks that still fail become dead letters,",
     "  which a monitor shows.",
     ""

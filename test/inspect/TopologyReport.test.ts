@@ -20,7 +20,8 @@ const found = (stateOf: (name: string) => AmqpPlan.State = () => ({ _tag: "There
 
 const bound: ReadonlyArray<Management.Binding> = [
   { exchange: "agent_events", key: "invoice.#" },
-  { exchange: "agent_events", key: "#" }
+  { exchange: "agent_events", key: "#" },
+  { exchange: "other", key: "billing" }
 ]
 
 const inWords = (findings: ReadonlyArray<TopologyReport.Finding>) =>
@@ -38,7 +39,8 @@ describe("TopologyReport", () => {
       "dlq.billing to agent_events_dlx by dlq.billing: Unseen",
       "billing to agent_events_dlx by billing: Missing",
       "billing to agent_events by invoice.#: There",
-      "billing to agent_events by #: Unwanted"
+      "billing to agent_events by #: Unwanted",
+      "billing to other by billing: Unwanted"
     ])
   })
 
@@ -48,8 +50,8 @@ describe("TopologyReport", () => {
       return name === "dlq.billing" ? { _tag: "Missing" } : { _tag: "There" }
     })
     const { counts } = TopologyReport.fromFindings(TopologyReport.withBindings(findings, new Map([["billing", bound]])))
-    assert.deepStrictEqual(counts, { missing: 2, different: 1, unseen: 0, unwanted: 1 })
-    assert.strictEqual(TopologyReport.summary(counts), "2 missing, 1 different, 1 unwanted")
+    assert.deepStrictEqual(counts, { missing: 2, different: 1, unseen: 0, unwanted: 2 })
+    assert.strictEqual(TopologyReport.summary(counts), "2 missing, 1 different, 2 unwanted")
     assert.strictEqual(TopologyReport.summary(TopologyReport.fromFindings(found()).counts), "")
   })
 

@@ -115,7 +115,7 @@ describe.skipIf(inject("rabbitUrl") === null)("dlq", () => {
       const [header, line] = Process.linesOf(text.stdout)
       assert.match(header ?? "", /^ID +LAST +TYPE +REASON +TRY +MESSAGE$/)
       assert.match(line ?? "", new RegExp(`^${ids[5]?.slice(0, 8)} +\\d+d  task.submitted  Typo +3  Typo happened$`))
-      assert.strictEqual(text.stderr, "1 shown, 6 of 12 waiting scanned\n")
+      assert.strictEqual(text.stderr, "1 shown, 6 of 12 scanned\n")
       assert.deepStrictEqual(await waiting(queue), ids)
     }))
 
@@ -140,10 +140,10 @@ describe.skipIf(inject("rabbitUrl") === null)("dlq", () => {
   it("no more are held back at once than --hold says, and what was left out is told", () =>
     withQueue(async (queue) => {
       await die(queue, 12)
-      assert.strictEqual((await dlq(["groups", queue, "--hold", "6"])).stderr, "3 groups, 6 of 12 waiting scanned\n")
+      assert.strictEqual((await dlq(["groups", queue, "--hold", "6"])).stderr, "3 groups, 6 of 12 scanned\n")
       const exported = await dlq(["export", queue, "--hold", "7"])
       assert.strictEqual(Process.objectsOf(exported.stdout).length, 7)
-      assert.strictEqual(exported.stderr, "7 exported, 7 of 12 waiting scanned\n")
+      assert.strictEqual(exported.stderr, "7 exported, 7 of 12 scanned\n")
       assert.strictEqual(Process.objectsOf((await dlq(["export", queue, "--hold", "20"])).stdout).length, 12)
     }))
 

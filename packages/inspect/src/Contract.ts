@@ -20,7 +20,7 @@ import * as Schema from "effect/Schema"
 import * as ContractError from "./ContractError.ts"
 
 /**
- * What an application declares about its events.
+ * The events, subscriptions and handlers that an application declares.
  *
  * @category models
  * @since 0.1.0

@@ -43,7 +43,7 @@ export interface Target {
   readonly management: Option.Option<Management>
 }
 
-const apply = "Run `eventbus topology apply`, or start the application that declares it."
+const apply = "Run `eventbus topology apply`, or start the application."
 
 const upgrade = "Upgrade RabbitMQ to 4.2, or to 4.3.5 or later."
 

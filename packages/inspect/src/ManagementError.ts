@@ -16,7 +16,7 @@ const id = (name: string) => `@effect-eventbus/inspect/ManagementError/${name}`
  */
 export class InvalidUrl extends Schema.TaggedError<InvalidUrl>(id("InvalidUrl"))("InvalidUrl", {}) {
   override get message(): string {
-    return "RABBITMQ_MANAGEMENT_URL must have the form http://user:password@host:15672"
+    return "The management API (RABBITMQ_MANAGEMENT_URL) needs an http:// or https:// URL, such as http://localhost:15672"
   }
   get isRetryable(): boolean {
     return false

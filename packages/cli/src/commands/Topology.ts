@@ -40,7 +40,7 @@ const compare = Effect.fnUntraced(function* (input: Input) {
   return { TopologyReport, live, settings, report, show, showAll }
 })
 
-const unseenBindings = "RabbitMQ does not report bindings over AMQP. Set RABBITMQ_MANAGEMENT_URL to see them."
+const unseenBindings = "RabbitMQ does not report bindings over AMQP: set RABBITMQ_MANAGEMENT_URL."
 
 const plan = Effect.fnUntraced(function* (input: Input) {
   const output = yield* Output

@@ -54,7 +54,7 @@ const exportDeadLetters = Effect.fnUntraced(function* (input: Command.Command.Co
       if (input.json && Option.isSome(input.out)) {
         return yield* output.json({ queue: input.queue, exported, looked, waiting })
       }
-      const among = looked === waiting ? `${waiting} waiting` : `${looked} of ${waiting} waiting scanned`
+      const among = looked === waiting ? `${waiting} waiting` : `${looked} of ${waiting} scanned`
       yield* output.note(`${exported} exported, ${among}`)
     })
   )

@@ -16,7 +16,7 @@ import { UsageError } from "../../Problem.ts"
 import * as deadLetterFlags from "./deadLetterFlags.ts"
 
 const summary = (result: string, { looked, waiting }: Scan): string =>
-  looked === waiting ? `${result}, ${waiting} waiting` : `${result}, ${looked} of ${waiting} waiting scanned`
+  looked === waiting ? `${result}, ${waiting} waiting` : `${result}, ${looked} of ${waiting} scanned`
 
 const peekFlags = {
   queue: deadLetterFlags.queue,

@@ -41,7 +41,7 @@ const port = [
   "QueueSpec"
 ]
 
-/** The packages that a package may import: cli → inspect → amqp | agents | http → eventbus → effect, and never the barrel of Effect. */
+/** The packages that a package may import: cli → inspect → amqp, cli → agents | http, all → eventbus → effect; and never the barrel of Effect. */
 const world: Record<Package, RegExp> = {
   eventbus: /^effect\/[A-Z]\w*$/,
   agents: /^(effect\/|effect-eventbus(\/|$))/,

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs"
 import { join, posix } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 
-type Package = "eventbus" | "agents" | "amqp" | "http" | "testing" | "cli" | "bench"
+type Package = "eventbus" | "agents" | "amqp" | "http" | "inspect" | "testing" | "cli" | "bench"
 
 /**
  * The areas of every package: folders below `src`, "." being `src` itself. Each may import from those that are named
@@ -22,6 +22,7 @@ const areas: Record<Package, Readonly<Record<string, ReadonlyArray<string>>>> = 
   agents: { ".": [] },
   amqp: { ".": [] },
   http: { ".": [] },
+  inspect: { ".": [] },
   testing: { contract: [], programs: ["contract"], ".": ["contract", "programs"] },
   cli: { ".": ["commands"], commands: [".", "demo"], demo: ["."] },
   bench: { ".": ["contestants"], contestants: ["."] }
@@ -40,16 +41,17 @@ const port = [
   "QueueSpec"
 ]
 
-/** The packages that a package may import: cli → amqp | agents | http → eventbus → effect, and never the barrel of Effect. */
+/** The packages that a package may import: cli → inspect → amqp, cli → agents | http, all → eventbus → effect; and never the barrel of Effect. */
 const world: Record<Package, RegExp> = {
   eventbus: /^effect\/[A-Z]\w*$/,
   agents: /^(effect\/|effect-eventbus(\/|$))/,
   amqp: new RegExp(`^(effect/|effect-eventbus/(${port.join("|")})$|amqplib$|node:)`),
   http: /^(effect\/|effect-eventbus(\/|$))/,
+  inspect: /^(effect\/|effect-eventbus(\/|$)|@effect-eventbus\/amqp(\/|$)|node:)/,
   testing: /^(effect\/|effect-eventbus(\/|$)|@effect\/vitest$)/,
-  cli: /^(effect\/|@effect\/platform-node\/|effect-eventbus(\/|$)|@effect-eventbus\/(agents|amqp|http)(\/|$)|node:)/,
+  cli: /^(effect\/|@effect\/platform-node\/|effect-eventbus(\/|$)|@effect-eventbus\/(agents|amqp|http|inspect)(\/|$)|node:)/,
   // Its peers are whatever packages there are; the barrels are not for it either.
-  bench: /^(?!effect$|@effect-eventbus\/(agents|cli)(\/|$))/
+  bench: /^(?!effect$|@effect-eventbus\/(agents|cli|inspect)(\/|$))/
 }
 
 /** The twin in raw amqplib shares how the bus acknowledges, to compare the rest. */
@@ -84,7 +86,7 @@ const filesOf = (owner: Package) => {
   })
 }
 
-const packages = ["eventbus", "agents", "amqp", "http", "testing", "cli", "bench"] as const
+const packages = ["eventbus", "agents", "amqp", "http", "inspect", "testing", "cli", "bench"] as const
 const files = packages.flatMap(filesOf)
 
 /** The area that a module lies in. */

@@ -115,7 +115,7 @@ describe.skipIf(inject("rabbitUrl") === null)("dlq", () => {
       const [header, line] = Process.linesOf(text.stdout)
       assert.match(header ?? "", /^ID +LAST +TYPE +REASON +TRY +MESSAGE$/)
       assert.match(line ?? "", new RegExp(`^${ids[5]?.slice(0, 8)} +\\d+d  task.submitted  Typo +3  Typo happened$`))
-      assert.strictEqual(text.stderr, "1 shown, 6 looked at of 12 waiting\n")
+      assert.strictEqual(text.stderr, "1 shown, 6 of 12 scanned\n")
       assert.deepStrictEqual(await waiting(queue), ids)
     }))
 
@@ -140,10 +140,10 @@ describe.skipIf(inject("rabbitUrl") === null)("dlq", () => {
   it("no more are held back at once than --hold says, and what was left out is told", () =>
     withQueue(async (queue) => {
       await die(queue, 12)
-      assert.strictEqual((await dlq(["groups", queue, "--hold", "6"])).stderr, "3 groups, 6 looked at of 12 waiting\n")
+      assert.strictEqual((await dlq(["groups", queue, "--hold", "6"])).stderr, "3 groups, 6 of 12 scanned\n")
       const exported = await dlq(["export", queue, "--hold", "7"])
       assert.strictEqual(Process.objectsOf(exported.stdout).length, 7)
-      assert.strictEqual(exported.stderr, "7 exported, 7 looked at of 12 waiting\n")
+      assert.strictEqual(exported.stderr, "7 exported, 7 of 12 scanned\n")
       assert.strictEqual(Process.objectsOf((await dlq(["export", queue, "--hold", "20"])).stdout).length, 12)
     }))
 
@@ -162,7 +162,7 @@ describe.skipIf(inject("rabbitUrl") === null)("dlq", () => {
       ]) {
         assert.include(stdout, said)
       }
-      Process.assertFailed(await dlq(["show", queue, "nonesuch"]), 1, "No id among the 2 dead letters")
+      Process.assertFailed(await dlq(["show", queue, "nonesuch"]), 1, "No id of the 2 dead letters")
     }))
 
   it("show wants more of an id with which several begin", () =>
@@ -178,7 +178,7 @@ describe.skipIf(inject("rabbitUrl") === null)("dlq", () => {
       const ids = await die(queue, 12)
       const replayed = await dlq(["replay", queue, "--group", "7aaaaaaaaaaa"])
       assert.strictEqual(replayed.code, 0, replayed.stderr)
-      assert.strictEqual(replayed.stdout, "6 replayed + 6 not meant = 12 that waited\n")
+      assert.strictEqual(replayed.stdout, "6 replayed + 6 not selected = 12 waiting\n")
       assert.sameMembers(
         [...(await eventIds(queue))],
         ids.filter((_, n) => n % 6 < 3)
@@ -193,11 +193,11 @@ describe.skipIf(inject("rabbitUrl") === null)("dlq", () => {
     withQueue(async (queue) => {
       const ids = await die(queue, 3)
       const some = await dlq(["replay", queue, ids[0] ?? "", ids[2]?.slice(0, 12) ?? ""])
-      assert.strictEqual(some.stdout, "2 replayed + 1 not meant = 3 that waited\n")
+      assert.strictEqual(some.stdout, "2 replayed + 1 not selected = 3 waiting\n")
       assert.strictEqual(some.code, 0)
       const missing = await dlq(["replay", queue, ids[0] ?? ""])
       assert.strictEqual(missing.code, 1)
-      assert.include(missing.stderr, "1 of the 1 letters named")
+      assert.include(missing.stderr, "1 of the 1 dead letters named")
       assert.deepStrictEqual(await waiting(queue), ids.slice(1, 2))
     }))
 
@@ -243,7 +243,7 @@ describe.skipIf(inject("rabbitUrl") === null)("dlq", () => {
       Process.assertFailed(await dlq(["discard", queue], "y\n"), 2, "--yes")
       assert.deepStrictEqual(await waiting(queue), ids)
       const discarded = await dlq(["discard", queue, "--reason", "Quota", "--yes"])
-      assert.strictEqual(discarded.stdout, "2 discarded + 4 not meant = 6 that waited\n")
+      assert.strictEqual(discarded.stdout, "2 discarded + 4 not selected = 6 waiting\n")
       assert.strictEqual((await waiting(queue)).length, 4)
       assert.deepStrictEqual(await drain(queue), [])
     }))
@@ -254,7 +254,7 @@ describe.skipIf(inject("rabbitUrl") === null)("dlq", () => {
       const id = ids[1]?.slice(0, 12) ?? ""
       Process.assertFailed(await dlq(["edit", queue, id, "--payload", '{"task":1}'], ""), 2, "payload.task_id")
       Process.assertFailed(await dlq(["edit", queue, id, "--payload", "-"], "[]"), 2, "it is not a JSON object")
-      Process.assertFailed(await dlq(["edit", queue, id], ""), 2, "Say --payload")
+      Process.assertFailed(await dlq(["edit", queue, id], ""), 2, "Use --payload")
       assert.deepStrictEqual(await waiting(queue), ids)
       const edited = await dlq(["edit", queue, id, "--payload", "-", "--json"], '{"task_id":"mended"}')
       assert.deepStrictEqual(Process.objectsOf(edited.stdout), [{ queue, id: ids[1], replayed: true, checked: true }])
@@ -282,7 +282,7 @@ describe.skipIf(inject("rabbitUrl") === null)("dlq", () => {
         assert.deepStrictEqual(Process.objectsOf(exported.stdout), [{ queue, exported: 30, looked: 30, waiting: 30 }])
         await dlq(["discard", queue, "--yes"])
         const imported = await dlq(["import", queue, file])
-        assert.strictEqual(imported.stdout, `imported  30 letters into the dead letters of ${queue}\n`)
+        assert.strictEqual(imported.stdout, `imported  30 dead letters of ${queue}\n`)
         assert.strictEqual((await dlq(["export", queue])).stdout, await readFile(file, "utf8"))
       } finally {
         await rm(folder, { recursive: true })
@@ -292,8 +292,8 @@ describe.skipIf(inject("rabbitUrl") === null)("dlq", () => {
   it("import stops at a line that is no letter, and says which", () =>
     withQueue(async (queue) => {
       const bad = await dlq(["import", queue], `${JSON.stringify(letter(0))}\n{"id":1}\n`)
-      Process.assertFailed(bad, 1, "Line 2 is no dead letter")
-      Process.assertFailed(await dlq(["import", queue], "nonsense"), 1, "Line 1 is no dead letter: it is not JSON")
+      Process.assertFailed(bad, 1, "Line 2 is not a dead letter")
+      Process.assertFailed(await dlq(["import", queue], "nonsense"), 1, "Line 1 is not a dead letter: it is not JSON")
     }))
 
   for (const verb of ["peek", "groups", "replay"]) {
@@ -306,7 +306,7 @@ describe.skipIf(inject("rabbitUrl") === null)("dlq", () => {
 describe.concurrent("dlq, called in a way it cannot be", () => {
   const wrong = [
     [["peek", "billing", "--newest", "--oldest"], "not both"],
-    [["peek", "billing", "--older-than", "soon"], '"soon" is not a time'],
+    [["peek", "billing", "--older-than", "soon"], '"soon" is not a duration'],
     [["peek", "billing", "--count", "0"], "is not a whole number"],
     [["replay", "billing", "--rate", "fast"], "is not a whole number"],
     [["discard", "billing", "--text", "", "--yes"], "--text needs a value"],

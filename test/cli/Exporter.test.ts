@@ -60,7 +60,7 @@ describe.skipIf(inject("rabbitUrl") === null).concurrent("OTEL_*", () => {
         OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:1",
         OTEL_EXPORTER_OTLP_PROTOCOL: "grpc"
       })
-      Process.assertFailed(ended, 2, 'OTEL_EXPORTER_OTLP_PROTOCOL is one of http/protobuf, http/json, not "grpc"')
+      Process.assertFailed(ended, 2, 'OTEL_EXPORTER_OTLP_PROTOCOL must be one of http/protobuf, http/json, not "grpc"')
     })
   )
 })

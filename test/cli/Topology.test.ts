@@ -50,11 +50,11 @@ describe.skipIf(inject("rabbitUrl") === null).concurrent("Topology on RabbitMQ",
       )
       const pager = items.find((item) => item["name"] === `${name}.pager`)
       assert.deepInclude(pager?.["arguments"], { "x-queue-type": "classic" })
-      assert.match(planned.stderr, /^Nothing has been changed\. apply would make \d+ of these\.\n$/)
+      assert.match(planned.stderr, /^Nothing was changed\. apply would create \d+ of these\.\n$/)
 
       const missing = await run("topology", "verify")
       assert.strictEqual(missing.code, 1)
-      assert.match(missing.stderr, /eventbus: The broker is not as the module wants it: \d+ missing\n$/)
+      assert.match(missing.stderr, /eventbus: The broker does not match the module: \d+ missing\n$/)
 
       const applied = await run("topology", "apply", "--json")
       assert.strictEqual(applied.code, 0, applied.stderr)
@@ -68,10 +68,7 @@ describe.skipIf(inject("rabbitUrl") === null).concurrent("Topology on RabbitMQ",
         verified.stdout,
         new RegExp(`^unseen +binding +${name}\\.billing to ${name} by invoice\\.\\*\\.\\*$`, "m")
       )
-      assert.strictEqual(
-        verified.stderr,
-        "RabbitMQ does not tell over AMQP what is bound: RABBITMQ_MANAGEMENT_URL would.\n"
-      )
+      assert.strictEqual(verified.stderr, "RabbitMQ does not report bindings over AMQP: set RABBITMQ_MANAGEMENT_URL.\n")
     }))
 
   it("what differs is named argument by argument, and apply makes nothing at all then", () =>
@@ -88,7 +85,7 @@ describe.skipIf(inject("rabbitUrl") === null).concurrent("Topology on RabbitMQ",
       assert.strictEqual(applied.code, 1)
       assert.strictEqual(
         applied.stderr,
-        "eventbus: Nothing has been made, because what is there differs: 1 different\n"
+        "eventbus: Nothing was created, because existing items do not match: 1 different\n"
       )
       const [billing] = Process.objectsOf(applied.stdout)
       assert.deepInclude(billing?.["differences"], { argument: "x-message-ttl", current: 1000, wanted: 3_600_000 })

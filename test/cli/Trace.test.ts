@@ -112,6 +112,6 @@ describe.skipIf(inject("rabbitUrl") === null).concurrent("eventbus trace", () =>
     assert.strictEqual(missing.code, 1)
     assert.include(missing.stderr, 'There is no queue "dlq.no-such-queue"')
     Process.assertFailed(noTrace, 2, '"everything" is not a UUID')
-    Process.assertFailed(noTime, 2, '"soon" is not a time')
+    Process.assertFailed(noTime, 2, '"soon" is not a duration')
   })
 })

@@ -38,7 +38,7 @@ import * as Problem from "./Problem.ts"
  * @since 0.1.0
  */
 export const eventbus = Command.make("eventbus").pipe(
-  Command.withDescription("Publish events, watch them pass, and look after their queues"),
+  Command.withDescription("Publish events, watch them, and manage their queues"),
   Command.withSubcommands([publish, tail, trace, queue, dlq, topology, explain, asyncapi, health, serve, doctor, demo])
 )
 
@@ -49,23 +49,23 @@ const section = (title: string, rows: ReadonlyArray<readonly [string, string]>):
   return [title, ...rows.map(([name, meaning]) => `  ${name.padEnd(width)}${meaning}`)].join("\n")
 }
 
-const collector = ["OTEL_EXPORTER_OTLP_ENDPOINT", "A collector for the command's own traces"] as const
-const noColor = ["NO_COLOR", "No colours, whatever the value"] as const
+const collector = ["OTEL_EXPORTER_OTLP_ENDPOINT", "Collector for the command's own traces"] as const
+const noColor = ["NO_COLOR", "Disables colours, whatever its value"] as const
 
 const exitCodes = [
-  ["0", "Done"],
-  ["1", "It could not be done; stderr says why, in one line"],
-  ["2", "It was asked for in a way that cannot be"],
-  ["130", "Interrupted (tail, trace and serve end with 0)"]
+  ["0", "Success"],
+  ["1", "Failure; one line on stderr says why"],
+  ["2", "Usage error"],
+  ["130", "Interrupted (tail, trace and serve exit with 0)"]
 ] as const
 
-/** A list of shells is too wide for a terminal. */
+/** Shortens the list of shells, which is too wide for a terminal. */
 const shorter = (flag: FlagDoc): FlagDoc =>
   flag.name === "completions"
     ? { ...flag, type: "SHELL", description: Option.some("Print completions for bash, zsh, fish or powershell") }
     : flag
 
-/** Help as Effect formats it, and for the root what all commands share. */
+/** Formats help as Effect does, and adds the variables and exit codes to the root. */
 const formatter = ({ hasColor, paint }: Output["Service"]): CliOutput.Formatter => {
   const formatter = CliOutput.defaultFormatter({ colors: hasColor, globalFlags: "none" })
   return {
@@ -82,7 +82,7 @@ const formatter = ({ hasColor, paint }: Output["Service"]): CliOutput.Formatter 
   }
 }
 
-/** Help goes to stdout; what is wrong with a call is one line on stderr. */
+/** Prints help to stdout, and a usage error as one line to stderr. */
 const presenter = (output: Output["Service"]): CliOutput.Presenter => ({
   present: (event) =>
     event._tag === "InvalidInvocation"
@@ -103,8 +103,8 @@ const layerCli: Layer.Layer<never, never, Output> = Layer.unwrap(
 )
 
 /**
- * Runs the command that the arguments of the process ask for. What goes wrong is
- * one line on stderr and an exit code.
+ * Runs the command that the arguments of the process name. A failure becomes one line
+ * on stderr and an exit code.
  *
  * @category running
  * @since 0.1.0

@@ -1,5 +1,5 @@
 /**
- * An event as a line: for a person, or for a program.
+ * An event as one line: for a person, or for a program.
  *
  * @since 0.1.0
  */
@@ -13,7 +13,7 @@ import type * as Schema from "effect/Schema"
 import { cut, type Output, pad, type Paint, plain, type Style } from "./Output.ts"
 
 /**
- * What came of the body of an envelope.
+ * The result of decoding the body of an envelope.
  *
  * @category models
  * @since 0.1.0
@@ -23,31 +23,31 @@ export type Decoded = Result.Result<Event<string, Schema.JsonObject>, DecodeFail
 const decoder = new TextDecoder()
 
 /**
- * The event of an envelope as it travels, after the routing key that it came under.
+ * Returns the event of an envelope as it is on the wire, after its routing key.
  *
  * @category formatting
  * @since 0.1.0
  */
-export const travelling = ({ body, routingKey }: Envelope): object => ({
+export const onTheWire = ({ body, routingKey }: Envelope): object => ({
   routing_key: routingKey,
   ...JSON.parse(decoder.decode(body))
 })
 
 /**
- * The event as it travels, after the routing key that it came under. A body that
- * is no event gives way to the reason why.
+ * Returns the event as it is on the wire, after its routing key. For a body that is not
+ * an event, it returns the error instead.
  *
  * @category formatting
  * @since 0.1.0
  */
 export const toJson = (envelope: Envelope, decoded: Decoded): object => {
-  if (Result.isSuccess(decoded)) return travelling(envelope)
+  if (Result.isSuccess(decoded)) return onTheWire(envelope)
   const { code, detail } = decoded.failure
   return { routing_key: envelope.routingKey, error: code, detail, bytes: envelope.body.length }
 }
 
 /**
- * The time of day, on the clock of whoever looks.
+ * Formats the time of day in the local time zone.
  *
  * @category formatting
  * @since 0.1.0
@@ -58,7 +58,7 @@ export const clockTime = (date: Date): string => {
   return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${millis}`
 }
 
-/** The last word of a type says how things went. */
+/** The last word of a type tells success from failure. */
 const styles: ReadonlyArray<readonly [words: RegExp, style: Style]> = [
   [/(failed|error|timeout)$/, "red"],
   [/(completed|saved|recovered|loaded)$/, "green"],
@@ -67,14 +67,14 @@ const styles: ReadonlyArray<readonly [words: RegExp, style: Style]> = [
 ]
 
 /**
- * The style in which the type of an event is shown.
+ * Returns the style of an event type.
  *
  * @category formatting
  * @since 0.1.0
  */
 export const styleOf = (eventType: string): Style => styles.find(([words]) => words.test(eventType))?.[1] ?? "bold"
 
-/** The longest of the platform's types has 19 letters. */
+/** The longest event type of the platform has 19 characters. */
 const typeWidth = 19
 const sourceWidth = 12
 
@@ -84,8 +84,8 @@ const priority = ({ priority }: Event, paint: Paint): string => {
 }
 
 /**
- * The event as a line: when, what, from whom, how urgent if that is not normal,
- * and the payload, cut to the width of the terminal.
+ * Formats the event as a line, cut to the width of the terminal: time, type, source,
+ * priority unless normal, and payload.
  *
  * @category formatting
  * @since 0.1.0
@@ -97,8 +97,8 @@ export const format = (
 ): string => {
   if (Result.isFailure(decoded)) {
     const { code, detail } = decoded.failure
-    const what = `${envelope.routingKey}  ${code}: ${detail}`
-    return `${paint("dim", clockTime(new Date()))}  ${paint("red", "not an event")}  ${cut(plain(what), columns - 28)}`
+    const text = `${envelope.routingKey}  ${code}: ${detail}`
+    return `${paint("dim", clockTime(new Date()))}  ${paint("red", "not an event")}  ${cut(plain(text), columns - 28)}`
   }
   const event = decoded.success
   const time = clockTime(DateTime.toDateUtc(event.timestamp))

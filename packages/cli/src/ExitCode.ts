@@ -1,6 +1,6 @@
 /**
- * How the process ends: 0 when it did what it was asked, 2 when it was called in
- * a way it cannot be, 1 for every other failure, 130 when it was interrupted.
+ * The exit code of the process: 0 for success, 2 for a usage error, 1 for any other
+ * failure, 130 for an interruption.
  *
  * @since 0.1.0
  */
@@ -10,7 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
 
 /**
- * The end of the process, once everything has been said.
+ * A failure that has been reported already, and sets the exit code.
  *
  * @category errors
  * @since 0.1.0
@@ -22,8 +22,8 @@ export class ExitCode extends Data.TaggedError("ExitCode")<{ readonly code: numb
 const interrupted = 130
 
 /**
- * Says what the exit code is when this effect is interrupted: for an effect that
- * has no other end.
+ * Sets the exit code for an interruption of this effect. It is for effects that end
+ * only by interruption.
  *
  * @category combinators
  * @since 0.1.0
@@ -38,7 +38,7 @@ export const whenInterrupted =
     )
 
 /**
- * Ends the process with the code of its exit.
+ * Ends the process with its exit code.
  *
  * @category running
  * @since 0.1.0

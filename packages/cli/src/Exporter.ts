@@ -1,6 +1,6 @@
 /**
- * Traces, metrics and logs of the command itself, for an OpenTelemetry collector:
- * where the standard variables name one.
+ * Exports traces, metrics and logs of the command itself to the OpenTelemetry collector
+ * that the standard variables name.
  *
  * @since 0.1.0
  */
@@ -17,7 +17,7 @@ const endpoints = [
   "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"
 ]
 
-/** What the standard says where a variable says nothing; Effect's exporters wait to be told. */
+/** The defaults of the standard. Effect's exporters have none. */
 const defaults = {
   OTEL_TRACES_EXPORTER: "otlp",
   OTEL_METRICS_EXPORTER: "otlp",
@@ -41,7 +41,7 @@ const load = Effect.fnUntraced(function* (variables: Record<string, string>) {
   const serialization = protocols[env.OTEL_EXPORTER_OTLP_PROTOCOL]
   if (serialization === undefined) {
     const known = Object.keys(protocols).join(", ")
-    const message = `OTEL_EXPORTER_OTLP_PROTOCOL is one of ${known}, not "${env.OTEL_EXPORTER_OTLP_PROTOCOL}"`
+    const message = `OTEL_EXPORTER_OTLP_PROTOCOL must be one of ${known}, not "${env.OTEL_EXPORTER_OTLP_PROTOCOL}"`
     return yield* new UsageError({ message })
   }
   const isNamed = "OTEL_SERVICE_NAME" in env || env["OTEL_RESOURCE_ATTRIBUTES"]?.includes("service.name=") === true
@@ -51,15 +51,15 @@ const load = Effect.fnUntraced(function* (variables: Record<string, string>) {
 })
 
 /**
- * Exports to the collector that the `OTEL_*` variables name, and is nothing, at no
- * cost, where they name none. What is left is sent at the end, within three seconds.
+ * Exports to the collector that the `OTEL_*` variables name. Without one, the layer is
+ * empty and costs nothing. Remaining data is sent at the end, within three seconds.
  *
  * @category layers
  * @since 0.1.0
  */
 export const layer: Layer.Layer<never, UsageError> = Layer.unwrap(
   Effect.suspend(() => {
-    // By the standard, a variable that is empty is as good as none.
+    // By the standard, an empty variable counts as unset.
     const variables = Object.fromEntries(
       Object.entries(process.env).flatMap(([name, value]) => (value ? [[name, value] as const] : []))
     )

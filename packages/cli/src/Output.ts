@@ -1,10 +1,9 @@
 /**
- * What the command writes, and how: results to stdout, remarks to stderr.
+ * The output of the command: results go to stdout, remarks to stderr.
  *
- * Results are for a person, or with `--json` for a program, one object a line.
- * Colour is for terminals alone, and for none where `NO_COLOR` is set
- * (https://no-color.org). What comes from an event is not trusted: it cannot move
- * the cursor or break a line.
+ * Results are for a person or, with `--json`, for a program: one object a line.
+ * Colours are for terminals only, and `NO_COLOR` disables them (https://no-color.org).
+ * Text from events is not trusted: it cannot move the cursor or break a line.
  *
  * @since 0.1.0
  */
@@ -18,7 +17,7 @@ import * as Logger from "effect/Logger"
 import * as References from "effect/References"
 
 /**
- * Nobody reads on: the other end of the pipe has gone, as `head` does.
+ * The reader of the output has closed it, as `head` does.
  *
  * @category errors
  * @since 0.1.0
@@ -26,7 +25,7 @@ import * as References from "effect/References"
 export class OutputClosed extends Data.TaggedError("OutputClosed") {}
 
 /**
- * The result could not be written: the disk is full, say.
+ * The result could not be written, for example to a full disk.
  *
  * @category errors
  * @since 0.1.0
@@ -34,7 +33,7 @@ export class OutputClosed extends Data.TaggedError("OutputClosed") {}
 export class WriteFailed extends Data.TaggedError("WriteFailed")<{ readonly message: string }> {}
 
 /**
- * Why a result was not written.
+ * A failure to write a result.
  *
  * @category errors
  * @since 0.1.0
@@ -53,7 +52,7 @@ const codes = {
 } as const
 
 /**
- * A way to make text stand out.
+ * A text style.
  *
  * @category models
  * @since 0.1.0
@@ -61,7 +60,7 @@ const codes = {
 export type Style = keyof typeof codes
 
 /**
- * Gives a text a style, where there is colour.
+ * A function that styles a text, where colours are enabled.
  *
  * @category models
  * @since 0.1.0
@@ -76,7 +75,7 @@ const painter =
     hasColor && text !== "" ? `\u001b[${codes[style][0]}m${text}\u001b[${codes[style][1]}m` : text
 
 /**
- * Where the command writes.
+ * The output of the command.
  *
  * @category services
  * @since 0.1.0
@@ -87,9 +86,9 @@ export class Output extends Context.Service<
     /** Whether stdout shows colours. */
     readonly hasColor: boolean
     readonly paint: Paint
-    /** How wide the terminal is; `undefined` where stdout is none. */
+    /** The width of the terminal; `undefined` where stdout is not a terminal. */
     readonly columns: number | undefined
-    /** How high it is. */
+    /** The height of the terminal; `undefined` where stdout is not a terminal. */
     readonly rows: number | undefined
     readonly write: (text: string) => Effect.Effect<void, OutputError>
     readonly line: (text: string) => Effect.Effect<void, OutputError>
@@ -97,21 +96,21 @@ export class Output extends Context.Service<
     readonly json: (value: unknown) => Effect.Effect<void, OutputError>
     /** Writes a line to stderr. */
     readonly note: (text: string) => Effect.Effect<void>
-    /** How wide the terminal is that stderr is; `undefined` where it is none. */
+    /** The width of the terminal; `undefined` where stderr is not a terminal. */
     readonly remarkColumns: number | undefined
-    /** Writes to stderr as it is. */
+    /** Writes text to stderr unchanged. */
     readonly remark: (text: string) => Effect.Effect<void>
-    /** Writes what went wrong to stderr, as one line. */
+    /** Writes an error to stderr, as one line. */
     readonly problem: (text: string) => Effect.Effect<void>
   }
 >()("@effect-eventbus/cli/Output") {}
 
-// oxlint-disable-next-line no-control-regex -- these are what it is about: C0, DEL, C1, and what turns text around
+// oxlint-disable-next-line no-control-regex -- the rule forbids what this has to match: C0, DEL, C1, and text direction
 const control = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g
 
 /**
- * A text as one line that does nothing to the terminal: white space becomes a
- * space, and what controls terminals is spelled out.
+ * Returns a text as one harmless line: white space becomes a space, and control
+ * characters are escaped.
  *
  * @category formatting
  * @since 0.1.0
@@ -120,7 +119,7 @@ export const plain = (text: string): string =>
   text.replace(/[\t\r\n]+ */g, " ").replace(control, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`)
 
 /**
- * Cuts a text that is wider than so many columns, and says so with an ellipsis.
+ * Cuts a text to a width in columns, and marks the cut with an ellipsis.
  *
  * @category formatting
  * @since 0.1.0
@@ -138,7 +137,7 @@ export const cut = (text: string, width: number): string => {
 }
 
 /**
- * Fills a text with spaces up to so many columns.
+ * Pads a text with spaces to a width in columns.
  *
  * @category formatting
  * @since 0.1.0
@@ -146,8 +145,8 @@ export const cut = (text: string, width: number): string => {
 export const pad = (text: string, width: number): string => text + " ".repeat(Math.max(0, width - displayWidth(text)))
 
 /**
- * Breaks a text between words into lines of so many columns, the second and
- * further ones indented.
+ * Breaks a text between words into lines of a width in columns. All lines but the first
+ * are indented.
  *
  * @category formatting
  * @since 0.1.0
@@ -187,7 +186,7 @@ const hasColor = (stream: { readonly isTTY?: boolean }): boolean =>
   stream.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== "dumb"
 
 const make = Effect.sync(() => {
-  // A pipe that closes is an error of the write; as an event that nobody listens to it would end the process.
+  // A closed pipe fails the write already. Without a listener, its error event would end the process.
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {})
   const paintError = painter(hasColor(process.stderr))
   return Output.of({
@@ -211,7 +210,7 @@ const make = Effect.sync(() => {
   })
 })
 
-/** The library's own warnings, each a line on stderr. */
+/** Writes the library's warnings to stderr, one line each. */
 const logger = Logger.make<unknown, void>(({ fiber, logLevel, message }) => {
   const words = (Array.isArray(message) ? message : [message]).map(String).join(" ")
   const annotations = Object.entries(fiber.getRef(References.CurrentLogAnnotations)).flatMap(([key, value]) =>
@@ -221,7 +220,7 @@ const logger = Logger.make<unknown, void>(({ fiber, logLevel, message }) => {
 })
 
 /**
- * Stdout and stderr of this process. Logs go to stderr, from warnings up.
+ * Stdout and stderr of this process. Warnings and errors are logged to stderr.
  *
  * @category layers
  * @since 0.1.0

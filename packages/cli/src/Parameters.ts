@@ -1,5 +1,5 @@
 /**
- * What the arguments and flags of several commands have in common.
+ * Arguments and flags that several commands share.
  *
  * @since 0.1.0
  */
@@ -9,7 +9,7 @@ import * as Duration from "effect/Duration"
 import type * as Schema from "effect/Schema"
 
 /**
- * What a check that throws has to say.
+ * Returns the message of a thrown error.
  *
  * @category parsing
  * @since 0.1.0
@@ -17,7 +17,7 @@ import type * as Schema from "effect/Schema"
 export const reason = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 /**
- * A JSON object of its text.
+ * Parses a JSON object. Throws a `RangeError` for any other text.
  *
  * @category parsing
  * @since 0.1.0
@@ -34,7 +34,7 @@ export const jsonObject = (text: string): Schema.JsonObject => {
 }
 
 /**
- * The flag that asks for JSON.
+ * The flag for JSON output.
  *
  * @category flags
  * @since 0.1.0
@@ -43,7 +43,7 @@ export const json = (description: string): Flag.Flag<boolean> =>
   Flag.Boolean("json").pipe(Flag.withDescription(description), Flag.withDefault(false))
 
 /**
- * The flag that names the module that says what the events are.
+ * The flag for the module that declares subscriptions and handlers.
  *
  * @category flags
  * @since 0.1.0
@@ -54,7 +54,7 @@ export const module: Flag.Flag<string> = Flag.String("module").pipe(
 )
 
 /**
- * The flag that says how many.
+ * A flag for a number of events or dead letters.
  *
  * @category flags
  * @since 0.1.0
@@ -72,7 +72,7 @@ export const count = (description: string, name = "count"): Flag.Flag<number> =>
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 
 /**
- * Whether a text is a UUID.
+ * Returns whether a text is a UUID.
  *
  * @category predicates
  * @since 0.1.0
@@ -82,7 +82,7 @@ export const isUuid = (text: string): boolean => uuid.test(text)
 const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
 /**
- * A flag that says how long.
+ * A flag for a duration.
  *
  * @category flags
  * @since 0.1.0
@@ -93,7 +93,7 @@ export const duration = (name: string, description: string): Flag.Flag<Duration.
     Flag.withMetavar("TIME"),
     Flag.mapTryCatch((text) => {
       const [, count, unit = ""] = /^(\d{1,6})(ms|s|m|h|d)$/.exec(text) ?? []
-      if (count === undefined) throw new RangeError(`"${text}" is not a time such as 500ms, 30s, 5m, 1h or 7d`)
+      if (count === undefined) throw new RangeError(`"${text}" is not a duration such as 500ms, 30s, 5m, 1h or 7d`)
       return Duration.millis(Number(count) * (units[unit] ?? 1))
     }, reason)
   )

@@ -1,5 +1,5 @@
 /**
- * What went wrong, in one line, and the exit code that goes with it.
+ * Failures of commands, reported as one line with an exit code.
  *
  * @since 0.1.0
  */
@@ -13,7 +13,7 @@ import { ExitCode } from "./ExitCode.ts"
 import { Output } from "./Output.ts"
 
 /**
- * The command was called in a way it cannot be.
+ * A wrong use of the command.
  *
  * @category errors
  * @since 0.1.0
@@ -21,17 +21,26 @@ import { Output } from "./Output.ts"
 export class UsageError extends Data.TaggedError("UsageError")<{ readonly message: string }> {}
 
 /**
- * The command could not do what it was asked, for a reason of its own.
+ * A failure of the command itself.
  *
  * @category errors
  * @since 0.1.0
  */
 export class CommandFailed extends Data.TaggedError("CommandFailed")<{ readonly message: string }> {}
 
+/**
+ * Returns the failure of a command whose queue does not exist.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const noQueue = (name: string, hint = ""): CommandFailed =>
+  new CommandFailed({ message: `There is no queue "${name}"${hint}` })
+
 const didYouMean = (suggestions: ReadonlyArray<string>): string =>
   suggestions.length === 0 ? "" : `: did you mean ${suggestions.slice(0, 3).join(" or ")}?`
 
-/** How Effect lists the values that a flag may have. */
+/** The format in which Effect lists the values of a flag. */
 const choices = /^"[^"]*"( \| "[^"]*")+$/
 
 const describeUsage = (error: CliError.CliError): string => {
@@ -45,12 +54,12 @@ const describeUsage = (error: CliError.CliError): string => {
     case "MissingOption":
       return `Missing flag --${error.option}`
     case "UnexpectedArgument":
-      return `One argument too many: ${error.arguments.map((argument) => `"${argument}"`).join(" ")}`
+      return `Unexpected argument: ${error.arguments.map((argument) => `"${argument}"`).join(" ")}`
     case "InvalidValue": {
       const name = error.kind === "flag" ? `--${error.option}` : `<${error.option}>`
       if (error.value === "") return `${name} needs a value`
       return choices.test(error.expected)
-        ? `${name} is one of ${error.expected.replaceAll('"', "").replaceAll(" |", ",")}, not "${error.value}"`
+        ? `${name} must be one of ${error.expected.replaceAll('"', "").replaceAll(" |", ",")}, not "${error.value}"`
         : `${name}: ${error.expected}`
     }
     default:
@@ -59,7 +68,7 @@ const describeUsage = (error: CliError.CliError): string => {
 }
 
 /**
- * Says what is wrong with a call of a command, and where to read how it is done.
+ * Describes a usage error, and points to the help of the command.
  *
  * @category formatting
  * @since 0.1.0
@@ -67,10 +76,10 @@ const describeUsage = (error: CliError.CliError): string => {
 export const usage = (commandPath: ReadonlyArray<string>, errors: ReadonlyArray<CliError.CliError>): string =>
   `${errors.map(describeUsage).join("; ")} (see: ${commandPath.join(" ")} --help)`
 
-/** A message may quote a URL, and a URL holds a password. */
+/** Hides credentials: a message may quote a URL with a password. */
 const withoutCredentials = (text: string): string => text.replace(/:\/\/\S*@/g, "://***@")
 
-/** A value that the configuration cannot take: its name is to come first. */
+/** The format of an invalid configuration value. Its name is moved to the front. */
 const schemaError = /^SchemaError\((.*?)\s+at \["(\w+)"\]\)$/s
 const sourceError = /^SourceError: /
 
@@ -78,16 +87,27 @@ const messageOf = (error: unknown): string => {
   const message = String(Predicate.hasProperty(error, "message") ? error.message : error)
     .replace(schemaError, "$2: $1")
     .replace(sourceError, "")
-  return withoutCredentials(message.trim() === "" ? "something went wrong, and did not say what" : message)
+  return withoutCredentials(message.trim() === "" ? "unknown error" : message)
 }
 
-/** By the conventions of the library, a `RangeError` is the mistake of whoever gave the value. */
-const isMisuse = (error: unknown): boolean =>
-  error instanceof RangeError || Predicate.isTagged(error, "UsageError") || Predicate.isTagged(error, "ConfigError")
+/** The library throws a `RangeError` for an invalid argument. A module that fails to load is no usage error. */
+const isMisuse = (error: unknown): boolean => {
+  if (
+    error instanceof RangeError ||
+    Predicate.isTagged(error, "UsageError") ||
+    Predicate.isTagged(error, "ConfigError")
+  )
+    return true
+  const reason = Predicate.hasProperty(error, "reason") ? error.reason : undefined
+  return (
+    (Predicate.isTagged(error, "ContractError") && !Predicate.isTagged(reason, "ModuleNotLoaded")) ||
+    (Predicate.isTagged(error, "ManagementError") && Predicate.isTagged(reason, "InvalidUrl"))
+  )
+}
 
 /**
- * Says on stderr what went wrong, and turns it into an exit code. An interruption
- * is left as it is, and a reader who has gone is the end, not a failure.
+ * Prints the failure to stderr and turns it into an exit code. An interruption stays an
+ * interruption, and a closed output is no failure.
  *
  * @category running
  * @since 0.1.0
@@ -97,9 +117,9 @@ export const report = <E>(cause: Cause.Cause<E>): Effect.Effect<void, ExitCode, 
   const error: unknown = Cause.squash(cause)
   if (Predicate.isTagged(error, "OutputClosed")) return Effect.void
   if (Predicate.isTagged(error, "ShowHelp")) {
-    const isAskedFor =
+    const isRequested =
       Predicate.hasProperty(error, "errors") && Array.isArray(error.errors) && error.errors.length === 0
-    return isAskedFor ? Effect.void : Effect.fail(new ExitCode({ code: 2 }))
+    return isRequested ? Effect.void : Effect.fail(new ExitCode({ code: 2 }))
   }
   return Output.use((output) =>
     Effect.andThen(output.problem(messageOf(error)), Effect.fail(new ExitCode({ code: isMisuse(error) ? 2 : 1 })))

@@ -1,6 +1,6 @@
 /**
- * How far a replay has come, and what came of it. On a terminal it is a bar; where
- * stderr is something else, a line now and then.
+ * The progress and the result of a replay. On a terminal the progress is a bar;
+ * elsewhere it is an occasional line on stderr.
  *
  * @since 0.1.0
  */
@@ -15,24 +15,25 @@ import type { Output } from "./Output.ts"
  * @since 0.1.0
  */
 export interface Progress {
-  /** Shows how far it has come, if it is time to. */
+  /** Shows the progress, unless it was shown just before. */
   readonly show: (tally: ReplayResult) => Effect.Effect<void>
-  /** Takes the bar away. */
+  /** Removes the bar. */
   readonly clear: Effect.Effect<void>
 }
 
-/** The bar must fit, for a line that wraps cannot be drawn anew. */
+/** The width that the bar needs: a wrapped line cannot be redrawn. */
 const minimumColumns = 70
 const barWidth = 28
 const clearLine = "\r\u001b[2K"
 const barMillis = 80
 const lineMillis = 1000
 
-/** How many letters were looked at. */
-const looked = ({ done, failed, skipped }: ReplayResult): number => done + failed + skipped
+/** Returns the number of dead letters that were read. */
+const scanned = ({ done, failed, skipped }: ReplayResult): number => done + failed + skipped
 
 /**
- * Makes a progress of something that is done to letters, to so many of them at most.
+ * Makes the progress of an operation on dead letters. `done` names the operation, and
+ * `limit` is the largest number of dead letters that it takes.
  *
  * @category constructors
  * @since 0.1.0
@@ -45,11 +46,11 @@ export const make = (output: Output["Service"], done: string, limit = Infinity):
   let isShown = false
 
   const bar = (tally: ReplayResult) => {
-    const share = Math.max(looked(tally) / Math.max(1, tally.waiting), (tally.done + tally.failed) / limit)
+    const share = Math.max(scanned(tally) / Math.max(1, tally.waiting), (tally.done + tally.failed) / limit)
     const filled = Math.min(barWidth, Math.round(share * barWidth))
     const drawn = paint("green", "━".repeat(filled)) + paint("dim", "─".repeat(barWidth - filled))
     const failed = tally.failed === 0 ? "" : ` · ${tally.failed} failed`
-    return `${clearLine}${drawn} ${looked(tally)}/${tally.waiting} · ${tally.done} ${done}${failed}`
+    return `${clearLine}${drawn} ${scanned(tally)}/${tally.waiting} · ${tally.done} ${done}${failed}`
   }
 
   return {
@@ -58,32 +59,32 @@ export const make = (output: Output["Service"], done: string, limit = Infinity):
       if (now - shownAt < millis) return
       shownAt = now
       isShown = isBar
-      yield* isBar ? remark(bar(tally)) : note(`${tally.done} ${done}, ${looked(tally)} of ${tally.waiting} looked at`)
+      yield* isBar ? remark(bar(tally)) : note(`${tally.done} ${done}, ${scanned(tally)} of ${tally.waiting} scanned`)
     }),
     clear: Effect.suspend(() => (isShown ? remark(clearLine) : Effect.void))
   }
 }
 
 /**
- * The sums at the end. They add up to what waited.
+ * Formats the result. Its numbers add up to the dead letters that waited.
  *
  * @category formatting
  * @since 0.1.0
  */
 export const summary = (tally: ReplayResult, done: string, { paint }: Pick<Output["Service"], "paint">): string => {
   const { failed, skipped, waiting } = tally
-  const left = waiting - looked(tally)
+  const left = waiting - scanned(tally)
   const parts = [
     `${paint(tally.done === 0 ? "dim" : "green", `${tally.done} ${done}`)}`,
-    ...(skipped === 0 ? [] : [`${skipped} not meant`]),
+    ...(skipped === 0 ? [] : [`${skipped} not selected`]),
     ...(failed === 0 ? [] : [paint("red", `${failed} failed`)]),
-    ...(left === 0 ? [] : [`${left} not looked at`])
+    ...(left === 0 ? [] : [`${left} not scanned`])
   ]
-  return `${parts.join(" + ")} = ${waiting} that waited`
+  return `${parts.join(" + ")} = ${waiting} waiting`
 }
 
 /**
- * The sums at the end, as an object.
+ * Returns the result as JSON.
  *
  * @category formatting
  * @since 0.1.0
@@ -94,6 +95,6 @@ export const toJson = (queue: string, tally: ReplayResult, done: string): unknow
   [done]: tally.done,
   skipped: tally.skipped,
   failed: tally.failed,
-  left: tally.waiting - looked(tally),
+  left: tally.waiting - scanned(tally),
   ...(tally.failure === undefined ? {} : { failure: tally.failure.message })
 })

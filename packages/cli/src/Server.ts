@@ -1,5 +1,5 @@
 /**
- * The server of `eventbus serve`: health and metrics of a bus of its own.
+ * The server of `eventbus serve`: health and metrics of its own bus.
  *
  * @since 0.1.0
  */
@@ -29,7 +29,7 @@ const introduction = HttpServer.addressFormattedWith((address) =>
 )
 
 /**
- * Serves until it is interrupted, and says where.
+ * Serves until it is interrupted, and prints its address.
  *
  * @category running
  * @since 0.1.0
@@ -40,11 +40,11 @@ export const run = (options: { readonly host: string; readonly port: number }) =
     Layer.provide([
       NodeHttpServer.layerServer(createServer, { ...options, gracefulShutdownTimeout: "2 seconds" }),
       Connection.layerAmqp,
-      // A span for every probe would bury all others.
+      // Spans of probes would drown all others.
       Layer.succeed(HttpMiddleware.TracerDisabledWhen, () => true)
     ]),
     Layer.launch,
     Effect.catchTag("ServeError", ({ cause }) =>
-      Effect.fail(new CommandFailed({ message: `It cannot listen: ${String(cause)}` }))
+      Effect.fail(new CommandFailed({ message: `Cannot listen: ${String(cause)}` }))
     )
   )

@@ -1,6 +1,6 @@
 /**
- * The events of a trace as a drawing: what caused what, and what became a dead
- * letter.
+ * A drawing of a trace: a tree of events and the events that they caused, with their
+ * dead letters.
  *
  * @since 0.1.0
  */
@@ -11,34 +11,34 @@ import * as DateTime from "effect/DateTime"
 import * as EventLine from "./EventLine.ts"
 import { cut, type Output, plain } from "./Output.ts"
 
-type Look = Pick<Output["Service"], "columns" | "paint">
+type View = Pick<Output["Service"], "columns" | "paint">
 
 const timeWidth = 12
-/** Of deeper events the branches nearest to them are drawn. */
+/** Deeper events show only the branches nearest to them. */
 const maxIndent = 30
 
 const plural = (count: number, one: string, many: string) => `${count} ${count === 1 ? one : many}`
 
-const isLetter = ({ fault, queue }: Sighting): boolean => fault !== undefined || queue.startsWith("dlq.")
+const isDeadLetter = ({ fault, queue }: Sighting): boolean => fault !== undefined || queue.startsWith("dlq.")
 
 const flatten = (trees: ReadonlyArray<Causation>): ReadonlyArray<Causation> =>
   trees.flatMap((tree) => [tree, ...flatten(tree.caused)])
 
-/** Why an event is a dead letter, and where. */
-const letter = ({ fault, queue }: Sighting): string => {
-  if (fault === undefined) return `${queue}: nobody said why`
+/** Describes a dead letter: its queue, attempts and reason. */
+const describe = ({ fault, queue }: Sighting): string => {
+  if (fault === undefined) return `${queue}: no reason given`
   const attempts = plural(fault.attempts, "attempt", "attempts")
   return `${queue} after ${attempts}: ${fault.reason}: ${fault.message}`
 }
 
 /**
- * Draws the trees, a line for each event and for each time that it was found among
- * dead letters, cut to the width of the terminal.
+ * Draws the trees, one line for each event and each of its dead letters, cut to the
+ * width of the terminal.
  *
  * @category formatting
  * @since 0.1.0
  */
-export const draw = (trees: ReadonlyArray<Causation>, { columns = Infinity, paint }: Look): ReadonlyArray<string> => {
+export const draw = (trees: ReadonlyArray<Causation>, { columns = Infinity, paint }: View): ReadonlyArray<string> => {
   const room = columns - timeWidth - 2
 
   const lines = (tree: Causation, before: string, branch: string, below: string): ReadonlyArray<string> => {
@@ -46,7 +46,7 @@ export const draw = (trees: ReadonlyArray<Causation>, { columns = Infinity, pain
     const indent = (before + branch).slice(-maxIndent)
     const inner = (before + below).slice(-maxIndent)
     const type = cut(plain(event.eventType), room - displayWidth(indent))
-    const cause = before + branch === "" && event.parentEventId !== undefined ? "its cause was not seen" : ""
+    const cause = before + branch === "" && event.parentEventId !== undefined ? "cause not seen" : ""
     const about = [plain(event.sourceAgentId ?? event.sourceService ?? ""), event.eventId.slice(0, 8), cause]
     const left = room - displayWidth(indent + type) - 2
     const rest = left < 4 ? "" : cut(about.filter((word) => word !== "").join("  "), left)
@@ -60,8 +60,8 @@ export const draw = (trees: ReadonlyArray<Causation>, { columns = Infinity, pain
       ]
         .filter((part) => part !== "")
         .join("  "),
-      ...sightings.filter(isLetter).map((sighting) => {
-        const text = cut(`✗ ${plain(letter(sighting))}`, room - displayWidth(stem))
+      ...sightings.filter(isDeadLetter).map((sighting) => {
+        const text = cut(`✗ ${plain(describe(sighting))}`, room - displayWidth(stem))
         return `${" ".repeat(timeWidth)}  ${paint("dim", stem)}${paint("red", text)}`
       }),
       ...caused.flatMap((child, index) =>
@@ -76,15 +76,15 @@ export const draw = (trees: ReadonlyArray<Causation>, { columns = Infinity, pain
 }
 
 /**
- * How many events there are, and how many of them are dead letters.
+ * Formats the number of events and of dead letters.
  *
  * @category formatting
  * @since 0.1.0
  */
-export const summary = (traceId: string, trees: ReadonlyArray<Causation>, { paint }: Look): string => {
+export const summary = (traceId: string, trees: ReadonlyArray<Causation>, { paint }: View): string => {
   const events = flatten(trees)
-  const dead = events.filter(({ sightings }) => sightings.some(isLetter)).length
+  const dead = events.filter(({ sightings }) => sightings.some(isDeadLetter)).length
   const counts = plural(events.length, "event", "events")
-  const letters = dead === 0 ? "" : ` · ${paint("red", plural(dead, "dead letter", "dead letters"))}`
-  return `${paint("dim", "trace")} ${paint("bold", traceId)}  ${counts}${letters}`
+  const deadLetters = dead === 0 ? "" : ` · ${paint("red", plural(dead, "dead letter", "dead letters"))}`
+  return `${paint("dim", "trace")} ${paint("bold", traceId)}  ${counts}${deadLetters}`
 }

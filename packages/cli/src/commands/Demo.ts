@@ -13,7 +13,7 @@ import { CommandFailed } from "../Problem.ts"
 
 const flags = {
   broker: Flag.Literals("broker", ["memory", "amqp"]).pipe(
-    Flag.withDescription("amqp is RabbitMQ [memory]"),
+    Flag.withDescription("The broker; amqp is RabbitMQ [memory]"),
     Flag.withMetavar("NAME"),
     Flag.withDefault("memory")
   )
@@ -21,7 +21,7 @@ const flags = {
 
 type Input = Command.Command.Config.Infer<typeof flags>
 
-const hint = "start one with `docker compose up -d --wait`, or run the demo in memory"
+const hint = "start a broker with `docker compose up -d --wait`, or run the demo in memory"
 
 const run = Effect.fnUntraced(function* ({ broker }: Input) {
   const { run } = yield* Effect.promise(() => import("../demo/Demo.ts"))
@@ -40,14 +40,14 @@ const run = Effect.fnUntraced(function* ({ broker }: Input) {
  * @since 0.1.0
  */
 export const demo = Command.make("demo", flags, (input) =>
-  // Its dead letters are on the screen already.
+  // The screen shows the dead letters already.
   Effect.provideService(run(input), References.MinimumLogLevel, "Error")
 ).pipe(
   Command.withShortDescription("Watch the bus at work"),
   Command.withDescription(
-    "Watch agents work on a plan: tasks are submitted, retried, completed, and some\n" +
-      "  end in the dead letters. At the end it checks that its sums add up, and exits\n" +
-      "  with 1 if they do not."
+    "Watch agents work on a plan: tasks are submitted, retried and completed, and\n" +
+      "  some become dead letters. At the end the demo checks its totals, and exits\n" +
+      "  with 1 if they do not add up."
   ),
   Command.withExamples([{ command: "eventbus demo" }, { command: "eventbus demo --broker amqp" }])
 )

@@ -1,20 +1,20 @@
 /**
- * `eventbus dlq`: looks at the dead letters of a queue, and mends them.
+ * `eventbus dlq`: inspects and repairs the dead letters of a queue.
  *
  * @since 0.1.0
  */
 
 import * as Command from "effect/cli/Command"
-import * as Copy from "./dlq/Copy.ts"
-import { edit } from "./dlq/Edit.ts"
-import * as Look from "./dlq/Look.ts"
-import * as Take from "./dlq/Take.ts"
+import { edit } from "./dlq/edit.ts"
+import * as Export from "./dlq/export.ts"
+import * as Peek from "./dlq/peek.ts"
+import * as Replay from "./dlq/replay.ts"
 
 /**
  * @category commands
  * @since 0.1.0
  */
 export const dlq = Command.make("dlq").pipe(
-  Command.withDescription("Look at the dead letters of a queue, and mend them"),
-  Command.withSubcommands([...Look.commands, ...Take.commands, edit, ...Copy.commands])
+  Command.withDescription("Inspect and repair the dead letters of a queue"),
+  Command.withSubcommands([...Peek.commands, ...Replay.commands, edit, ...Export.commands])
 )

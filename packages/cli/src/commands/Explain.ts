@@ -1,16 +1,17 @@
 /**
- * `eventbus explain`: tells which queues of a module get the events of a routing
- * key, and what becomes of them when their handlers fail. It needs no broker.
+ * `eventbus explain`: shows which queues of a module receive the events of a routing
+ * key, and what happens when their handlers fail. It needs no broker.
  *
  * @since 0.1.0
  */
 
+import type { Explanation, Outcome } from "@effect-eventbus/inspect/Explanation"
 import * as RoutingKey from "effect-eventbus/RoutingKey"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
 import * as Connection from "../Connection.ts"
-import type { Explanation, Outcome } from "../Explanation.ts"
+import * as lazyImports from "../lazyImports.ts"
 import { Output, pad, plain, wrap } from "../Output.ts"
 import * as Parameters from "../Parameters.ts"
 
@@ -20,7 +21,7 @@ const flags = {
     Argument.mapTryCatch(RoutingKey.check, Parameters.reason)
   ),
   module: Parameters.module,
-  json: Parameters.json("Each queue as a line of JSON")
+  json: Parameters.json("Print each queue as a line of JSON")
 }
 
 type Input = Command.Command.Config.Infer<typeof flags>
@@ -43,6 +44,7 @@ const range = ([least, most]: readonly [number, number]): string => {
   return from === to ? `${from} ${fromUnit}` : `${from} to ${to} ${fromUnit}`
 }
 
+/** Of a longer list of delays, the first ones and the last are shown. */
 const shown = 5
 
 const after = (delays: Outcome["delays"]): string => {
@@ -54,19 +56,19 @@ const after = (delays: Outcome["delays"]): string => {
 }
 
 const ends: Record<Outcome["end"], string> = {
-  "dead-lettered": "a dead letter",
+  "dead-lettered": "dead-lettered",
   discarded: "discarded",
   acknowledged: "acknowledged",
-  requeued: "back in its queue",
-  unknown: "what its policy says, which depends on the error"
+  requeued: "requeued",
+  unknown: "it depends on the error"
 }
 
 const describe = ({ delays, end, isEndless, isUpToEvent }: Outcome): string => {
-  if (delays.length === 0) return end === "unknown" ? ends[end] : `${ends[end]}, at once`
+  if (delays.length === 0) return end === "unknown" ? ends[end] : `${ends[end]} at once`
   const often = isEndless
-    ? "for as long as it takes"
+    ? "without limit"
     : isUpToEvent
-      ? `as often as its max_retries (${delays.length} by default)`
+      ? `up to max_retries times (${delays.length} by default)`
       : delays.length === 1
         ? "once"
         : `${delays.length} times`
@@ -74,7 +76,7 @@ const describe = ({ delays, end, isEndless, isUpToEvent }: Outcome): string => {
   return `retried ${often}, after ${after(delays)}${then}`
 }
 
-/** The names of wait queues, which differ in one word. */
+/** Joins the names of wait queues, which differ only in their delay. */
 const together = (queue: string, names: ReadonlyArray<string>): string => {
   const before = `wait.${queue}.`
   const delays = names.map((name) => name.slice(before.length).split(".")[0])
@@ -86,23 +88,23 @@ const together = (queue: string, names: ReadonlyArray<string>): string => {
 const rows = (explanation: Explanation): ReadonlyArray<readonly [label: string, text: string]> => {
   const { atMostOnce, concurrency, deadLetterQueue, isKnownType, messageTtl, outcomes, queue, timeout, waitQueues } =
     explanation
-  const unkept = deadLetterQueue === undefined ? "discarded" : "a dead letter"
+  const rejected = deadLetterQueue === undefined ? "discarded" : "dead-lettered"
   const handled = [
-    concurrency === undefined ? "as many at once as the prefetch count" : `${concurrency} at once`,
-    ...(timeout === undefined ? [] : [`${range([timeout, timeout])} at most each`]),
-    ...(atMostOnce ? ["off the queue before it is handled"] : [])
+    concurrency === undefined ? "concurrently, up to the prefetch count" : `${concurrency} at a time`,
+    ...(timeout === undefined ? [] : [`with a timeout of ${range([timeout, timeout])}`]),
+    ...(atMostOnce ? ["acknowledged before handling"] : [])
   ]
   return [
     ["handled", handled.join(", ")],
-    ...(isKnownType ? [] : [["its type", `unknown to the handler: ${unkept}, at once`] as const]),
+    ...(isKnownType ? [] : [["event type", `unknown to the handler: ${rejected} at once`] as const]),
     ...(messageTtl === undefined
       ? []
-      : [["in the queue", `${range([messageTtl, messageTtl])} at most; then ${unkept}`] as const]),
+      : [["in the queue", `${range([messageTtl, messageTtl])} at most, then ${rejected}`] as const]),
     ...(outcomes?.map((outcome) => [outcome.failure, describe(outcome)] as const) ?? [
-      ["any failure", "what its handler says, which this module does not export"]
+      ["any failure", "unknown: this module does not export the handler"]
     ]),
     ...(waitQueues.length === 0 ? [] : [["waits in", together(queue, waitQueues)] as const]),
-    ["dead letters", deadLetterQueue ?? "none are kept"]
+    ["dead letters", deadLetterQueue ?? "not kept"]
   ]
 }
 
@@ -140,9 +142,7 @@ const toJson = (routingKey: string, explanation: Explanation): unknown => ({
 })
 
 const run = Effect.fnUntraced(function* ({ json, module, routingKey }: Input) {
-  const [Contract, Explanation] = yield* Effect.promise(() =>
-    Promise.all([import("../Contract.ts"), import("../Explanation.ts")])
-  )
+  const { Contract, Explanation } = yield* lazyImports.inspect
   const contract = yield* Contract.load(module)
   const settings = yield* Connection.settings(contract.options)
   const explanations = yield* Explanation.make(routingKey, contract, settings)
@@ -161,12 +161,12 @@ const run = Effect.fnUntraced(function* ({ json, module, routingKey }: Input) {
  * @since 0.1.0
  */
 export const explain = Command.make("explain", flags, run).pipe(
-  Command.withShortDescription("Tell where an event goes, and what if it fails"),
+  Command.withShortDescription("Show where an event goes, and what if it fails"),
   Command.withDescription(
-    "Tell which queues of a module get the events of a routing key, by which\n" +
-      "  pattern, and what becomes of them when their handlers fail: each error, each\n" +
-      "  retry, where they wait and where they end. It needs no broker: the policies\n" +
-      "  themselves are asked."
+    "Show which queues of a module receive the events of a routing key, by which\n" +
+      "  patterns, and what happens when their handlers fail: the retries for each\n" +
+      "  error, the queues in which they wait, and the end. It needs no broker, because\n" +
+      "  it runs the failure policies themselves."
   ),
   Command.withExamples([{ command: "eventbus explain invoice.paid.high --module ./subscriptions.ts" }])
 )

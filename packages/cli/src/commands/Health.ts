@@ -1,5 +1,5 @@
 /**
- * `eventbus health`: says how the broker is.
+ * `eventbus health`: shows the health of the broker.
  *
  * @since 0.1.0
  */
@@ -8,13 +8,13 @@ import type { Health } from "effect-eventbus/Broker"
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
 import * as Connection from "../Connection.ts"
-import * as Modules from "../Modules.ts"
+import * as lazyImports from "../lazyImports.ts"
 import { Output, plain, type Style } from "../Output.ts"
 import * as Parameters from "../Parameters.ts"
 import { CommandFailed } from "../Problem.ts"
 
 const flags = {
-  json: Parameters.json("As a line of JSON")
+  json: Parameters.json("Print the result as a line of JSON")
 }
 
 const styles: Record<Health["status"], Style> = { healthy: "green", degraded: "yellow", unhealthy: "red" }
@@ -31,16 +31,16 @@ const show = Effect.fnUntraced(function* (health: Health, json: boolean) {
   }
 })
 
-const look = Effect.fnUntraced(function* () {
-  const { EventBus } = yield* Modules.eventbus
+const check = Effect.fnUntraced(function* () {
+  const { EventBus } = yield* lazyImports.eventbus
   const bus = yield* EventBus.EventBus
   return yield* bus.health
 }, Effect.provide(Connection.layerAmqp))
 
 const run = Effect.fnUntraced(function* ({ json }: { readonly json: boolean }) {
-  const health = yield* Effect.tapError(look(), (error) => {
+  const health = yield* Effect.tapError(check(), (error) => {
     if (!json || error._tag !== "BrokerError") return Effect.void
-    // A program reads stdout alone: it must not have to guess.
+    // A program reads only stdout, so the failure has to be there as well.
     return show({ status: "unhealthy", connected: false, details: { error: error.message } }, json)
   })
   yield* show(health, json)
@@ -52,7 +52,7 @@ const run = Effect.fnUntraced(function* ({ json }: { readonly json: boolean }) {
  * @since 0.1.0
  */
 export const health = Command.make("health", flags, run).pipe(
-  Command.withShortDescription("Say how the broker is"),
-  Command.withDescription("Say how the broker is. Exits with 1 when it is unhealthy or out of reach."),
+  Command.withShortDescription("Show the health of the broker"),
+  Command.withDescription("Show the health of the broker. Exits with 1 if it is unhealthy or unreachable."),
   Command.withExamples([{ command: "eventbus health --json | jq -r .status" }])
 )

@@ -1,5 +1,5 @@
 /**
- * `eventbus publish`: publishes an event, or many of a kind.
+ * `eventbus publish`: publishes an event once or many times.
  *
  * @since 0.1.0
  */
@@ -17,16 +17,16 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import * as Connection from "../Connection.ts"
-import * as Modules from "../Modules.ts"
+import * as lazyImports from "../lazyImports.ts"
 import { Output } from "../Output.ts"
 import * as Parameters from "../Parameters.ts"
 import { CommandFailed, UsageError } from "../Problem.ts"
 
-/** How many events are on their way at once. */
+/** The number of events that are published at once. */
 const concurrency = 256
 
 const flags = {
-  type: Argument.String("type").pipe(Argument.withDescription("The type of the event, such as task.submitted")),
+  type: Argument.String("type").pipe(Argument.withDescription("The event type, such as task.submitted")),
   payload: Flag.String("payload").pipe(
     Flag.withDescription("The payload, a JSON object [{}]"),
     Flag.withMetavar("JSON"),
@@ -34,17 +34,17 @@ const flags = {
     Flag.withDefault({})
   ),
   agent: Flag.String("agent").pipe(
-    Flag.withDescription("The agent that speaks"),
+    Flag.withDescription("The agent that publishes"),
     Flag.withMetavar("ID"),
     Flag.optional
   ),
   service: Flag.String("service").pipe(
-    Flag.withDescription("The service that speaks"),
+    Flag.withDescription("The service that publishes"),
     Flag.withMetavar("NAME"),
     Flag.optional
   ),
   priority: Flag.Literals("priority", Priority.all).pipe(
-    Flag.withDescription("Urgency [normal]"),
+    Flag.withDescription("Priority [normal]"),
     Flag.withMetavar("LEVEL"),
     Flag.withDefault("normal")
   ),
@@ -60,16 +60,16 @@ const flags = {
     Flag.mapTryCatch(RoutingKey.check, Parameters.reason),
     Flag.optional
   ),
-  count: Flag.withDefault(Parameters.count("How many such events [1]"), 1),
-  json: Parameters.json("Each event as a line of JSON")
+  count: Flag.withDefault(Parameters.count("The number of events [1]"), 1),
+  json: Parameters.json("Print each event as a line of JSON")
 }
 
 type Input = Command.Command.Config.Infer<typeof flags>
 
-/** One of the platform's types, whose schema checks the payload, or a type without one. */
+/** Returns the platform's type of that name, or else a type without a schema. */
 const typeOf = Effect.fnUntraced(function* (name: string) {
-  const { AgentEvents } = yield* Modules.agents
-  const { EventType } = yield* Modules.eventbus
+  const { AgentEvents } = yield* lazyImports.agents
+  const { EventType } = yield* lazyImports.eventbus
   const known: EventTypeModule.Any | undefined = AgentEvents.byName.get(name)
   if (known !== undefined) return known
   return yield* Effect.try({
@@ -82,7 +82,7 @@ const checked = (type: EventTypeModule.Any, payload: Schema.JsonObject): Effect.
   const decoded = type.decodePayload(payload)
   return Result.isSuccess(decoded)
     ? Effect.succeed(decoded.success)
-    : Effect.fail(new UsageError({ message: `This is no payload of ${type.name}: ${decoded.failure.message}` }))
+    : Effect.fail(new UsageError({ message: `The payload does not match ${type.name}: ${decoded.failure.message}` }))
 }
 
 const run = Effect.fnUntraced(function* (input: Input) {
@@ -90,10 +90,10 @@ const run = Effect.fnUntraced(function* (input: Input) {
   const { paint } = output
   const type = yield* typeOf(input.type)
   const payload = yield* checked(type, input.payload)
-  const { Event, EventBus } = yield* Modules.eventbus
+  const { Event, EventBus } = yield* lazyImports.eventbus
   const routingKey = Option.getOrElse(input.routingKey, () => RoutingKey.make(type.name, input.priority))
   let published = 0
-  let unheard = 0
+  let unrouted = 0
   let lastId = ""
 
   const publishOne = Effect.gen(function* () {
@@ -104,26 +104,26 @@ const run = Effect.fnUntraced(function* (input: Input) {
       traceId: Option.getOrUndefined(input.traceId),
       priority: input.priority
     })
-    const isHeard = yield* bus.publish(event, { routingKey, unroutable: "fail" }).pipe(
+    const isRouted = yield* bus.publish(event, { routingKey, unroutable: "fail" }).pipe(
       Effect.as(true),
       Effect.catchIf(
         (error) => error.reason._tag === "Unroutable",
         () => Effect.succeed(false)
       )
     )
-    if (isHeard) published++
-    else unheard++
+    if (isRouted) published++
+    else unrouted++
     lastId = event.eventId
     if (!input.json) return
     const { eventId, eventType } = event
-    yield* output.json({ event_id: eventId, event_type: eventType, routing_key: routingKey, routed: isHeard })
+    yield* output.json({ event_id: eventId, event_type: eventType, routing_key: routingKey, routed: isRouted })
   })
 
-  /** With many, it matters how far it came. */
+  /** Adds the number of published events, if there are several. */
   const toFailure = (error: PublishError) =>
     input.count === 1
       ? error
-      : new CommandFailed({ message: `${published} of ${input.count} were published. ${error.message}` })
+      : new CommandFailed({ message: `Published ${published} of ${input.count}. ${error.message}` })
 
   const publishAll = Effect.gen(function* () {
     const [took] = yield* Effect.forEach(Array.from({ length: input.count }), () => publishOne, {
@@ -135,12 +135,12 @@ const run = Effect.fnUntraced(function* (input: Input) {
     )
     if (input.json) return
     if (published > 0) {
-      const what = input.count === 1 ? lastId : `${published} events in ${Duration.toSeconds(took).toFixed(2)} s`
-      yield* output.line(`${paint("green", "published")}  ${routingKey}  ${paint("dim", what)}`)
+      const details = input.count === 1 ? lastId : `${published} events in ${Duration.toSeconds(took).toFixed(2)} s`
+      yield* output.line(`${paint("green", "published")}  ${routingKey}  ${paint("dim", details)}`)
     }
-    if (unheard > 0) {
-      const events = unheard === 1 ? "nobody got it" : `nobody got these ${unheard} events`
-      yield* output.line(`${paint("yellow", "unheard")}    ${routingKey}  no queue is bound for it: ${events}`)
+    if (unrouted > 0) {
+      const events = unrouted === 1 ? "1 event" : `${unrouted} events`
+      yield* output.line(`${paint("yellow", "not routed")}  ${routingKey}  no queue is bound to it: ${events} dropped`)
     }
   })
 
@@ -154,8 +154,8 @@ const run = Effect.fnUntraced(function* (input: Input) {
 export const publish = Command.make("publish", flags, run).pipe(
   Command.withShortDescription("Publish an event"),
   Command.withDescription(
-    "Publish an event, and say whether any queue got it. The payload of a type that\n" +
-      "  the agent platform knows is checked before anything is sent."
+    "Publish an event, and show whether any queue received it. The payload of a\n" +
+      "  type of the agent platform is checked first."
   ),
   Command.withExamples([
     { command: `eventbus publish task.submitted --payload '{"task_id":"t-1"}'` },

@@ -1,5 +1,5 @@
 /**
- * `eventbus queue`: looks at a queue, or empties it.
+ * `eventbus queue`: inspects or purges a queue.
  *
  * @since 0.1.0
  */
@@ -11,20 +11,20 @@ import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Connection from "../Connection.ts"
-import * as Modules from "../Modules.ts"
+import * as lazyImports from "../lazyImports.ts"
 import { Output, pad, plain } from "../Output.ts"
 import * as Parameters from "../Parameters.ts"
-import { CommandFailed } from "../Problem.ts"
+import { noQueue } from "../Problem.ts"
 
 const flags = {
   name: Argument.String("name").pipe(
     Argument.withDescription("The name of the queue"),
     Argument.filter(
       (name) => name !== "",
-      () => "a queue has a name that is not empty"
+      () => "it is empty"
     )
   ),
-  json: Parameters.json("As a line of JSON")
+  json: Parameters.json("Print the result as a line of JSON")
 }
 
 type Input = Command.Command.Config.Infer<typeof flags>
@@ -39,11 +39,9 @@ const table = (queues: ReadonlyArray<QueueInfo>): ReadonlyArray<string> => {
   ]
 }
 
-const noQueue = (name: string) => new CommandFailed({ message: `There is no queue "${name}"` })
-
 const info = Effect.fnUntraced(function* ({ json, name }: Input) {
   const output = yield* Output
-  const { EventBus } = yield* Modules.eventbus
+  const { EventBus } = yield* lazyImports.eventbus
   const bus = yield* EventBus.EventBus
   const queue = yield* bus.queueInfo(name)
   if (Option.isNone(queue)) return yield* noQueue(name)
@@ -61,7 +59,7 @@ const info = Effect.fnUntraced(function* ({ json, name }: Input) {
 
 const purge = Effect.fnUntraced(function* ({ json, name }: Input) {
   const output = yield* Output
-  const { EventBus } = yield* Modules.eventbus
+  const { EventBus } = yield* lazyImports.eventbus
   const bus = yield* EventBus.EventBus
   const purged = yield* Effect.catchIf(
     bus.purge(name),
@@ -70,7 +68,7 @@ const purge = Effect.fnUntraced(function* ({ json, name }: Input) {
   )
   if (json) return yield* output.json({ queue: name, purged })
   const events = purged === 1 ? "1 event" : `${purged} events`
-  yield* output.line(`${output.paint("green", "purged")}  ${plain(name)}  ${events} removed`)
+  yield* output.line(`${output.paint("green", "purged")}  ${plain(name)}  ${events} deleted`)
 }, Effect.provide(Connection.layerAmqp))
 
 /**
@@ -78,16 +76,16 @@ const purge = Effect.fnUntraced(function* ({ json, name }: Input) {
  * @since 0.1.0
  */
 export const queue = Command.make("queue").pipe(
-  Command.withDescription("Look at a queue, or empty it"),
+  Command.withDescription("Inspect or purge a queue"),
   Command.withSubcommands([
     Command.make("info", flags, info).pipe(
-      Command.withDescription("Show how many events wait in a queue and in its dead letters, and who consumes"),
-      Command.withShortDescription("Show how many events wait, and who consumes"),
+      Command.withDescription("Show how many events, consumers and dead letters a queue has"),
+      Command.withShortDescription("Show how many events, consumers and dead letters it has"),
       Command.withExamples([{ command: "eventbus queue info billing" }])
     ),
     Command.make("purge", flags, purge).pipe(
-      Command.withDescription("Remove the events that wait in a queue, for good and without asking"),
-      Command.withShortDescription("Remove the events that wait, for good"),
+      Command.withDescription("Permanently delete the events in a queue, without confirmation"),
+      Command.withShortDescription("Permanently delete the events"),
       Command.withExamples([{ command: "eventbus queue purge dlq.billing" }])
     )
   ])

@@ -1,5 +1,5 @@
 /**
- * `eventbus serve`: health and metrics over HTTP, for probes and Prometheus.
+ * `eventbus serve`: serves health and metrics over HTTP, for probes and Prometheus.
  *
  * @since 0.1.0
  */
@@ -17,13 +17,13 @@ const parsePort = (text: string): number => {
 
 const flags = {
   port: Flag.String("port").pipe(
-    Flag.withDescription("Where it listens; 0 is any that is free [9464]"),
+    Flag.withDescription("The port; 0 is any free port [9464]"),
     Flag.withMetavar("N"),
     Flag.mapTryCatch(parsePort, Parameters.reason),
     Flag.withDefault(9464)
   ),
   host: Flag.String("host").pipe(
-    Flag.withDescription("For whom: 0.0.0.0 is for all [127.0.0.1]"),
+    Flag.withDescription("The address; 0.0.0.0 is all interfaces [127.0.0.1]"),
     Flag.withMetavar("ADDRESS"),
     Flag.withDefault("127.0.0.1")
   )
@@ -36,7 +36,7 @@ const run = Effect.fnUntraced(
     const { run } = yield* Effect.promise(() => import("../Server.ts"))
     return yield* run(input)
   },
-  // Ctrl-C is how it ends, not how it fails.
+  // Ctrl-C is the normal end.
   ExitCode.whenInterrupted(0)
 )
 
@@ -48,8 +48,8 @@ export const serve = Command.make("serve", flags, run).pipe(
   Command.withShortDescription("Serve health and metrics over HTTP"),
   Command.withDescription(
     "Serve /health/live, /health/ready and /metrics to probes and Prometheus, until\n" +
-      "  Ctrl-C. They tell of the broker, as a client of its own sees it. It consumes\n" +
-      "  nothing: of an app's subscriptions only the app's own routes can tell."
+      "  Ctrl-C. They report on the broker only, not on the subscriptions of your app:\n" +
+      "  mount the routes in the app for that."
   ),
   Command.withExamples([{ command: "eventbus serve --port 9464 --host 0.0.0.0" }])
 )

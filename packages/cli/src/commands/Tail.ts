@@ -1,8 +1,7 @@
 /**
  * `eventbus tail`: shows events as they are published.
  *
- * It takes nothing from anyone: it listens with a queue of its own, which ends
- * with it.
+ * It consumes from a temporary queue, so it takes no event away from other consumers.
  *
  * @since 0.1.0
  */
@@ -17,33 +16,33 @@ import * as Queue from "effect/Queue"
 import * as Connection from "../Connection.ts"
 import * as EventLine from "../EventLine.ts"
 import * as ExitCode from "../ExitCode.ts"
-import * as Modules from "../Modules.ts"
+import * as lazyImports from "../lazyImports.ts"
 import { Output } from "../Output.ts"
 import * as Parameters from "../Parameters.ts"
 
 const flags = {
   patterns: Argument.String("pattern").pipe(
-    Argument.withDescription("Routing keys: * is one word, # any number [#]"),
+    Argument.withDescription("Routing keys; * is one word, # any number [#]"),
     Argument.mapTryCatch(RoutingKey.checkPattern, Parameters.reason),
     Argument.variadic()
   ),
-  count: Flag.optional(Parameters.count("End after so many events")),
-  json: Parameters.json("Each event as a line of JSON, as it travels")
+  count: Flag.optional(Parameters.count("Stop after N events")),
+  json: Parameters.json("Print each event as JSON, as on the wire")
 }
 
 type Input = Command.Command.Config.Infer<typeof flags>
 
-/** How many events are on their way to the screen at once. */
-const window = 100
+/** The number of messages that may be unacknowledged at once. */
+const concurrency = 100
 
 const listen = Effect.fnUntraced(function* (input: Input, patterns: ReadonlyArray<string>) {
   const output = yield* Output
-  const { Broker, Subscription } = yield* Modules.eventbus
+  const { Broker, Subscription } = yield* lazyImports.eventbus
   const broker = yield* Broker.Broker
   const subscription = Subscription.make(`tail.${crypto.randomUUID()}`, {
     patterns,
     temporary: true,
-    concurrency: window
+    concurrency
   })
   const deliveries = yield* Broker.deliveries(broker, subscription)
   yield* output.note(`Listening for ${patterns.join(" ")} (Ctrl-C ends it)`)
@@ -61,7 +60,7 @@ const listen = Effect.fnUntraced(function* (input: Input, patterns: ReadonlyArra
 const run = (input: Input) =>
   listen(input, input.patterns.length === 0 ? ["#"] : input.patterns).pipe(
     Effect.provide(Connection.layerAmqp),
-    // Ctrl-C is how it ends, not how it fails.
+    // Ctrl-C is the normal end.
     ExitCode.whenInterrupted(0)
   )
 
@@ -72,9 +71,8 @@ const run = (input: Input) =>
 export const tail = Command.make("tail", flags, run).pipe(
   Command.withShortDescription("Show events as they are published"),
   Command.withDescription(
-    "Show events as they are published, until Ctrl-C. It listens with a queue of\n" +
-      "  its own, and takes nothing from anyone. Put patterns in quotes: the shell has\n" +
-      "  its own ideas about * and #."
+    "Show events as they are published, until Ctrl-C. Other consumers still receive\n" +
+      "  them. Quote the patterns: * and # are special characters of the shell."
   ),
   Command.withExamples([
     { command: "eventbus tail 'task.*.critical' 'plan.failed.*'" },

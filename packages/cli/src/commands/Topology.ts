@@ -1,90 +1,88 @@
 /**
- * `eventbus topology`: compares what a module's subscriptions need with what is
- * there, and makes what is missing. It never deletes anything.
+ * `eventbus topology`: compares what a module's subscriptions need with what is on the
+ * broker, and creates what is missing.
  *
  * @since 0.1.0
  */
 
+import type { Finding } from "@effect-eventbus/inspect/TopologyReport"
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
 import * as Connection from "../Connection.ts"
-import * as Modules from "../Modules.ts"
+import * as lazyImports from "../lazyImports.ts"
 import { Output } from "../Output.ts"
 import * as Parameters from "../Parameters.ts"
 import { CommandFailed } from "../Problem.ts"
-import type { Finding, Word } from "../Survey.ts"
+import type { Word } from "../TopologyView.ts"
 
 const flags = {
   module: Parameters.module,
-  json: Parameters.json("Each exchange, queue and binding as a line of JSON")
+  json: Parameters.json("Print each exchange, queue and binding as JSON")
 }
 
 type Input = Command.Command.Config.Infer<typeof flags>
 
-const look = Effect.fnUntraced(function* (input: Input) {
-  const [Contract, Management, Survey] = yield* Effect.promise(() =>
-    Promise.all([import("../Contract.ts"), import("../Management.ts"), import("../Survey.ts")])
-  )
+const compare = Effect.fnUntraced(function* (input: Input) {
+  const { BrokerConnection, Contract, Management, TopologyReport } = yield* lazyImports.inspect
+  const TopologyView = yield* Effect.promise(() => import("../TopologyView.ts"))
   const { options, subscriptions } = yield* Contract.load(input.module)
   const settings = yield* Connection.settings(options)
-  const management = yield* Management.fromEnvironment(settings)
-  const live = yield* Connection.live(settings, "consume")
-  const findings = yield* Survey.make(live, settings, subscriptions, management)
+  const management = yield* Management.fromConfig(settings)
+  const live = yield* BrokerConnection.open(settings, "consume")
+  const report = yield* TopologyReport.make(live, settings, subscriptions, management)
   const output = yield* Output
-  const show = Effect.fnUntraced(function* (finding: Finding, word: Word = Survey.words[finding.state._tag]) {
-    yield* input.json ? output.json(Survey.toJson(finding, word)) : output.line(Survey.format(finding, word, output))
-  })
-  return { Survey, live, settings, findings, show }
+  const show = (finding: Finding, word: Word = TopologyView.words[finding.state._tag]) =>
+    input.json
+      ? output.json(TopologyView.toJson(finding, word))
+      : output.line(TopologyView.format(finding, word, output))
+  const showAll = (findings: ReadonlyArray<Finding>) =>
+    Effect.forEach(findings, (finding) => show(finding), { discard: true })
+  return { TopologyReport, live, settings, report, show, showAll }
 })
 
-const blind = "RabbitMQ does not tell over AMQP what is bound: RABBITMQ_MANAGEMENT_URL would."
+const unseenBindings = "RabbitMQ does not report bindings over AMQP: set RABBITMQ_MANAGEMENT_URL."
 
 const plan = Effect.fnUntraced(function* (input: Input) {
   const output = yield* Output
-  const { Survey, findings, show } = yield* look(input)
-  yield* Effect.forEach(findings, (finding) => show(finding), { discard: true })
-  if (findings.some(Survey.isUnseenBinding)) yield* output.note(blind)
-  const missing = findings.filter(({ isOurs, state }) => isOurs && state._tag === "Missing").length
-  const next = findings.some(Survey.isOff)
-    ? `refuse: ${Survey.tally(findings)}`
-    : `make ${missing === 0 ? "nothing" : missing} of these`
-  yield* output.note(`Nothing has been changed. apply would ${next}.`)
+  const { TopologyReport, report, showAll } = yield* compare(input)
+  yield* showAll(report.findings)
+  if (report.findings.some(TopologyReport.isUnseenBinding)) yield* output.note(unseenBindings)
+  const missing = report.findings.filter(({ isOurs, state }) => isOurs && state._tag === "Missing").length
+  const next =
+    TopologyReport.conflicts(report).length > 0
+      ? `refuse: ${TopologyReport.summary(report.counts)}`
+      : missing === 0
+        ? "create nothing"
+        : `create ${missing} of these`
+  yield* output.note(`Nothing was changed. apply would ${next}.`)
 }, Effect.scoped)
 
 const verify = Effect.fnUntraced(function* (input: Input) {
   const output = yield* Output
-  const { Survey, findings, show } = yield* look(input)
-  yield* Effect.forEach(findings, (finding) => show(finding), { discard: true })
-  if (findings.some(Survey.isUnseenBinding)) yield* output.note(blind)
-  const wrong = Survey.tally(findings)
-  if (wrong !== "") return yield* new CommandFailed({ message: `The broker is not as the module wants it: ${wrong}` })
+  const { TopologyReport, report, showAll } = yield* compare(input)
+  yield* showAll(report.findings)
+  if (report.findings.some(TopologyReport.isUnseenBinding)) yield* output.note(unseenBindings)
+  const wrong = TopologyReport.summary(report.counts)
+  if (wrong !== "") return yield* new CommandFailed({ message: `The broker does not match the module: ${wrong}` })
 }, Effect.scoped)
 
 const made: Word = ["made", "green"]
-/** It may have been bound before: it is now. */
+/** The binding may have existed before. */
 const bound: Word = ["bound", "green"]
 
 const apply = Effect.fnUntraced(function* (input: Input) {
-  const { AmqpPlan } = yield* Modules.amqp
-  const { Survey, findings, live, settings, show } = yield* look(input)
-  const wanted = findings.filter(Survey.isWanted)
-  const off = findings.filter(Survey.isOff)
-  if (off.length > 0) {
-    yield* Effect.forEach(off, (finding) => show(finding), { discard: true })
-    return yield* new CommandFailed({
-      message: `Nothing has been made, because what is there differs: ${Survey.tally(off)}`
-    })
+  const { TopologyReport, live, report, settings, show, showAll } = yield* compare(input)
+  const created = yield* TopologyReport.apply(live, settings, report).pipe(
+    Effect.tapErrorTag("TopologyConflict", () => showAll(TopologyReport.conflicts(report)))
+  )
+  for (const finding of report.findings) {
+    yield* created.includes(finding)
+      ? show(finding, TopologyReport.isUnseenBinding(finding) ? bound : made)
+      : show(finding)
   }
-  const making = new Set<Finding>(AmqpPlan.toMake(wanted))
-  yield* Connection.asked(AmqpPlan.apply(live, settings, wanted))
-  for (const finding of findings) {
-    yield* making.has(finding) ? show(finding, Survey.isUnseenBinding(finding) ? bound : made) : show(finding)
-  }
-  const others = findings.filter(({ isOurs, state }) => !isOurs && state._tag === "Missing").length
+  const others = report.findings.filter(({ isOurs, state }) => !isOurs && state._tag === "Missing").length
   if (others > 0) {
-    return yield* new CommandFailed({
-      message: `${others} missing, for others to declare: that has not been done here`
-    })
+    return yield* new CommandFailed({ message: `${others} missing, which another application has to declare` })
   }
 }, Effect.scoped)
 
@@ -93,26 +91,26 @@ const apply = Effect.fnUntraced(function* (input: Input) {
  * @since 0.1.0
  */
 export const topology = Command.make("topology").pipe(
-  Command.withShortDescription("Compare queues with what a module wants, and make them"),
+  Command.withShortDescription("Compare the broker with a module, and create queues"),
   Command.withDescription(
     "Compare the exchanges, queues and bindings that a module's subscriptions need\n" +
-      "  with what is on the broker, and make what is missing. It never deletes and\n" +
-      "  never changes anything."
+      "  with those on the broker, and create what is missing. Existing items are never\n" +
+      "  changed or deleted."
   ),
   Command.withSubcommands([
     Command.make("plan", flags, plan).pipe(
-      Command.withDescription("Show what is there, what is missing, and what differs, argument by argument"),
-      Command.withShortDescription("Show what is there, what is missing and what differs"),
+      Command.withDescription("Show what exists, what is missing, and which arguments differ"),
+      Command.withShortDescription("Show what exists, what is missing and what differs"),
       Command.withExamples([{ command: "eventbus topology plan --module ./subscriptions.ts" }])
     ),
     Command.make("apply", flags, apply).pipe(
-      Command.withDescription("Make what is missing, or nothing at all where something differs"),
-      Command.withShortDescription("Make what is missing"),
+      Command.withDescription("Create what is missing, or nothing if existing items differ"),
+      Command.withShortDescription("Create what is missing"),
       Command.withExamples([{ command: "eventbus topology apply --module ./subscriptions.ts" }])
     ),
     Command.make("verify", flags, verify).pipe(
-      Command.withDescription("Look whether all is as the module wants it. Exits with 1 when it is not."),
-      Command.withShortDescription("Exit with 1 when something is missing or differs"),
+      Command.withDescription("Check that the broker matches the module. Exits with 1 if it does not."),
+      Command.withShortDescription("Exit with 1 if something is missing or differs"),
       Command.withExamples([{ command: "eventbus topology verify --module ./subscriptions.ts" }])
     )
   ])

@@ -1,5 +1,5 @@
 /**
- * `eventbus trace`: draws the tree that the events of one trace make, as it grows.
+ * `eventbus trace`: draws the events of one trace as a tree, as they are published.
  *
  * @since 0.1.0
  */
@@ -14,27 +14,27 @@ import * as Parameters from "../Parameters.ts"
 
 const flags = {
   traceId: Argument.String("trace-id").pipe(
-    Argument.withDescription("The trace, a UUID"),
+    Argument.withDescription("The id of the trace, a UUID"),
     Argument.filter(Parameters.isUuid, (text) => `"${text}" is not a UUID`)
   ),
   queues: Flag.String("queue").pipe(
-    Flag.withDescription("Look into the dead letters of this queue, too"),
+    Flag.withDescription("Also show dead letters of this queue; repeatable"),
     Flag.withMetavar("NAME"),
     Flag.atLeast(0)
   ),
-  for: Flag.optional(Parameters.duration("for", "End after so long, such as 30s or 5m")),
-  count: Flag.optional(Parameters.count("End after so many events and dead letters")),
-  json: Parameters.json("Each event and dead letter as a line of JSON")
+  for: Flag.optional(Parameters.duration("for", "Stop after this time, such as 30s or 5m")),
+  count: Flag.optional(Parameters.count("Stop after N events and dead letters")),
+  json: Parameters.json("Print each event and dead letter as JSON")
 }
 
 type Input = Command.Command.Config.Infer<typeof flags>
 
 const run = Effect.fnUntraced(
   function* (input: Input) {
-    const { follow } = yield* Effect.promise(() => import("../Trace.ts"))
+    const { follow } = yield* Effect.promise(() => import("../TraceView.ts"))
     yield* Effect.provide(follow(input), Connection.layerAmqp)
   },
-  // Ctrl-C is how it ends, not how it fails.
+  // Ctrl-C is the normal end.
   ExitCode.whenInterrupted(0)
 )
 
@@ -43,12 +43,12 @@ const run = Effect.fnUntraced(
  * @since 0.1.0
  */
 export const trace = Command.make("trace", flags, run).pipe(
-  Command.withShortDescription("Draw what caused what in a trace"),
+  Command.withShortDescription("Draw the events of a trace as a tree"),
   Command.withDescription(
-    "Draw the tree that the events of one trace make, as it grows, until Ctrl-C.\n" +
-      "  It sees what is published from now on and, with --queue, the dead letters\n" +
-      "  that wait in a queue, of earlier events as well. A retry goes straight back\n" +
-      "  to its queue, where nobody sees it; the dead letter says how many there were."
+    "Draw the events of a trace as a tree of causes and effects, until Ctrl-C. It\n" +
+      "  shows the events that are published from now on and, with --queue, the dead\n" +
+      "  letters of the trace in a queue, even older ones. Retries do not show, because\n" +
+      "  they go straight back to their queue; a dead letter counts its attempts."
   ),
   Command.withExamples([
     { command: "eventbus trace 1f0b5c1e-0000-4000-8000-00000000000b --queue billing" },

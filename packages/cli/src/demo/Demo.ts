@@ -1,6 +1,6 @@
 /**
- * The demo: agents work on a plan, and everything that can happen to an event
- * happens to some task of it. In the end the books must balance.
+ * The demo: agents work on a plan, whose tasks succeed, are retried, or become dead
+ * letters. At the end the totals must add up.
  *
  * @since 0.1.0
  */
@@ -22,7 +22,7 @@ import * as Worker from "./Worker.ts"
 const workers = ["worker-1", "worker-2", "worker-3"]
 const queues = Object.values(Stage.queues)
 
-/** Removes what an interrupted run has left, unless there is one running now. */
+/** Removes the events of an interrupted run. Fails while another demo is running. */
 const clear = Effect.fnUntraced(function* (bus: EventBus.EventBus["Service"]) {
   for (const queue of queues) {
     const info = yield* bus.queueInfo(queue)
@@ -43,9 +43,9 @@ const introduction = (where: string, { paint }: Output["Service"]): string =>
   [
     `  ${paint("bold", "effect-eventbus")} ${where}`,
     "",
-    `  An orchestrator follows a plan of ${Script.steps.length} steps and ${Script.tasks.length} tasks, and ${workers.length} workers do them.`,
-    "  Some tasks fail and are tried again. What no retry cures ends in the dead",
-    "  letters, where a monitor finds it.",
+    `  An orchestrator follows a plan of ${Script.steps.length} steps and ${Script.tasks.length} tasks. ${workers.length} workers do them.`,
+    "  Some tasks fail and are retried. Tasks that still fail become dead letters,",
+    "  which a monitor shows.",
     ""
   ].join("\n")
 
@@ -56,7 +56,7 @@ const play = Effect.fnUntraced(function* (bus: EventBus.EventBus["Service"], sta
   yield* Effect.forEach(workers, (worker) => bus.subscribe(Worker.make(stage, worker)))
   yield* Effect.acquireRelease(stage.screen.progress(true), () => stage.screen.progress(false))
   yield* Effect.timeoutOption(Orchestrator.followPlan(stage), "60 seconds")
-  // The audit is as fast as any other subscriber, and no faster.
+  // The audit may lag behind, as any subscriber may.
   yield* Effect.suspend(() => (stage.ledger.isAudited ? Effect.void : Effect.fail("not yet"))).pipe(
     Effect.retry(Schedule.spaced("20 millis").pipe(Schedule.upTo({ duration: "5 seconds" }))),
     Effect.ignore
@@ -64,7 +64,7 @@ const play = Effect.fnUntraced(function* (bus: EventBus.EventBus["Service"], sta
 }, Effect.scoped)
 
 /**
- * Runs the demo on the bus that is provided. `where` says which that is.
+ * Runs the demo on the provided bus. `where` describes the broker.
  *
  * @category running
  * @since 0.1.0
@@ -91,5 +91,5 @@ export const run = Effect.fnUntraced(function* (where: string) {
   const isRight = checks.every(({ holds }) => holds)
   const verdict = `${isRight ? "Everything adds up" : "It does not add up"}, after ${(yield* screen.elapsed).toFixed(1)} s.`
   yield* output.line(Screen.summary(ledger, checks, output, output.paint(isRight ? "green" : "red", verdict)))
-  if (!isRight) return yield* new CommandFailed({ message: "The sums of the demo do not add up" })
+  if (!isRight) return yield* new CommandFailed({ message: "The totals of the demo do not add up" })
 })

@@ -1,6 +1,6 @@
 /**
- * The books of the demo: every event is entered by whoever saw it, and in the
- * end the books must balance.
+ * The ledger of the demo: every player records the events that it sees, and at the end
+ * the totals must add up.
  *
  * @since 0.1.0
  */
@@ -9,7 +9,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 
 /**
- * How a task ended.
+ * The end of a task.
  *
  * @category models
  * @since 0.1.0
@@ -18,13 +18,13 @@ export type Outcome = "completed" | "dead-lettered"
 
 interface Entry {
   readonly taskId: string
-  /** Once for each time that somebody saw the task end: one in all, if the bus is right. */
+  /** One for each observed end of the task: exactly one, if the bus works. */
   readonly outcomes: Array<Outcome>
   readonly ended: Deferred.Deferred<Outcome>
 }
 
 /**
- * Something that must hold in the end.
+ * A condition that must hold at the end.
  *
  * @category models
  * @since 0.1.0
@@ -62,13 +62,13 @@ export class Ledger {
     if (attempt > 1) this.retriesSeen.add(`${eventId} ${attempt}`)
   }
 
-  /** Enters that a task was dead-lettered. Whoever awaits its end goes on when `then` is done. */
+  /** Records that a task was dead-lettered. `awaitEnds` continues after `then`. */
   enterDeadLetter(eventId: string, reason: string, then: Effect.Effect<void>): Effect.Effect<void> {
     this.reasonsSeen.push(reason)
     return this.end(eventId, "dead-lettered", then)
   }
 
-  /** Enters that a task was completed. Whoever awaits its end goes on when `then` is done. */
+  /** Records that a task was completed. `awaitEnds` continues after `then`. */
   enterCompleted(eventId: string, then: Effect.Effect<void>): Effect.Effect<void> {
     return this.end(eventId, "completed", then)
   }
@@ -77,7 +77,7 @@ export class Ledger {
     return this.entries.get(eventId)?.taskId ?? "?"
   }
 
-  /** Waits until all of the tasks have ended, and says how. */
+  /** Waits for the end of all tasks. */
   awaitEnds(eventIds: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<Outcome>> {
     return Effect.forEach(eventIds, (eventId) => {
       const entry = this.entries.get(eventId)
@@ -109,12 +109,12 @@ export class Ledger {
     return this.missing === 0
   }
 
-  /** Why tasks were dead-lettered. */
+  /** The reasons why tasks were dead-lettered. */
   get reasons(): ReadonlyArray<string> {
     return this.reasonsSeen
   }
 
-  /** What must hold, given how many retries there were to be and how many events the queues still hold. */
+  /** Returns the conditions that must hold. `left` is the number of events that remain in the queues. */
   checks(plannedTasks: number, plannedRetries: number, left: number): ReadonlyArray<Check> {
     const { completed, deadLettered, events, retries, submitted } = this
     const endedOnce = [...this.entries.values()].filter(({ outcomes }) => outcomes.length === 1).length

@@ -1,6 +1,6 @@
 /**
- * The orchestrator of the demo: it follows the plan, step by step, and goes on
- * when every task of a step has ended, one way or the other.
+ * The orchestrator of the demo: it follows the plan step by step, and continues when
+ * every task of a step has ended.
  *
  * @since 0.1.0
  */
@@ -14,7 +14,7 @@ import type { Stage } from "./Stage.ts"
 const serviceName = "orchestrator"
 const planId = "quarterly-report"
 
-/** What another service might send: it is called `task.submitted`, and lacks the id of a task. */
+/** An invalid event of another service: a `task.submitted` without the id of a task. */
 const Malformed = EventType.untyped("task.submitted")
 
 const submit = Effect.fnUntraced(function* (stage: Stage, { fate, id, title }: Script.Task) {

@@ -1,6 +1,6 @@
 /**
- * What the demo shows: a line for everything that happens and, on a terminal,
- * how far it has come below them.
+ * The screen of the demo: a line for each occurrence and, on a terminal, a progress bar
+ * below them.
  *
  * @since 0.1.0
  */
@@ -13,7 +13,7 @@ import type { Check, Ledger } from "./Ledger.ts"
 import * as Script from "./Script.ts"
 
 /**
- * Something that happened.
+ * An occurrence in the demo.
  *
  * @category models
  * @since 0.1.0
@@ -24,7 +24,7 @@ export interface Happening {
   readonly style: Style
   readonly task?: string | undefined
   readonly detail: string
-  /** More to say, on a line of its own. */
+  /** Further details, on a separate line. */
   readonly more?: string | undefined
 }
 
@@ -35,17 +35,17 @@ export interface Happening {
 export interface Screen {
   readonly show: (happening: Happening) => Effect.Effect<void>
   readonly print: (text: string) => Effect.Effect<void>
-  /** Draws how far it has come, or takes that away. */
+  /** Shows or hides the progress bar. */
   readonly progress: (isShown: boolean) => Effect.Effect<void>
-  /** Fails as soon as nothing can be shown any more. */
+  /** Fails when the output can no longer be written. */
   readonly closed: Effect.Effect<never, OutputError>
-  /** Seconds since the beginning. */
+  /** Seconds since the start. */
   readonly elapsed: Effect.Effect<number>
 }
 
-/** Everything fits a terminal of this width. */
+/** All lines fit a terminal of this width. */
 const width = 80
-/** The progress must fit, for a line that wraps cannot be drawn anew. */
+/** The width that the progress bar needs: a wrapped line cannot be redrawn. */
 const minimumColumns = 70
 const barWidth = 28
 const clearLine = "\r\u001b[2K"
@@ -56,7 +56,7 @@ const detailColumn = 2 + columnWidths.time + 2 + columnWidths.who + 2 + columnWi
 const plural = (count: number, one: string, many: string) => `${count} ${count === 1 ? one : many}`
 
 /**
- * Makes a screen on which the progress is that of the ledger.
+ * Makes a screen that shows the progress of the ledger.
  *
  * @category constructors
  * @since 0.1.0
@@ -86,7 +86,7 @@ export const make = Effect.fnUntraced(function* (output: Output["Service"], ledg
     return `  ${drawn} ${counts.join(" · ")}`
   }
 
-  /** Writes above the progress, in one go so that nothing flickers. */
+  /** Writes above the progress bar. One write avoids flicker. */
   const print = (text: string): Effect.Effect<void> =>
     Effect.suspend(() => write(`${isProgressShown ? clearLine : ""}${text}\n${isProgressShown ? bar() : ""}`)).pipe(
       Effect.catch((error) => Effect.asVoid(Deferred.fail(closed, error)))
@@ -120,12 +120,12 @@ export const make = Effect.fnUntraced(function* (output: Output["Service"], ledg
   return screen
 })
 
-/** How often each of some words occurs. */
+/** Counts each word. */
 const tally = (words: ReadonlyArray<string>): string =>
   [...new Set(words)].map((word) => `${words.filter((other) => other === word).length} ${word}`).join(", ")
 
 /**
- * The sums at the end, and whether they add up.
+ * Formats the totals, and whether they add up.
  *
  * @category formatting
  * @since 0.1.0
@@ -144,7 +144,7 @@ export const summary = (
     row("completed", ledger.completed, "green"),
     row("dead letters", ledger.deadLettered, "red", plain(tally(ledger.reasons))),
     row("retries", ledger.retries, "yellow"),
-    row("events in all", ledger.events, "bold"),
+    row("events", ledger.events, "bold"),
     "",
     ...checks.map(({ holds, text }) => `  ${holds ? paint("green", "✓") : paint("red", "✗")} ${text}`),
     "",

@@ -1,14 +1,14 @@
 /**
- * What happens in the demo: a plan, its tasks, and the fate of each. The fates
- * are fixed, so that it is known beforehand what the sums must be.
+ * The script of the demo: a plan, its tasks, and the fate of each task. The fates are
+ * fixed, so the totals are known in advance.
  *
  * @since 0.1.0
  */
 
 /**
- * What comes of a task: `fails` times it fails in passing before it succeeds;
- * without end it never does. An `unknown-tool` no retry cures. A `malformed` one
- * is not what its schema asks for, so no worker ever sees it.
+ * The fate of a task. It succeeds after `fails` transient failures. An `unknown-tool`
+ * task always fails, and is not retried. A `malformed` task does not match its schema,
+ * so no worker receives it.
  *
  * @category models
  * @since 0.1.0
@@ -35,7 +35,7 @@ export interface Step {
 }
 
 /**
- * How often a task that fails in passing is tried again.
+ * The number of retries of a task with transient failures.
  *
  * @category constants
  * @since 0.1.0
@@ -85,7 +85,7 @@ export const steps: ReadonlyArray<Step> = [
 export const tasks: ReadonlyArray<Task> = steps.flatMap(({ tasks }) => tasks)
 
 /**
- * How many retries there must have been in the end.
+ * The number of retries at the end.
  *
  * @category constants
  * @since 0.1.0

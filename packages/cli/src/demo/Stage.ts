@@ -1,10 +1,9 @@
 /**
- * What the players of the demo share.
+ * The names and the state that the players of the demo share.
  *
- * Its queues have names of their own, and its events go out under keys that begin
- * with `demo.`: on a broker that others use, it neither gets their events nor
- * gives them its own. All events of a run belong to one trace, so that what an
- * earlier run left behind is told apart.
+ * The queues and the routing keys begin with `demo.`, so that the demo neither receives
+ * events of other applications nor sends them its own. All events of a run have the same
+ * trace, which distinguishes them from the events of earlier runs.
  *
  * @since 0.1.0
  */
@@ -23,12 +22,12 @@ export interface Stage {
   readonly traceId: string
   readonly ledger: Ledger
   readonly screen: Screen
-  /** Publishes an event under a key of the demo, and enters it into the books. */
+  /** Publishes an event with a routing key of the demo, and records it in the ledger. */
   readonly publish: (event: Event) => Effect.Effect<void, PublishError>
 }
 
 /**
- * The key under which the demo publishes.
+ * Returns the routing key of an event of the demo.
  *
  * @category naming
  * @since 0.1.0
@@ -36,7 +35,7 @@ export interface Stage {
 export const routingKey = (eventType: string, priority: string): string => `demo.${eventType}.${priority}`
 
 /**
- * The queues that outlive a run, as queues of work do.
+ * The queues that outlive a run.
  *
  * @category naming
  * @since 0.1.0
@@ -47,7 +46,7 @@ export const queues = {
 } as const
 
 /**
- * A queue that ends with this run.
+ * Returns the name of a queue that is deleted after this run.
  *
  * @category naming
  * @since 0.1.0
@@ -55,7 +54,7 @@ export const queues = {
 export const temporaryQueue = (stage: Stage, name: string): string => `demo.${name}.${stage.traceId}`
 
 /**
- * Whether an event belongs to this run.
+ * Returns whether an event belongs to this run.
  *
  * @category predicates
  * @since 0.1.0

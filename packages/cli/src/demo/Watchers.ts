@@ -1,6 +1,6 @@
 /**
- * Those who look on: the monitor of the dead letters, the clerk who takes in
- * results, and the audit, which sees every event.
+ * The observers of the demo: the monitor of the dead letters, the clerk that records
+ * results, and the audit of all events.
  *
  * @since 0.1.0
  */
@@ -14,7 +14,7 @@ import * as Stage from "./Stage.ts"
 const titles = new Map(Script.tasks.map(({ id, title }) => [id, title]))
 
 /**
- * Shows why tasks ended in the dead letters.
+ * Makes the monitor, which shows why tasks became dead letters.
  *
  * @category constructors
  * @since 0.1.0
@@ -39,8 +39,8 @@ export const monitor = (stage: Stage.Stage) =>
   )
 
 /**
- * Takes in what the workers have done. A result names its task by the event that
- * caused it.
+ * Makes the clerk, which records the results of the workers. The parent event of a
+ * result identifies its task.
  *
  * @category constructors
  * @since 0.1.0
@@ -68,7 +68,7 @@ export const clerk = (stage: Stage.Stage) =>
   )
 
 /**
- * Enters every event that passes into the books.
+ * Makes the audit, which records every event.
  *
  * @category constructors
  * @since 0.1.0

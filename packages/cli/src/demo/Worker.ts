@@ -1,5 +1,5 @@
 /**
- * The workers of the demo: they take tasks from one queue, whoever is free.
+ * The workers of the demo, which share one queue of tasks.
  *
  * @since 0.1.0
  */
@@ -12,14 +12,14 @@ import * as Schema from "effect/Schema"
 import * as Script from "./Script.ts"
 import * as Stage from "./Stage.ts"
 
-/** Time cures it. */
+/** A transient failure. */
 class RateLimited extends Schema.TaggedError<RateLimited>()("RateLimited", {}) {
   override get message(): string {
-    return "the model asks to wait"
+    return "the model is rate limited"
   }
 }
 
-/** Nothing cures it. */
+/** A permanent failure. */
 class UnknownTool extends Schema.TaggedError<UnknownTool>()("UnknownTool", { tool: Schema.String }) {
   override get message(): string {
     return `no such tool: ${this.tool}`
@@ -35,7 +35,7 @@ const attemptTask = (taskId: string, attempt: number): Effect.Effect<void, RateL
   return Effect.void
 }
 
-/** Different for each task, the same in each run. */
+/** Returns a duration that differs between tasks, and is the same in each run. */
 const workTime = (taskId: string) => 250 + ((Number(taskId.slice(2)) * 137) % 300)
 
 const tasks = Subscription.make(Stage.queues.tasks, {

@@ -1,25 +1,25 @@
 /**
  * A contract as an AsyncAPI 3.0 document (https://www.asyncapi.com/docs/reference/specification/v3.0.0),
- * for the tools and the people who do not read TypeScript.
+ * for tools and for readers who do not use TypeScript.
  *
- * Every event type is a message, and a channel: the routing keys under which it is
- * published. Every queue is a channel, from which its subscription receives. A
- * payload's schema stands in the platform's envelope, as it does on the wire.
+ * Each event type becomes a message and a channel, whose address is its routing keys.
+ * Each queue becomes a channel and an operation, in which its subscription receives.
+ * The schema of a payload is nested in the platform's envelope, as on the wire.
  *
  * @since 0.1.0
  */
 
-import { existsSync, readFileSync } from "node:fs"
-import { basename, dirname, extname, join } from "node:path"
 import type { AmqpOptions } from "@effect-eventbus/amqp"
 import * as Event from "effect-eventbus/Event"
 import type * as EventType from "effect-eventbus/EventType"
 import * as Priority from "effect-eventbus/Priority"
 import * as RoutingKey from "effect-eventbus/RoutingKey"
 import type { Subscription } from "effect-eventbus/Subscription"
+import * as Effect from "effect/Effect"
 import * as JsonSchema from "effect/JsonSchema"
 import * as Schema from "effect/Schema"
 import type { Contract } from "./Contract.ts"
+import * as ContractError from "./ContractError.ts"
 
 /**
  * An AsyncAPI document.
@@ -29,6 +29,8 @@ import type { Contract } from "./Contract.ts"
  */
 export type AsyncApi = Readonly<Record<string, unknown>>
 
+const fail = (reason: ContractError.Reason) => new ContractError.ContractError({ reason })
+
 const nullable = (schema: JsonSchema.JsonSchema, type: JsonSchema.Type): JsonSchema.JsonSchema => ({
   ...schema,
   type: [type, "null"]
@@ -36,26 +38,34 @@ const nullable = (schema: JsonSchema.JsonSchema, type: JsonSchema.Type): JsonSch
 const string = (description: string) => nullable({ description }, "string")
 const uuid = (description: string) => nullable({ description, format: "uuid" }, "string")
 
-/** The thirteen fields of the platform, but for what each type says of two of them. */
+/** The thirteen fields of the envelope. Each type narrows `event_type` and `payload`. */
 const envelope: JsonSchema.JsonSchema = {
   type: "object",
-  description: "What all events have in common. Fields that are not named here are kept.",
+  description: "The fields that all events have in common. Other fields are preserved.",
   required: ["event_id", "event_type", "timestamp", "payload"],
   properties: {
-    event_id: { type: "string", format: "uuid", description: "The same when the event is delivered twice" },
+    event_id: {
+      type: "string",
+      format: "uuid",
+      description: "Unique to the event: a repeated delivery has the same id"
+    },
     event_type: { type: "string" },
-    timestamp: { type: "string", format: "date-time", description: "When it happened; UTC where it does not say" },
-    source_agent_id: string("The agent that speaks"),
-    source_service: string("The service that speaks"),
-    trace_id: uuid("The trace that it belongs to"),
-    execution_id: uuid("The execution that it belongs to"),
-    parent_event_id: uuid("The event whose handler published it"),
+    timestamp: {
+      type: "string",
+      format: "date-time",
+      description: "The time of the event, in UTC unless it has an offset"
+    },
+    source_agent_id: string("The agent that published the event"),
+    source_service: string("The service that published the event"),
+    trace_id: uuid("The trace that the event belongs to"),
+    execution_id: uuid("The execution that the event belongs to"),
+    parent_event_id: uuid("The event that caused this one"),
     payload: { type: "object" },
     priority: { enum: [...Priority.all, null], default: "normal" },
-    ttl_seconds: nullable({ minimum: 0, description: "How long it may wait in a queue" }, "number"),
-    retry_count: nullable({ minimum: 0, default: 0, description: "How often it has been retried" }, "integer"),
+    ttl_seconds: nullable({ minimum: 0, description: "The longest time in a queue" }, "number"),
+    retry_count: nullable({ minimum: 0, default: 0, description: "The number of retries so far" }, "integer"),
     max_retries: nullable(
-      { minimum: 0, default: Event.defaultMaxRetries, description: "How often it may be retried" },
+      { minimum: 0, default: Event.defaultMaxRetries, description: "The largest number of retries" },
       "integer"
     )
   },
@@ -79,13 +89,13 @@ const ref = (...path: ReadonlyArray<string>) => ({
 
 const payloadName = (type: string): string => `${type}.payload`
 
-/** AsyncAPI has few characters for the names of schemas. */
+/** Escapes the characters that AsyncAPI does not allow in the names of schemas. */
 const schemaName = (type: string, definition: string): string =>
   `${payloadName(type)}.${definition.replace(/[^\w.-]/g, (char) => `_${char.codePointAt(0)?.toString(16)}_`)}`
 
 const definitionPrefix = "#/definitions/"
 
-/** Definitions move to where all schemas of the document are. */
+/** Rewrites references to local definitions: all schemas of a document are components. */
 const movedTo =
   (type: string) =>
   (key: string, value: unknown): unknown => {
@@ -97,16 +107,29 @@ const movedTo =
 
 const move = <A>(type: string, schema: A): A => JSON.parse(JSON.stringify(schema), movedTo(type))
 
-/** The schemas of a type: that of its payload, and what it refers to. */
-const schemasOf = ({ name, payload }: EventType.Any): Readonly<Record<string, JsonSchema.JsonSchema>> => {
-  const { definitions, schema } = JsonSchema.toDocumentDraft07(Schema.toJsonSchemaDocument(payload))
-  return {
-    [payloadName(name)]: move(name, schema),
-    ...Object.fromEntries(
-      Object.entries(definitions).map(([definition, schema]) => [schemaName(name, definition), move(name, schema)])
-    )
-  }
-}
+/** Returns the schema of a payload, and the schemas that it refers to. */
+const schemasOf = ({
+  name,
+  payload
+}: EventType.Any): Effect.Effect<JsonSchema.Definitions, ContractError.ContractError> =>
+  Effect.try({
+    try: () => {
+      const { definitions, schema } = JsonSchema.toDocumentDraft07(Schema.toJsonSchemaDocument(payload))
+      return {
+        [payloadName(name)]: move(name, schema),
+        ...Object.fromEntries(
+          Object.entries(definitions).map(([definition, schema]) => [schemaName(name, definition), move(name, schema)])
+        )
+      }
+    },
+    catch: (error) =>
+      fail(
+        new ContractError.NoJsonSchema({
+          eventType: name,
+          detail: error instanceof Error ? error.message : String(error)
+        })
+      )
+  })
 
 const message = (name: string, version: number | undefined, properties: JsonSchema.Definitions) => ({
   name,
@@ -127,9 +150,9 @@ const messagesOf = (names: ReadonlyArray<string>) =>
 
 const typeChannel = (name: string, { endpoints: [{ vhost }], exchange }: AmqpOptions.Settings) => ({
   address: `${name}.{priority}`,
-  description: `The routing keys of ${name}, unless its publisher says otherwise.`,
+  description: `The default routing keys of ${name}.`,
   messages: messagesOf([name]),
-  parameters: { priority: { enum: [...Priority.all], default: "normal", description: "How urgent the event is" } },
+  parameters: { priority: { enum: [...Priority.all], default: "normal", description: "The priority of the event" } },
   bindings: {
     amqp: {
       is: "routingKey",
@@ -147,7 +170,7 @@ const queueChannel = (
   address: queue,
   description:
     patterns.length === 0
-      ? "Dead letters. It is bound to no live event."
+      ? "Dead letters. It receives no published events."
       : `Bound to ${exchange} by ${patterns.join(", ")}.`,
   messages: messagesOf(messages),
   bindings: {
@@ -160,7 +183,7 @@ const queueChannel = (
   "x-patterns": patterns
 })
 
-/** The key of a queue's channel, which no event type has. */
+/** Returns the key of a queue's channel. It cannot collide with the name of an event type. */
 const channelOf = (queue: string): string => `queue:${queue}`
 
 const receive = ({ atMostOnce, name: queue }: Subscription<Event.Event>, messages: ReadonlyArray<string>) => ({
@@ -171,7 +194,7 @@ const receive = ({ atMostOnce, name: queue }: Subscription<Event.Event>, message
   bindings: { amqp: { ack: !atMostOnce, bindingVersion } }
 })
 
-/** The types that a subscription receives, as far as the contract knows them. */
+/** Returns the types that a subscription receives, as far as the contract knows them. */
 const receivedBy = (
   { events, patterns }: Subscription<Event.Event>,
   types: ReadonlyArray<EventType.Any>
@@ -184,52 +207,43 @@ const receivedBy = (
   return [...types.filter(reaches).map(({ name }) => name), anyEvent]
 }
 
-const byKey = <A>(what: string, values: ReadonlyArray<A>, key: (value: A) => string): ReadonlyMap<string, A> => {
-  const all = new Map<string, A>()
-  for (const value of values) {
-    if (all.has(key(value))) throw new RangeError(`Two ${what} are named "${key(value)}", and a document can have one`)
-    all.set(key(value), value)
-  }
-  return all
-}
-
-/** The `package.json` that a module is a part of. */
-const packageOf = (folder: string): Readonly<Record<string, unknown>> => {
-  const file = join(folder, "package.json")
-  if (existsSync(file)) return JSON.parse(readFileSync(file, "utf8"))
-  return dirname(folder) === folder ? {} : packageOf(dirname(folder))
-}
-
-const infoOf = (path: string) => {
-  const { description, name, version } = packageOf(dirname(path))
-  return {
-    title: typeof name === "string" ? name : basename(path, extname(path)),
-    version: typeof version === "string" ? version : "0.0.0",
-    ...(typeof description === "string" ? { description } : {})
-  }
-}
+const checkUnique = Effect.fnUntraced(function* (
+  kind: ContractError.DuplicateName["kind"],
+  names: ReadonlyArray<string>
+): Effect.fn.Return<void, ContractError.ContractError> {
+  const name = names.find((name, i) => names.indexOf(name) < i)
+  if (name !== undefined) return yield* fail(new ContractError.DuplicateName({ kind, name }))
+})
 
 /**
- * Makes the document. Its title and version are those of the package that the
- * module is in. A schema that no JSON Schema can tell is an error of Effect's; two
- * event types of one name, or two subscriptions of one queue, are a `RangeError`.
+ * Returns the document of a contract. It fails where two event types or two
+ * subscriptions have the same name, and where a payload has no JSON Schema.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const make = ({ eventTypes, path, subscriptions }: Contract, settings: AmqpOptions.Settings): AsyncApi => {
-  const types = byKey("event types", eventTypes, ({ name }) => name)
-  const queues = [...byKey("subscriptions", subscriptions, ({ name }) => name).values()].map((subscription) => ({
+export const make = Effect.fnUntraced(function* (
+  { eventTypes, info, subscriptions }: Contract,
+  settings: AmqpOptions.Settings
+): Effect.fn.Return<AsyncApi, ContractError.ContractError> {
+  const types = eventTypes.map(({ name }) => name)
+  yield* checkUnique("event types", types)
+  yield* checkUnique(
+    "subscriptions",
+    subscriptions.map(({ name }) => name)
+  )
+  const schemas = yield* Effect.forEach(eventTypes, schemasOf)
+  const queues = subscriptions.map((subscription) => ({
     subscription,
     messages: receivedBy(subscription, eventTypes)
   }))
   const hasAny = queues.some(({ messages }) => messages.includes(anyEvent))
   return {
     asyncapi: "3.0.0",
-    info: infoOf(path),
+    info,
     defaultContentType: "application/json",
     channels: Object.fromEntries([
-      ...[...types.keys()].map((name) => [name, typeChannel(name, settings)] as const),
+      ...types.map((name) => [name, typeChannel(name, settings)] as const),
       ...queues.map(
         ({ messages, subscription }) =>
           [channelOf(subscription.name), queueChannel(subscription, messages, settings)] as const
@@ -243,7 +257,7 @@ export const make = ({ eventTypes, path, subscriptions }: Contract, settings: Am
         ...Object.fromEntries(eventTypes.map((type) => [type.name, messageOf(type)])),
         ...(hasAny ? { [anyEvent]: message(anyEvent, undefined, {}) } : {})
       },
-      schemas: Object.assign({ envelope }, ...eventTypes.map(schemasOf))
+      schemas: Object.assign({ envelope }, ...schemas)
     }
   }
-}
+})

@@ -1,6 +1,6 @@
 /**
- * What a command needs only once it runs. `--help` does without, and is there
- * at once.
+ * The modules that a command loads only when it runs. `--help` does without them, so
+ * it is fast.
  *
  * @since 0.1.0
  */
@@ -24,9 +24,17 @@ export const agents = Effect.promise(() => import("@effect-eventbus/agents"))
 export const eventbus = Effect.promise(() => import("effect-eventbus"))
 
 /**
- * The broker on RabbitMQ, and its driver.
+ * The broker on RabbitMQ, with its driver.
  *
  * @category modules
  * @since 0.1.0
  */
 export const amqp = Effect.promise(() => import("@effect-eventbus/amqp"))
+
+/**
+ * Contracts, topology reports, diagnoses and traces, as data.
+ *
+ * @category modules
+ * @since 0.1.0
+ */
+export const inspect = Effect.promise(() => import("@effect-eventbus/inspect"))

@@ -1,9 +1,10 @@
 /**
- * What becomes of the events of a routing key, told without a broker.
+ * The fate of the events of a routing key, determined without a broker: which queues
+ * receive them, and what happens when their handlers fail.
  *
- * What a policy does is not written down anywhere but in the policy. So it is
- * asked, about each error that it tells apart, attempt by attempt, and twice, for
- * what chance may make of it.
+ * Only the failure policies know how a failure is answered. So each policy is run for
+ * every error that it distinguishes, attempt by attempt, with the shortest and with the
+ * longest random delays.
  *
  * @since 0.1.0
  */
@@ -24,25 +25,25 @@ import * as Random from "effect/Random"
 import type { Contract } from "./Contract.ts"
 
 /**
- * What becomes of an event whose handler fails in some way.
+ * The fate of an event whose handler fails in a given way.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Outcome {
-  /** The tag of the error, or what else it is. */
+  /** The tag of the error, or a description such as `a defect`. */
   readonly failure: string
-  /** The shortest and the longest delay before each retry, in milliseconds. */
+  /** The shortest and the longest possible delay before each retry, in milliseconds. */
   readonly delays: ReadonlyArray<readonly [least: number, most: number]>
-  /** Whether it may go on for longer than anybody has looked. */
+  /** Whether the retries go on after a hundred attempts. */
   readonly isEndless: boolean
-  /** Whether the event itself says how often, by its `maxRetries`. */
+  /** Whether the `maxRetries` of the event limits the retries. */
   readonly isUpToEvent: boolean
   readonly end: "dead-lettered" | "discarded" | "acknowledged" | "requeued" | "unknown"
 }
 
 /**
- * A queue that gets the events of a routing key.
+ * A queue that receives the events of a routing key.
  *
  * @category models
  * @since 0.1.0
@@ -50,23 +51,23 @@ export interface Outcome {
 export interface Explanation {
   readonly queue: string
   readonly patterns: ReadonlyArray<string>
-  /** Whether the handler knows the type that the routing key is of, as far as that can be told. */
+  /** Whether the handler accepts the event type of the routing key, as far as the key tells. */
   readonly isKnownType: boolean
   readonly concurrency: number | undefined
   readonly messageTtl: number | undefined
   readonly atMostOnce: boolean
   readonly timeout: number | undefined
-  /** What happens on a failure; `undefined` where the module exports no handler of the queue. */
+  /** One outcome for each kind of failure; `undefined` where the contract has no handler of the queue. */
   readonly outcomes: ReadonlyArray<Outcome> | undefined
   readonly waitQueues: ReadonlyArray<string>
   readonly deadLetterQueue: string | undefined
 }
 
-/** After as many attempts as this it is taken to go on for ever. */
+/** Retries that go on after so many attempts count as endless. */
 const maxAttempts = 100
 
-/** Always as short, or as long, as chance may make it. */
-const chance = (value: number): Random.Random => ({
+/** A source of randomness that always gives the same number. */
+const constant = (value: number): Random.Random => ({
   nextDoubleUnsafe: () => value,
   nextIntUnsafe: () => Math.round((value * 2 - 1) * Number.MAX_SAFE_INTEGER)
 })
@@ -91,7 +92,7 @@ const follow = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Course> {
   const delays: Array<number> = []
   while (delays.length < maxAttempts) {
-    // A policy may look into the error, which is not a real one.
+    // A policy that inspects the error may fail here: the error is not a real one.
     const decided = yield* Effect.option(
       Effect.catchDefect(
         Effect.suspend(() => policy.decide({ cause, event, attempt: delays.length + 1 })),
@@ -115,10 +116,14 @@ const outcome = Effect.fnUntraced(function* (
   cause: Cause.Cause<never>,
   deadLetterQueue: string | undefined
 ): Effect.fn.Return<Outcome> {
-  const [event, patient] = yield* Effect.all([Sample.event({}), Sample.event({}, { maxRetries: maxAttempts })])
+  const [event, persistent] = yield* Effect.all([Sample.event({}), Sample.event({}, { maxRetries: maxAttempts })])
   const courseOf = (value: number, event: Event) =>
-    Effect.provideService(follow(policy, cause, event), Random.Random, chance(value))
-  const [low, high, longer] = yield* Effect.all([courseOf(0, event), courseOf(1 - 1e-9, event), courseOf(0, patient)])
+    Effect.provideService(follow(policy, cause, event), Random.Random, constant(value))
+  const [low, high, longer] = yield* Effect.all([
+    courseOf(0, event),
+    courseOf(1 - 1e-9, event),
+    courseOf(0, persistent)
+  ])
   const end = low.end === "dead-lettered" && deadLetterQueue === undefined ? "discarded" : low.end
   return {
     failure,
@@ -134,11 +139,11 @@ const outcome = Effect.fnUntraced(function* (
 
 const tagged = (tag: string): Cause.Cause<never> => {
   const error = Object.assign(new Error("an example"), { _tag: tag })
-  // The tag says that this failure is one that the policy answers.
+  // A policy answers errors by their tag, so an error with the tag stands for the real one.
   return Cause.fail(error) as Cause.Cause<never>
 }
 
-/** Whether two failures end in the same way. */
+/** Whether two failures have the same outcome. */
 const isSame = (a: Outcome, b: Outcome): boolean =>
   JSON.stringify({ ...a, failure: "" }) === JSON.stringify({ ...b, failure: "" })
 
@@ -163,7 +168,7 @@ const outcomesOf = Effect.fnUntraced(function* ({ steps, subscription }: Handler
   return byTag.length === 0 ? [other, ...special] : [...byTag, ...special, other]
 })
 
-/** All tiers in which a delay may be kept. */
+/** Returns all delay tiers that a delay may fall into. */
 const tiersOf = ([least, most]: readonly [number, number]): ReadonlyArray<number> => {
   const tiers = [AmqpTopology.delayTier(least)]
   for (let last = tiers[0] ?? 0; last < AmqpTopology.delayTier(most);) {
@@ -175,8 +180,8 @@ const tiersOf = ([least, most]: readonly [number, number]): ReadonlyArray<number
 
 const priorities = /\.(low|normal|high|critical)$/
 
-/** What is gone before it is handled is not retried, whatever its policy says. */
-const gone: ReadonlyArray<Outcome> = [
+/** An at-most-once delivery is acknowledged before it is handled, so its failure has no effect. */
+const atMostOnceOutcomes: ReadonlyArray<Outcome> = [
   { failure: "any failure", delays: [], isEndless: false, isUpToEvent: false, end: "discarded" }
 ]
 
@@ -187,7 +192,7 @@ const explain = Effect.fnUntraced(function* (
   settings: AmqpOptions.Settings
 ): Effect.fn.Return<Explanation> {
   const { atMostOnce, concurrency, deadLetterQueue, events, messageTtl, patterns, name: queue } = subscription
-  const outcomes = atMostOnce ? gone : handler === undefined ? undefined : yield* outcomesOf(handler)
+  const outcomes = atMostOnce ? atMostOnceOutcomes : handler === undefined ? undefined : yield* outcomesOf(handler)
   const tiers = new Set(outcomes?.flatMap(({ delays }) => delays.flatMap(tiersOf)))
   const timeouts = handler?.steps.flatMap((step) => (step._tag === "Timeout" ? [Duration.toMillis(step.duration)] : []))
   const type = routingKey.replace(priorities, "")
@@ -206,9 +211,8 @@ const explain = Effect.fnUntraced(function* (
 })
 
 /**
- * Tells which queues get the events of a routing key, and what becomes of them
- * there. A queue of which a module exports several handlers is told of once for
- * each.
+ * Returns the queues that receive the events of a routing key, with the outcomes of
+ * their handlers' failures. A queue with several handlers is listed once for each.
  *
  * @category constructors
  * @since 0.1.0

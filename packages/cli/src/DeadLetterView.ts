@@ -1,5 +1,5 @@
 /**
- * A dead letter, or a group of them, as lines: for a person, or for a program.
+ * Dead letters and groups of them as lines: for a person, or for a program.
  *
  * @since 0.1.0
  */
@@ -9,25 +9,25 @@ import type { Group } from "effect-eventbus/DeadLetters"
 import { displayWidth } from "effect/cli/CliOutput"
 import { cut, type Output, pad, type Paint, plain, type Style } from "./Output.ts"
 
-type Look = Pick<Output["Service"], "columns" | "paint">
+type View = Pick<Output["Service"], "columns" | "paint">
 
 const time = (millis: number | undefined): string | undefined =>
   millis === undefined ? undefined : new Date(millis).toISOString()
 
 /**
- * The letter as it is exported, with the id by which it is called.
+ * Returns a dead letter as it is exported, with its id and event type.
  *
  * @category formatting
  * @since 0.1.0
  */
-export const toJson = (letter: DeadLetter.DeadLetter): unknown => ({
-  ...DeadLetter.toJson(letter),
-  id: letter.id,
-  type: letter.type
+export const toJson = (deadLetter: DeadLetter.DeadLetter): unknown => ({
+  ...DeadLetter.toJson(deadLetter),
+  id: deadLetter.id,
+  type: deadLetter.type
 })
 
 /**
- * The group as an object.
+ * Returns a group as JSON.
  *
  * @category formatting
  * @since 0.1.0
@@ -45,37 +45,37 @@ const units = [
   [1000, "s"]
 ] as const
 
-/** How long ago that was, in its largest unit. */
+/** Formats an age in its largest unit. */
 const age = (millis: number | undefined, now: number): string => {
   if (millis === undefined) return "-"
   const [unit, name] = units.find(([unit]) => now - millis >= unit) ?? [1000, "s"]
   return `${Math.max(0, Math.floor((now - millis) / unit))}${name}`
 }
 
-const shortest = 8
+const minIdLength = 8
 
-/** How many characters tell these ids apart. */
+/** Returns the number of characters that distinguish these ids. */
 const lengthOf = (ids: ReadonlyArray<string>): number => {
   const different = new Set(ids)
-  const longest = Math.max(shortest, ...ids.map((id) => id.length))
-  let width = shortest
+  const longest = Math.max(minIdLength, ...ids.map((id) => id.length))
+  let width = minIdLength
   while (width < longest && new Set(ids.map((id) => id.slice(0, width))).size < different.size) width++
   return width
 }
 
-/** A column of a table: how wide it may be, and how it looks. */
+/** A column of a table. */
 interface Column<A> {
   readonly title: string
   readonly cell: (item: A) => string
-  readonly most?: number | undefined
+  readonly maxWidth?: number | undefined
   readonly isNumber?: boolean | undefined
   readonly style?: Style | undefined
 }
 
-/** The rows of a table, its titles first; and how wide they are. */
+/** Formats the titles and rows of a table, and returns their width. */
 const rowsOf = <A>(columns: ReadonlyArray<Column<A>>, items: ReadonlyArray<A>, paint: Paint) => {
-  const drawn = columns.map(({ cell, isNumber = false, most = Infinity, style, title }) => {
-    const texts = [title, ...items.map((item) => cut(plain(cell(item)), most))]
+  const drawn = columns.map(({ cell, isNumber = false, maxWidth = Infinity, style, title }) => {
+    const texts = [title, ...items.map((item) => cut(plain(cell(item)), maxWidth))]
     const width = Math.max(...texts.map(displayWidth))
     const cells = texts.map((text) => (isNumber ? text.padStart(width) : pad(text, width)))
     return { width, cells: cells.map((cell, i) => (i > 0 && style !== undefined ? paint(style, cell) : cell)) }
@@ -85,55 +85,54 @@ const rowsOf = <A>(columns: ReadonlyArray<Column<A>>, items: ReadonlyArray<A>, p
   return { width, titles: titles.trimEnd(), rows }
 }
 
-/** What is left of a line for a message. */
+/** Cuts a message to the rest of a line. */
 const remainder = (text: string | undefined, columns: number, used: number): string =>
   cut(plain(text ?? ""), Math.max(8, columns - used))
 
-/** The longest of the platform's types has 19 letters. */
+/** The longest event type of the platform has 19 characters. */
 const typeWidth = 19
 
 /**
- * The letters as a table: what one needs in order to choose. What went wrong is cut
- * to the width of the terminal.
+ * Formats dead letters as a table. Messages are cut to the width of the terminal.
  *
  * @category formatting
  * @since 0.1.0
  */
 export const table = (
-  letters: ReadonlyArray<DeadLetter.DeadLetter>,
+  deadLetters: ReadonlyArray<DeadLetter.DeadLetter>,
   now: number,
-  { columns = Infinity, paint }: Look
+  { columns = Infinity, paint }: View
 ): string => {
-  const idLength = lengthOf(letters.map(({ id }) => id))
+  const idLength = lengthOf(deadLetters.map(({ id }) => id))
   const { rows, titles, width } = rowsOf<DeadLetter.DeadLetter>(
     [
       { title: "ID", cell: ({ id }) => id.slice(0, idLength), style: "bold" },
       { title: "LAST", cell: ({ envelope: { fault } }) => age(fault?.lastFailedAt, now), isNumber: true },
-      { title: "TYPE", cell: ({ type }) => type ?? "-", most: typeWidth },
-      { title: "REASON", cell: ({ envelope: { fault } }) => fault?.reason ?? "-", most: 17, style: "red" },
+      { title: "TYPE", cell: ({ type }) => type ?? "-", maxWidth: typeWidth },
+      { title: "REASON", cell: ({ envelope: { fault } }) => fault?.reason ?? "-", maxWidth: 17, style: "red" },
       { title: "TRY", cell: ({ envelope: { fault } }) => String(fault?.attempts ?? "-"), isNumber: true }
     ],
-    letters,
+    deadLetters,
     paint
   )
-  const messages = letters.map(({ envelope: { fault } }) => remainder(fault?.message, columns, width + 2))
+  const messages = deadLetters.map(({ envelope: { fault } }) => remainder(fault?.message, columns, width + 2))
   const heading = `${titles.padEnd(width)}  MESSAGE`
   return [paint("dim", heading), ...rows.map((row, i) => `${row}  ${messages[i]}`.trimEnd())].join("\n")
 }
 
 /**
- * The groups as a table, with a sample of what went wrong below each.
+ * Formats groups as a table, with an example message below each.
  *
  * @category formatting
  * @since 0.1.0
  */
-export const groupTable = (groups: ReadonlyArray<Group>, now: number, { columns = Infinity, paint }: Look): string => {
+export const groupTable = (groups: ReadonlyArray<Group>, now: number, { columns = Infinity, paint }: View): string => {
   const { rows, titles } = rowsOf<Group>(
     [
       { title: "COUNT", cell: ({ count }) => String(count), isNumber: true, style: "bold" },
       { title: "LAST", cell: ({ last }) => age(last, now), isNumber: true },
-      { title: "REASON", cell: ({ reason }) => reason ?? "-", most: 24, style: "red" },
-      { title: "TYPE", cell: ({ type }) => type ?? "-", most: 24 },
+      { title: "REASON", cell: ({ reason }) => reason ?? "-", maxWidth: 24, style: "red" },
+      { title: "TYPE", cell: ({ type }) => type ?? "-", maxWidth: 24 },
       { title: "FINGERPRINT", cell: ({ fingerprint }) => fingerprint ?? "-", style: "cyan" }
     ],
     groups,
@@ -154,25 +153,25 @@ const text = (body: Uint8Array): string | undefined => {
 }
 
 const prettyBody = (body: Uint8Array): string => {
-  const said = text(body)
-  if (said === undefined) return `${body.length} bytes that are no text`
+  const decoded = text(body)
+  if (decoded === undefined) return `${body.length} bytes, not valid UTF-8`
   try {
-    return JSON.stringify(JSON.parse(said), null, 2)
+    return JSON.stringify(JSON.parse(decoded), null, 2)
   } catch {
-    return said
+    return decoded
   }
 }
 
 const plainLines = (text: string): string => text.split("\n").map(plain).join("\n")
 
 /**
- * All there is to know of a letter.
+ * Formats all details of a dead letter.
  *
  * @category formatting
  * @since 0.1.0
  */
-export const page = (letter: DeadLetter.DeadLetter, now: number, { paint }: Look): string => {
-  const { envelope, id, type } = letter
+export const page = (deadLetter: DeadLetter.DeadLetter, now: number, { paint }: View): string => {
+  const { envelope, id, type } = deadLetter
   const { fault } = envelope
   const when = (millis: number | undefined) =>
     millis === undefined ? undefined : `${time(millis)} (${age(millis, now)} ago)`
@@ -189,7 +188,7 @@ export const page = (letter: DeadLetter.DeadLetter, now: number, { paint }: Look
     ["trace", envelope.traceId],
     ["traceparent", envelope.traceparent],
     ["replays", envelope.round],
-    ["reason", fault?.reason ?? "nobody said why"],
+    ["reason", fault?.reason ?? "no reason given"],
     ["message", fault?.message],
     ["fingerprint", fault?.fingerprint],
     ["attempts", fault?.attempts],

@@ -1,0 +1,149 @@
+/**
+ * `eventbus dlq replay` and `discard`: return dead letters to their queue, or delete
+ * them.
+ *
+ * @since 0.1.0
+ */
+
+import type { BrokerError } from "effect-eventbus/BrokerError"
+import type { DeadLetters, BulkOptions, ReplayResult } from "effect-eventbus/DeadLetters"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Prompt from "effect/cli/Prompt"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Stdio from "effect/Stdio"
+import { Output, plain } from "../../Output.ts"
+import * as Parameters from "../../Parameters.ts"
+import { CommandFailed, UsageError } from "../../Problem.ts"
+import * as Progress from "../../Progress.ts"
+import * as deadLetterFlags from "./deadLetterFlags.ts"
+
+const shared = { ...deadLetterFlags.some, json: Parameters.json("Print the result as a line of JSON") }
+
+type Shared = Command.Command.Config.Infer<typeof shared>
+
+/** Returns the options that select the dead letters, with their complete ids. */
+const optionsOf = (deadLetters: DeadLetters, input: Shared) =>
+  Effect.map(deadLetterFlags.idsOf(deadLetters, input.queue, input.ids), (ids): BulkOptions => ({
+    ...deadLetterFlags.filterOf(input),
+    ids,
+    limit: Option.getOrUndefined(input.limit)
+  }))
+
+/** Runs a bulk operation, shows its progress, and prints its result even when it fails or is interrupted. */
+const runBulk = Effect.fnUntraced(function* (
+  input: Shared,
+  options: BulkOptions,
+  done: string,
+  act: (options: BulkOptions) => Effect.Effect<ReplayResult, BrokerError>
+) {
+  const output = yield* Output
+  const progress = Progress.make(output, done, options.limit)
+  let last: ReplayResult | undefined
+  const show = (tally: ReplayResult) => {
+    last = tally
+    return progress.show(tally)
+  }
+  const conclude = (tally: ReplayResult) =>
+    input.json
+      ? output.json(Progress.toJson(input.queue, tally, done))
+      : output.line(Progress.summary(tally, done, output))
+  const tally = yield* act({ ...options, onProgress: show }).pipe(
+    Effect.onExit(() => progress.clear),
+    Effect.onError(() => (last === undefined ? Effect.void : Effect.ignore(conclude(last))))
+  )
+  yield* conclude(tally)
+  if (tally.failure !== undefined) return yield* new CommandFailed({ message: tally.failure.message })
+  const named = new Set(options.ids).size
+  if (options.limit === undefined && tally.done < named) {
+    const message = `${named - tally.done} of the ${named} dead letters named do not exist, or do not match the flags`
+    return yield* new CommandFailed({ message })
+  }
+})
+
+const replayFlags = {
+  ...shared,
+  rate: Flag.optional(Parameters.count("At most N a second [no limit]", "rate"))
+}
+
+const replay = Effect.fnUntraced(function* (input: Command.Command.Config.Infer<typeof replayFlags>) {
+  const rate = Option.getOrUndefined(input.rate)
+  yield* deadLetterFlags.withDeadLetters(
+    input,
+    Effect.fnUntraced(function* (deadLetters) {
+      const options = yield* optionsOf(deadLetters, input)
+      yield* runBulk(input, options, "replayed", (options) => deadLetters.replay({ ...options, rate }))
+    })
+  )
+})
+
+const discardFlags = {
+  ...shared,
+  yes: Flag.Boolean("yes").pipe(Flag.withDescription("Do not ask for confirmation"), Flag.withDefault(false))
+}
+
+/** Asks for confirmation, and returns the number of dead letters that it covers. */
+const ask = Effect.fnUntraced(function* (
+  { remark }: Output["Service"],
+  deadLetters: DeadLetters,
+  queue: string,
+  options: BulkOptions
+) {
+  const { groups, waiting } = yield* deadLetters.groups(options)
+  const selected = groups.reduce((sum, { count }) => sum + count, 0)
+  const most = Math.min(selected, options.limit ?? selected)
+  if (most === 0) return 0
+  const message = `Permanently delete ${most} of ${waiting} dead letters of "${plain(queue)}"?`
+  const isConfirmed = yield* Prompt.run(Prompt.Confirm({ message })).pipe(
+    Effect.catchTag("QuitError", () => Effect.andThen(remark("\n"), Effect.interrupt))
+  )
+  return isConfirmed ? most : 0
+})
+
+const discard = Effect.fnUntraced(function* (input: Command.Command.Config.Infer<typeof discardFlags>) {
+  const output = yield* Output
+  const stdio = yield* Stdio.Stdio
+  const isAtTerminal = (yield* stdio.stdinIsTerminal) && (yield* stdio.stdoutIsTerminal)
+  if (!input.yes && !isAtTerminal) {
+    return yield* new UsageError({ message: "There is no terminal for a confirmation: use --yes" })
+  }
+  yield* deadLetterFlags.withDeadLetters(
+    input,
+    Effect.fnUntraced(function* (deadLetters) {
+      const options = yield* optionsOf(deadLetters, input)
+      const limit = input.yes ? options.limit : yield* ask(output, deadLetters, input.queue, options)
+      if (limit === 0) return yield* output.note("Nothing was discarded")
+      yield* runBulk(input, { ...options, limit }, "discarded", deadLetters.discard)
+    })
+  )
+})
+
+/**
+ * The commands that remove dead letters.
+ *
+ * @category commands
+ * @since 0.1.0
+ */
+export const commands = [
+  Command.make("replay", replayFlags, replay).pipe(
+    Command.withDescription(
+      "Return dead letters to their queue: those named, those that match, or all.\n" +
+        "  Each is safe in its queue before it leaves the dead letters. Ctrl-C stops\n" +
+        "  after the current one."
+    ),
+    Command.withShortDescription("Return dead letters to their queue"),
+    Command.withExamples([
+      { command: "eventbus dlq replay billing 3f2a9c01" },
+      { command: "eventbus dlq replay billing --fingerprint 1a2b3c4d5e6f --rate 50" }
+    ])
+  ),
+  Command.make("discard", discardFlags, discard).pipe(
+    Command.withDescription(
+      "Permanently delete dead letters: those named, those that match, or all. It\n" +
+        "  asks for confirmation, unless --yes is given."
+    ),
+    Command.withShortDescription("Permanently delete dead letters"),
+    Command.withExamples([{ command: "eventbus dlq discard billing --older-than 30d" }])
+  )
+] as const

@@ -1,0 +1,325 @@
+/**
+ * A diagnosis of a broker: checks of the connection, the version, permissions, clocks
+ * and topology. Each check that is not `ok` says what to do.
+ *
+ * @since 0.1.0
+ */
+
+import { AmqpProbe } from "@effect-eventbus/amqp"
+import type { AmqpConnection, AmqpOptions } from "@effect-eventbus/amqp"
+import type { BrokerError, Reason } from "effect-eventbus/BrokerError"
+import { isDeadLetterQueue, type QueueSpec } from "effect-eventbus/QueueSpec"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as BrokerConnection from "./BrokerConnection.ts"
+import type { ContractError } from "./ContractError.ts"
+import type { Management } from "./Management.ts"
+import type { ManagementError } from "./ManagementError.ts"
+import * as TopologyReport from "./TopologyReport.ts"
+
+/**
+ * The result of a check. `skip` means that it was not possible.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Check = { readonly check: string; readonly detail: string } & (
+  | { readonly status: "ok" }
+  | { readonly status: "warn" | "fail" | "skip"; readonly advice: string }
+)
+
+/**
+ * The broker to diagnose.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Target {
+  readonly settings: AmqpOptions.Settings
+  /** The subscriptions whose queues are checked. */
+  readonly queues: ReadonlyArray<QueueSpec>
+  readonly management: Option.Option<Management>
+}
+
+const apply = "Run `eventbus topology apply`, or start the application."
+
+const upgrade = "Upgrade RabbitMQ to 4.2, or to 4.3.5 or later."
+
+/**
+ * Checks a version of RabbitMQ.
+ *
+ * **Details**
+ *
+ * 3.10 is the first version whose quorum queues support a message TTL. Before 4.3.3, a
+ * leader could treat a message as committed too early
+ * (https://github.com/rabbitmq/ra/pull/637); before 4.3.5, a queue could be used before
+ * it had recovered.
+ *
+ * @category checks
+ * @since 0.1.0
+ */
+export const version = (version: string): Check => {
+  const [, major = 0, minor = 0, patch = 0] = (/^(\d+)\.(\d+)(?:\.(\d+))?/.exec(version) ?? []).map(Number)
+  const found = { check: "version", detail: `RabbitMQ ${version}` }
+  const but = (status: "warn" | "fail", why: string, advice: string): Check => ({
+    ...found,
+    status,
+    detail: `${found.detail}: ${why}`,
+    advice
+  })
+  if (major === 0) return but("warn", "an unknown version", "Check that the broker is RabbitMQ 3.10 or later.")
+  if (major < 3 || (major === 3 && minor < 10)) {
+    return but("fail", "its quorum queues do not support a message TTL, so retries would wait forever", upgrade)
+  }
+  if (major === 3) return but("warn", "it no longer gets fixes from the community", upgrade)
+  if (major === 4 && minor === 3 && patch < 3) {
+    return but("fail", "it may confirm messages before they are safe, and lose them", upgrade)
+  }
+  if (major === 4 && minor === 3 && patch < 5) {
+    return but("warn", "a queue may be used before it has recovered", upgrade)
+  }
+  return { ...found, status: "ok" }
+}
+
+/** The advice for each reason why a connection failed. */
+const remedies: Partial<Record<Reason["_tag"], string>> = {
+  ConnectionFailed: "Check RABBITMQ_HOST and RABBITMQ_PORT. `docker compose up -d --wait` starts a local broker.",
+  AuthenticationFailed:
+    "Check RABBITMQ_USER and RABBITMQ_PASSWORD. The user guest may log in only from the broker's own host.",
+  VhostNotFound: "Check RABBITMQ_VHOST, or use `rabbitmqctl add_vhost` and `rabbitmqctl set_permissions`.",
+  CertificateRejected: "Trust its authority with NODE_EXTRA_CA_CERTS, or use the host name in its certificate."
+}
+
+/**
+ * Returns the failed check of a connection.
+ *
+ * @category checks
+ * @since 0.1.0
+ */
+export const noConnection = ({ message, reason }: BrokerError): Check => ({
+  check: "connection",
+  status: "fail",
+  detail: message,
+  advice: remedies[reason._tag] ?? "Check the log of RabbitMQ."
+})
+
+const noManagement = "Set RABBITMQ_MANAGEMENT_URL to check this."
+
+const featureFlags = ({ management }: Target): Effect.Effect<Check> => {
+  const check = "feature flags"
+  return Option.match(management, {
+    onNone: () =>
+      Effect.succeed<Check>({ check, status: "skip", detail: "not available over AMQP", advice: noManagement }),
+    onSome: ({ featureFlags }) =>
+      Effect.match(featureFlags, {
+        onFailure: ({ message }): Check => ({
+          check,
+          status: "skip",
+          detail: message,
+          advice: "Check RABBITMQ_MANAGEMENT_URL, and that the user has the tag monitoring."
+        }),
+        onSuccess: (flags): Check => {
+          const off = flags.filter(({ stability, state }) => state === "disabled" && stability !== "experimental")
+          const names = off.map(({ name }) => name).join(", ")
+          return off.length === 0
+            ? { check, status: "ok", detail: `all ${flags.length} stable flags are enabled` }
+            : {
+                check,
+                status: "warn",
+                detail: `disabled: ${names}`,
+                advice: "Once all nodes run the same version, use `rabbitmqctl enable_feature_flag all`."
+              }
+        }
+      })
+  })
+}
+
+const permissions = ({ settings }: Target, permissions: ReadonlyArray<AmqpProbe.Permission>): ReadonlyArray<Check> => {
+  const check = "permission"
+  const [{ username, vhost }] = settings.endpoints
+  const unknown = permissions.filter(({ outcome }) => outcome === "untold").map(({ operation }) => operation)
+  const known = permissions.flatMap(({ needs, operation, outcome }): ReadonlyArray<Check> => {
+    if (outcome === "granted") return [{ check, status: "ok", detail: operation }]
+    if (outcome === "untold") return []
+    const detail = `${operation}: denied to "${username}"`
+    const grant = `rabbitmqctl set_permissions -p "${vhost}" "${username}" <configure> <write> <read>`
+    return [{ check, status: "fail", detail, advice: `Grant ${needs}: ${grant}.` }]
+  })
+  if (unknown.length === 0) return known
+  const detail = `cannot be checked before the queue or exchange exists: ${unknown.join(", ")}`
+  return [...known, { check, status: "skip", detail, advice: apply }]
+}
+
+/** The clocks of two synchronized machines differ by less. In milliseconds. */
+const tolerance = 5000
+
+const seconds = (millis: number): string => `${(Math.abs(millis) / 1000).toFixed(1)} s`
+
+/**
+ * Checks the difference between the broker's clock and the one of this machine.
+ *
+ * @category checks
+ * @since 0.1.0
+ */
+export const clock = ({ least, most }: AmqpProbe.ClockDifference): Check => {
+  const check = "clock"
+  const isAhead = least > 0
+  const difference = seconds(isAhead ? least : most)
+  if (least <= tolerance && most >= -tolerance) {
+    const detail =
+      least <= 0 && most >= 0
+        ? "the broker's clock and this one agree within a second"
+        : `the broker's clock is at least ${difference} ${isAhead ? "ahead" : "behind"}`
+    return { check, status: "ok", detail }
+  }
+  return {
+    check,
+    status: "warn",
+    detail: `the broker's clock is at least ${difference} ${isAhead ? "ahead of" : "behind"} this one`,
+    advice: "Synchronize both with NTP: ages and expirations are computed from both clocks."
+  }
+}
+
+/** Checks what can be checked only on a connection for publishing. */
+const publishing = Effect.fnUntraced(function* (
+  target: Target
+): Effect.fn.Return<ReadonlyArray<Check>, BrokerError, Scope.Scope> {
+  const { settings } = target
+  const live = yield* BrokerConnection.open(settings, "publish")
+  return yield* Effect.gen(function* () {
+    const publishes = yield* AmqpProbe.publishing(live, settings)
+    const unknown = (detail: string) =>
+      Effect.succeed<Check>({ check: "clock", status: "skip", detail: `unknown: ${detail}`, advice: apply })
+    const time = yield* Effect.catchTags(Effect.map(AmqpProbe.clock(live, settings), clock), {
+      NotFound: ({ name }) => unknown(`"${name}" does not exist`),
+      PermissionDenied: ({ operation }) => unknown(`no permission to ${operation}`),
+      Refused: ({ detail }) => unknown(detail)
+    })
+    return [{ check: "alarms", status: "ok", detail: "none" } as const, time, ...permissions(target, publishes)]
+  }).pipe(
+    Effect.catchTag("TimedOut", (reason) =>
+      live.blocked === undefined
+        ? Effect.fail(reason)
+        : Effect.succeed<ReadonlyArray<Check>>([
+            {
+              check: "alarms",
+              status: "fail",
+              detail: `RabbitMQ blocks publishers: ${live.blocked}`,
+              advice: "Free memory or disk on its nodes (`rabbitmq-diagnostics alarms`), or let consumers catch up."
+            }
+          ])
+    ),
+    BrokerConnection.asBrokerError
+  )
+})
+
+const subscribing = (target: Target, live: AmqpConnection.Live) =>
+  Effect.map(BrokerConnection.asBrokerError(AmqpProbe.subscribing(live, target.settings, target.queues)), (outcomes) =>
+    permissions(target, outcomes)
+  )
+
+/** Whether dead letters or retries get lost while the item is missing. */
+const isNeededByFailures = ({ item }: TopologyReport.Finding, { deadLetterExchange }: AmqpOptions.Settings): boolean =>
+  item._tag === "Queue"
+    ? isDeadLetterQueue(item.declaration.name)
+    : (item._tag === "Exchange" ? item.name : item.exchange) === deadLetterExchange
+
+const topologyCheck = (finding: TopologyReport.Finding, losesDeadLetters: boolean): Check => {
+  const { isOurs, item, state } = finding
+  const check = item._tag.toLowerCase()
+  const name = TopologyReport.nameOf(item)
+  switch (state._tag) {
+    case "There":
+      return { check, status: "ok", detail: isOurs ? name : `${name}, declared by another application` }
+    case "Missing":
+      if (losesDeadLetters) {
+        const detail = `${name} is missing, so dead letters or retries are lost`
+        return { check, status: "fail", detail, advice: apply }
+      }
+      return isOurs
+        ? { check, status: "warn", detail: `${name} is missing`, advice: apply }
+        : { check, status: "fail", detail: `${name} is missing`, advice: "Its owner has to declare it." }
+    case "Different":
+      return {
+        check,
+        status: "fail",
+        detail: `${name}: ${TopologyReport.differences(finding).join("; ")}`,
+        advice:
+          item._tag === "Queue"
+            ? "Drain and delete it, then run `eventbus topology apply`; or subscribe with its arguments."
+            : "Use another exchange (RABBITMQ_EXCHANGE), or delete it and run `eventbus topology apply`."
+      }
+    case "Unseen":
+      return {
+        check,
+        status: "fail",
+        detail: `${name}: ${state.why}`,
+        advice: "Grant this user configure on it. If it is exclusive to another connection, close that."
+      }
+    case "Unwanted":
+      return {
+        check,
+        status: "warn",
+        detail: `no subscription asks for ${name}`,
+        advice: "Remove the binding unless it is intended: the queue receives events that its handler does not know."
+      }
+  }
+}
+
+/**
+ * Checks a topology report.
+ *
+ * @category checks
+ * @since 0.1.0
+ */
+export const topology = (
+  { findings }: TopologyReport.TopologyReport,
+  settings: AmqpOptions.Settings
+): ReadonlyArray<Check> => {
+  const isThere = ({ state }: TopologyReport.Finding) => state._tag !== "Missing"
+  const there = findings.filter(isThere).map(({ item }) => item)
+  const queues = new Set(there.flatMap((item) => (item._tag === "Queue" ? [item.declaration.name] : [])))
+  const exchanges = new Set(there.flatMap((item) => (item._tag === "Exchange" ? [item.name] : [])))
+  // A missing queue or exchange is reported itself, so its bindings need not be.
+  const isReported = ({ item }: TopologyReport.Finding) =>
+    item._tag !== "Binding" || (queues.has(item.queue) && exchanges.has(item.exchange))
+  const isUsed = [...queues].some((queue) => !isDeadLetterQueue(queue))
+  const checks = findings
+    .filter((each) => isReported(each) && !TopologyReport.isUnseenBinding(each))
+    .map((each) => topologyCheck(each, isUsed && !isThere(each) && isNeededByFailures(each, settings)))
+  if (!findings.some(TopologyReport.isUnseenBinding)) return checks
+  const advice = `${noManagement} Or run \`eventbus topology apply\`, which restores all bindings.`
+  return [...checks, { check: "binding", status: "skip", detail: "not available over AMQP", advice }]
+}
+
+/**
+ * Runs all checks, one after the other. Where the connection fails, the last check says
+ * so and the stream ends.
+ *
+ * @category checks
+ * @since 0.1.0
+ */
+export const run = (target: Target): Stream.Stream<Check, ContractError | ManagementError> => {
+  const { management, queues, settings } = target
+  const [{ username, vhost }] = settings.endpoints
+  const connected = (live: AmqpConnection.Live): ReadonlyArray<Check> => [
+    { check: "connection", status: "ok", detail: `${live.address}, virtual host "${vhost}", as "${username}"` },
+    version(live.version)
+  ]
+  const checks = Effect.map(BrokerConnection.open(settings, "consume"), (live) =>
+    Stream.fromIterable([
+      Effect.succeed(connected(live)),
+      Effect.map(featureFlags(target), (check) => [check]),
+      Effect.scoped(publishing(target)),
+      subscribing(target, live),
+      Effect.map(TopologyReport.make(live, settings, queues, management), (report) => topology(report, settings))
+    ])
+  )
+  return Stream.unwrap(checks).pipe(
+    Stream.mapEffect((group) => group),
+    Stream.flattenIterable,
+    Stream.catchTag("BrokerError", (error) => Stream.succeed(noConnection(error)))
+  )
+}

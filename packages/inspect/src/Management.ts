@@ -1,0 +1,145 @@
+/**
+ * RabbitMQ's management API, for what RabbitMQ does not report over AMQP: bindings
+ * and feature flags. It is optional.
+ *
+ * @since 0.1.0
+ */
+
+import type { AmqpOptions } from "@effect-eventbus/amqp"
+import * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import * as ManagementError from "./ManagementError.ts"
+
+/**
+ * A binding of a queue to an exchange.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Binding {
+  readonly exchange: string
+  readonly key: string
+}
+
+/**
+ * A feature flag: something that RabbitMQ can do once every node of a cluster can.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface FeatureFlag {
+  readonly name: string
+  readonly state: string
+  readonly stability: string
+}
+
+/**
+ * A client of the management API.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Management {
+  /** Returns the bindings of a queue except the default one. A queue that does not exist has none. */
+  readonly bindings: (queue: string) => Effect.Effect<ReadonlyArray<Binding>, ManagementError.ManagementError>
+  readonly featureFlags: Effect.Effect<ReadonlyArray<FeatureFlag>, ManagementError.ManagementError>
+}
+
+/** In milliseconds. */
+const timeout = 5000
+
+const Bindings = Schema.Array(Schema.Struct({ source: Schema.String, routing_key: Schema.String }))
+const FeatureFlags = Schema.Array(
+  Schema.Struct({ name: Schema.String, state: Schema.String, stability: Schema.optional(Schema.String) })
+)
+
+const decodePart = (part: string): string => {
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    return part
+  }
+}
+
+const fail = (reason: ManagementError.Reason) => new ManagementError.ManagementError({ reason })
+
+const fromUrl = (url: URL, { endpoints: [endpoint] }: AmqpOptions.Settings): Management => {
+  const address = url.host
+  const username = decodePart(url.username) || endpoint.username
+  const password = decodePart(url.password) || Redacted.value(endpoint.password)
+  const authorization = `Basic ${Buffer.from(`${username}:${password}`).toString("base64")}`
+
+  /** Returns the JSON at a path, or nothing where the answer is 404. */
+  const get = Effect.fnUntraced(function* <A>(
+    path: string,
+    schema: Schema.ConstraintDecoder<A>
+  ): Effect.fn.Return<Option.Option<A>, ManagementError.ManagementError> {
+    const { body, status } = yield* Effect.tryPromise({
+      try: async (signal) => {
+        const response = await fetch(new URL(`${url.pathname.replace(/\/$/, "")}/api/${path}`, url.origin), {
+          headers: { authorization },
+          // Following a redirect would send the credentials to another place.
+          redirect: "error",
+          signal: AbortSignal.any([signal, AbortSignal.timeout(timeout)])
+        })
+        return { status: response.status, body: await response.text() }
+      },
+      catch: () => fail(new ManagementError.NoAnswer({ address }))
+    })
+    if (status === 404) return Option.none()
+    if (status === 401) return yield* fail(new ManagementError.LoginRejected({ address, username }))
+    const unexpected = fail(new ManagementError.UnexpectedAnswer({ address, path, status }))
+    if (status !== 200) return yield* unexpected
+    const decoded = Schema.decodeEffect(Schema.fromJsonString(schema))(body)
+    return yield* Effect.mapBoth(decoded, { onSuccess: Option.some, onFailure: () => unexpected })
+  })
+
+  return {
+    bindings: (queue) =>
+      Effect.map(
+        get(`queues/${encodeURIComponent(endpoint.vhost)}/${encodeURIComponent(queue)}/bindings`, Bindings),
+        (found) =>
+          Option.getOrElse(found, () => [])
+            .filter(({ source }) => source !== "")
+            .map(({ routing_key, source }) => ({ exchange: source, key: routing_key }))
+      ),
+    featureFlags: Effect.map(get("feature-flags", FeatureFlags), (found) =>
+      Option.getOrElse(found, () => []).map(({ name, stability = "stable", state }) => ({ name, state, stability }))
+    )
+  }
+}
+
+/**
+ * Returns a client of the management API at a URL. The user and the password are those
+ * of the URL, or else those of the AMQP connection.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (
+  url: Redacted.Redacted,
+  settings: AmqpOptions.Settings
+): Effect.Effect<Management, ManagementError.ManagementError> => {
+  const parsed = URL.parse(Redacted.value(url))
+  return parsed?.protocol === "http:" || parsed?.protocol === "https:"
+    ? Effect.succeed(fromUrl(parsed, settings))
+    : Effect.fail(fail(new ManagementError.InvalidUrl()))
+}
+
+const address = Config.option(Config.Redacted("RABBITMQ_MANAGEMENT_URL"))
+
+/**
+ * Returns a client for `RABBITMQ_MANAGEMENT_URL`, if the configuration has it.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromConfig = Effect.fnUntraced(function* (
+  settings: AmqpOptions.Settings
+): Effect.fn.Return<Option.Option<Management>, ManagementError.ManagementError | Config.ConfigError> {
+  const url = yield* address
+  return Option.isNone(url) ? Option.none() : Option.some(yield* make(url.value, settings))
+})

@@ -1,0 +1,18 @@
+/**
+ * The operators' view of a bus, as data: what an application declares, what its
+ * broker has, and what became of its events. The `eventbus` command renders it for a
+ * terminal.
+ *
+ * @since 0.1.0
+ */
+
+export * as AsyncApi from "./AsyncApi.ts"
+export * as BrokerConnection from "./BrokerConnection.ts"
+export * as Contract from "./Contract.ts"
+export * as ContractError from "./ContractError.ts"
+export * as Diagnosis from "./Diagnosis.ts"
+export * as Explanation from "./Explanation.ts"
+export * as Management from "./Management.ts"
+export * as ManagementError from "./ManagementError.ts"
+export * as TopologyReport from "./TopologyReport.ts"
+export * as TraceFollower from "./TraceFollower.ts"

@@ -16,7 +16,13 @@ export interface Example {
 
 const root = join(import.meta.dirname, "../..")
 const folder = join(import.meta.dirname, ".examples")
-const documents = ["README.md", "packages/*/README.md", "packages/*/src/**/*.ts"]
+const documents = [
+  "README.md",
+  "CONTRIBUTING.md",
+  "packages/docs/src/content/docs/**/*.md",
+  "packages/*/README.md",
+  "packages/*/src/**/*.ts"
+]
 const fence = /^[ \t]*```(?:ts|typescript)\b(.*)\n([\s\S]*?)^[ \t]*```[ \t]*$/gm
 
 /** The docstrings of a source file, every line where it was. */

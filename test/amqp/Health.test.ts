@@ -3,7 +3,7 @@ import { Effect, Redacted } from "effect"
 import { inject } from "vitest"
 import * as Node from "./support/OwnNode.ts"
 import * as Rig from "./support/Rig.ts"
-import { until } from "./support/Wait.ts"
+import { until } from "./support/timed.ts"
 
 const url = inject("rabbitUrl") ?? ""
 

@@ -5,7 +5,7 @@ import { assert, describe, inject, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Layer, Logger, Redacted } from "effect"
 import { Handler, Subscription } from "effect-eventbus"
 import * as Rig from "./support/Rig.ts"
-import { until } from "./support/Wait.ts"
+import { until } from "./support/timed.ts"
 
 const endpointOf = (url: string) => {
   const { password, ...endpoint } = AmqpOptions.settings({ url: Redacted.make(url) }).endpoints[0]

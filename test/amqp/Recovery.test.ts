@@ -6,7 +6,7 @@ import { readings } from "../../packages/testing/src/contract/Readings.ts"
 import * as Node from "./support/OwnNode.ts"
 import * as Proxy from "./support/Proxy.ts"
 import * as Rig from "./support/Rig.ts"
-import { timed, until } from "./support/Wait.ts"
+import { timed, until } from "./support/timed.ts"
 
 const { Ping } = Rig
 

@@ -5,9 +5,9 @@ import { assert, describe, inject, it } from "@effect/vitest"
 import type { Options } from "amqplib"
 import { Effect, Queue, Schedule, Schema } from "effect"
 import { EventType, FailurePolicy, Handler, Subscription } from "effect-eventbus"
-import * as Raw from "./support/Raw.ts"
+import * as Raw from "./support/RawClient.ts"
 import * as Rig from "./support/Rig.ts"
-import { until } from "./support/Wait.ts"
+import { until } from "./support/timed.ts"
 
 const wire = (name: string) => readFileSync(join(import.meta.dirname, `../fixtures/wire/${name}.json`))
 

@@ -1,7 +1,7 @@
 import { assert, beforeAll, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as OwnNode from "../amqp/support/OwnNode.ts"
-import * as Server from "../amqp/support/Server.ts"
+import * as Server from "../amqp/support/TcpServer.ts"
 import * as Fixture from "./fixtures/Fixture.ts"
 import * as Process from "./Process.ts"
 

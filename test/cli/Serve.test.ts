@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { inject } from "vitest"
 import * as Node from "../amqp/support/OwnNode.ts"
-import { until } from "../amqp/support/Wait.ts"
+import { until } from "../amqp/support/timed.ts"
 import * as Process from "./Process.ts"
 
 /** The command, and where it listens, for as long as the scope is open. */

@@ -4,8 +4,8 @@
  * @since 0.1.0
  */
 
-import type { Payload } from "./Order.ts"
-import type { Place } from "./Place.ts"
+import type { Place } from "./BenchTopology.ts"
+import type { Payload } from "./SampleEvent.ts"
 import type { Scenario } from "./Scenario.ts"
 
 /**

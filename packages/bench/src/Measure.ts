@@ -7,12 +7,12 @@
  * @since 0.1.0
  */
 
+import * as Place from "./BenchTopology.ts"
 import type { Session, Stage } from "./Contestant.ts"
-import type { Payload } from "./Order.ts"
-import * as Order from "./Order.ts"
-import * as Place from "./Place.ts"
 import * as Profiler from "./Profiler.ts"
 import type { Report } from "./Report.ts"
+import type { Payload } from "./SampleEvent.ts"
+import * as Order from "./SampleEvent.ts"
 import { pace, type Scenario } from "./Scenario.ts"
 
 /** How many events go through before, at most. Until then the compiler is still at work, and is counted with the rest. */

@@ -6,8 +6,8 @@
 
 import { randomBytes } from "node:crypto"
 import { join } from "node:path"
+import * as Process from "./ContestantProcess.ts"
 import * as Contestants from "./Contestants.ts"
-import * as Process from "./Process.ts"
 import type { Report } from "./Report.ts"
 import type { Scenario } from "./Scenario.ts"
 

@@ -6,8 +6,8 @@
 
 import { hostname } from "node:os"
 import type { Options } from "amqplib"
-import * as Order from "./Order.ts"
-import type { Place } from "./Place.ts"
+import type { Place } from "./BenchTopology.ts"
+import * as Order from "./SampleEvent.ts"
 
 const stack = new Error("not now").stack
 /** As long as that of a real failure. */

@@ -6,10 +6,10 @@
 
 import { styleText } from "node:util"
 import * as Contestants from "./Contestants.ts"
-import type { Goal } from "./Goal.ts"
 import type { Growth } from "./Growth.ts"
 import * as Outcome from "./Outcome.ts"
 import type { Profile, Share } from "./Profile.ts"
+import type { Goal } from "./Targets.ts"
 
 // Styled for a terminal alone, and not where `NO_COLOR` is set: `styleText` looks.
 const bold = (text: string): string => styleText("bold", text)

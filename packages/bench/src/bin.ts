@@ -5,9 +5,8 @@
 import { existsSync, mkdirSync } from "node:fs"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
-import * as Broker from "./Broker.ts"
+import * as Broker from "./BenchBroker.ts"
 import * as Contestants from "./Contestants.ts"
-import * as Goal from "./Goal.ts"
 import * as Growth from "./Growth.ts"
 import * as Machine from "./Machine.ts"
 import * as Outcome from "./Outcome.ts"
@@ -16,6 +15,7 @@ import * as Results from "./Results.ts"
 import * as Scenario from "./Scenario.ts"
 import * as Startup from "./Startup.ts"
 import * as Table from "./Table.ts"
+import * as Goal from "./Targets.ts"
 
 const fail = (message: string): never => {
   console.error(message)

@@ -2,9 +2,9 @@
 import { readFileSync } from "node:fs"
 import { findPackageJSON } from "node:module"
 import * as Schema from "effect/Schema"
+import * as Place from "./BenchTopology.ts"
 import * as Contestants from "./Contestants.ts"
 import * as Measure from "./Measure.ts"
-import * as Place from "./Place.ts"
 import { Job, type Report } from "./Report.ts"
 
 const versionOf = (name: string): string => {

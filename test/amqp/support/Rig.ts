@@ -7,7 +7,7 @@ import type { Scope } from "effect"
 import { EventBus, EventType, Handler, Subscription } from "effect-eventbus"
 import type { BrokerError } from "effect-eventbus"
 import { remove, unique } from "../../support/Leftovers.ts"
-import * as Raw from "./Raw.ts"
+import * as Raw from "./RawClient.ts"
 
 /** An event of the tests, under the routing key `{type}.normal`. */
 export const Ping = EventType.untyped("ping")

@@ -1,7 +1,7 @@
 import { AMQPClient, type AMQPProperties } from "@cloudamqp/amqp-client"
 import { type Contestant, windowed } from "../Contestant.ts"
-import * as Order from "../Order.ts"
 import * as Retry from "../Retry.ts"
+import * as Order from "../SampleEvent.ts"
 
 const open = async (url: string): Promise<AMQPClient> => {
   const client = new AMQPClient(url)

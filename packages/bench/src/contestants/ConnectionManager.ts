@@ -1,8 +1,8 @@
 import { connect } from "amqp-connection-manager"
 import type { ConsumeMessage } from "amqplib"
 import { type Contestant, windowed } from "../Contestant.ts"
-import * as Order from "../Order.ts"
 import * as Retry from "../Retry.ts"
+import * as Order from "../SampleEvent.ts"
 
 const open = async (url: string) => {
   const manager = connect([url], { connectionOptions: { noDelay: true } })

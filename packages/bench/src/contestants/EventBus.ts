@@ -12,9 +12,9 @@ import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
+import { retryDelay } from "../BenchTopology.ts"
 import type { Contestant, Stage } from "../Contestant.ts"
-import { Order } from "../Order.ts"
-import { retryDelay } from "../Place.ts"
+import { Order } from "../SampleEvent.ts"
 
 class NotNow extends Error {
   readonly _tag = "NotNow"

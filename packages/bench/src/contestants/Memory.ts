@@ -5,7 +5,7 @@ import * as PubSub from "effect/PubSub"
 import * as Scope from "effect/Scope"
 import { Broker } from "smqp"
 import type { Contestant, Session } from "../Contestant.ts"
-import * as Order from "../Order.ts"
+import * as Order from "../SampleEvent.ts"
 
 /** A session of something that is done with an event as soon as it is published. */
 const synchronous = (publish: () => void, consume: () => void): Session => ({

@@ -1,7 +1,7 @@
 import { Connection } from "rabbitmq-client"
 import { type Contestant, windowed } from "../Contestant.ts"
-import * as Order from "../Order.ts"
 import * as Retry from "../Retry.ts"
+import * as Order from "../SampleEvent.ts"
 
 const open = async (url: string): Promise<Connection> => {
   const connection = new Connection({ url, noDelay: true })

@@ -1,8 +1,8 @@
 import rascalModule, { type OnMessage } from "rascal"
+import type { Place } from "../BenchTopology.ts"
 import { type Contestant, windowed } from "../Contestant.ts"
-import * as Order from "../Order.ts"
-import type { Place } from "../Place.ts"
 import * as Retry from "../Retry.ts"
+import * as Order from "../SampleEvent.ts"
 
 /** It holds a channel for each publish until that is confirmed: so many it may have, instead of its default of 5. */
 const channels = 90

@@ -1,8 +1,8 @@
 import { type Channel, type ChannelModel, type ConfirmChannel, type ConsumeMessage, connect } from "amqplib"
 import { AmqpAcknowledger } from "../../../amqp/src/internal/AmqpAcknowledger.ts"
 import type { Contestant } from "../Contestant.ts"
-import * as Order from "../Order.ts"
 import * as Retry from "../Retry.ts"
+import * as Order from "../SampleEvent.ts"
 
 const open = async (url: string): Promise<ChannelModel> => {
   const model = await connect(url, { noDelay: true })

@@ -1,0 +1,171 @@
+import { Effect } from "effect"
+import { breach, until } from "../../support/eventually.ts"
+import type { SingleNode } from "../broker/LabBroker.ts"
+import type { Fault, Lab } from "../experiments/InjectedFault.ts"
+
+const blocked = (lab: Lab, alarm: RegExp) =>
+  Effect.gen(function* () {
+    yield* lab.becomes("degraded")
+    const { details } = yield* lab.bus.health
+    if (!alarm.test(`${details["publishing"]}`))
+      return yield* breach(`health does not name the alarm: ${JSON.stringify(details)}`)
+    // What was in the queues is handled all the same.
+    const { ledger } = lab
+    const pending = () => ledger.pending("handled").length
+    const first = pending()
+    yield* Effect.sleep("3 seconds")
+    yield* until(
+      "consumers go on during the alarm",
+      Effect.sync(() => pending() < Math.max(1, first)),
+      {
+        atMost: "10 seconds",
+        state: () => `${pending()} of ${first} pending`
+      }
+    )
+    const confirmed = ledger.confirmed
+    yield* Effect.sleep(500)
+    if (ledger.confirmed > confirmed) return yield* breach(`${ledger.confirmed - confirmed} confirmed during the alarm`)
+  })
+
+/** Events pile up, some of them to be retried, but not so many that their retries, which wait, soon hold every slot. */
+const backlog = {
+  publishers: 20,
+  pause: 40,
+  fanout: false,
+  concurrency: 4,
+  handling: 40,
+  fates: { flaky: 4, doomed: 1 }
+} as const
+
+/** What the broker has not enough of, or does not permit; and what handlers do wrong. */
+export const limits: ReadonlyArray<Fault<SingleNode>> = [
+  {
+    name: "memory-alarm",
+    shape: backlog,
+    options: { publishTimeout: "1 second" },
+    allow: { failures: ["Blocked", "Timeout"] },
+    happen: (lab) =>
+      Effect.andThen(
+        Effect.acquireRelease(lab.ctl("set_vm_memory_high_watermark", "absolute", "1MB"), () =>
+          lab.ctl("set_vm_memory_high_watermark", "absolute", "512MB")
+        ),
+        blocked(lab, /memory/)
+      )
+  },
+  {
+    // What could not be retried for want of memory is still the broker's when the connection goes as well.
+    name: "alarm-and-rst",
+    shape: { ...backlog, concurrency: 10, handling: 100, fates: { flaky: 30, doomed: 5 } },
+    options: { publishTimeout: "1 second" },
+    allow: { failures: ["Blocked", "Timeout", "Disconnected"], disruptions: 2 },
+    happen: ({ becomes, ctl, tcp }) =>
+      Effect.gen(function* () {
+        yield* Effect.acquireRelease(ctl("set_vm_memory_high_watermark", "absolute", "1MB"), () =>
+          ctl("set_vm_memory_high_watermark", "absolute", "512MB")
+        )
+        yield* becomes("degraded")
+        // Longer than a publish is waited for: what retries now waits for its next try.
+        yield* Effect.sleep("4 seconds")
+        tcp.cut()
+        yield* Effect.sleep("1 second")
+      })
+  },
+  {
+    name: "disk-alarm",
+    shape: backlog,
+    options: { publishTimeout: "1 second" },
+    allow: { failures: ["Blocked", "Timeout"] },
+    happen: (lab) =>
+      Effect.andThen(
+        Effect.acquireRelease(lab.ctl("set_disk_free_limit", "9000GB"), () => lab.ctl("set_disk_free_limit", "50MB")),
+        blocked(lab, /disk/)
+      )
+  },
+  {
+    // A channel that is open goes on with the permissions that it had: the next one learns of it.
+    name: "permission-revoked",
+    ownUser: true,
+    shape: { publishers: 4, pause: 20 },
+    options: { publishTimeout: "1 second" },
+    allow: {
+      failures: ["NotPermitted", "Disconnected", "Timeout"],
+      closes: ["403 ACCESS_REFUSED", "530 NOT_ALLOWED"],
+      disruptions: 20
+    },
+    happen: ({ becomes, ctl, ledger, name, tcp }) =>
+      Effect.gen(function* () {
+        const permit = ctl("set_permissions", name, ".*", ".*", ".*")
+        yield* Effect.acquireRelease(ctl("clear_permissions", name), () => permit)
+        yield* Effect.acquireRelease(
+          Effect.sync(() => tcp.cut()),
+          () => Effect.void
+        )
+        const failed = () => ledger.balance().failed
+        const refused = () => (failed()["NotPermitted"] ?? 0) + (failed()["Disconnected"] ?? 0)
+        yield* until(
+          "publishes fail",
+          Effect.sync(() => refused() > 0),
+          { atMost: "20 seconds" }
+        )
+        yield* becomes("unhealthy")
+      })
+  },
+  {
+    // RabbitMQ 3.10 goes on to refuse when the limit is taken away before the queue is below four fifths of it.
+    name: "overflow",
+    shape: { fanout: false, concurrency: 5, handling: 10, pause: 40 },
+    allow: { failures: ["Nacked"] },
+    happen: ({ ctl, ledger, name, note, workload }) =>
+      Effect.gen(function* () {
+        const limit = ctl("set_policy", "--apply-to", "queues", name, `^${name}\\.`, '{"max-length":50}')
+        yield* Effect.acquireRelease(limit, () => ctl("clear_policy", name))
+        const burst = Array.from({ length: 3000 }, () => workload.publish({ fate: "fine" }))
+        yield* Effect.all(burst, { concurrency: 500, discard: true })
+        yield* note(`${ledger.balance().failed["Nacked"] ?? 0} of the burst nacked`)
+        const pending = () => ledger.pending("handled").length
+        yield* until(
+          "the queues are empty again",
+          Effect.sync(() => pending() < 10),
+          {
+            atMost: "20 seconds",
+            state: () => `${pending()} pending`
+          }
+        )
+      })
+  },
+  {
+    name: "oversize",
+    shape: { pause: 10 },
+    allow: { failures: ["TooLarge"], closes: ["406 PRECONDITION_FAILED - message size"], disruptions: 8 },
+    happen: ({ ctl, tcp, workload }) =>
+      Effect.gen(function* () {
+        const limit = (bytes: number) => ctl("eval", `application:set_env(rabbit, max_message_size, ${bytes}).`)
+        yield* Effect.acquireRelease(limit(5000), () => limit(128 * 1024 * 1024))
+        // Channels learn the limit when they are opened.
+        tcp.cut()
+        yield* Effect.sleep("1 second")
+        for (let i = 0; i < 5; i++) {
+          const outcome = yield* workload.publish({ padding: 6000, fate: "fine" })
+          if (outcome !== "TooLarge") return yield* breach(`an event over the broker's limit is ${outcome}`)
+        }
+      })
+  },
+  {
+    name: "handler-hang",
+    shape: { handlerTimeout: 500, fates: { hangs: 5, flaky: 5 } },
+    allow: { disruptions: 0 },
+    happen: () => Effect.sleep("3 seconds")
+  },
+  {
+    name: "handler-defect",
+    shape: { fates: { defect: 20, doomed: 10 } },
+    allow: { disruptions: 0 },
+    happen: () => Effect.sleep("2 seconds")
+  },
+  {
+    name: "handler-interrupted",
+    shape: { fates: { interrupted: 10 } },
+    allow: { disruptions: 0 },
+    happen: () => Effect.sleep("2 seconds")
+  }
+]

@@ -1,0 +1,136 @@
+import { Effect } from "effect"
+import { until } from "../../support/eventually.ts"
+import type { Fault } from "../experiments/InjectedFault.ts"
+import { heavy } from "../workload/Workload.ts"
+
+const cutAgain =
+  (times: number, pause: number): Fault["happen"] =>
+  ({ random, tcp }) =>
+    Effect.forEach(
+      Array.from({ length: times }),
+      () =>
+        Effect.andThen(
+          Effect.sync(() => tcp.cut()),
+          Effect.sleep(random.int(pause, 2 * pause))
+        ),
+      { discard: true }
+    )
+
+/** What can happen on the way to a broker. */
+export const network: ReadonlyArray<Fault> = [
+  { name: "none", allow: { disruptions: 0 }, happen: () => Effect.void },
+  { name: "rst", happen: ({ tcp }) => Effect.sync(() => tcp.cut()) },
+  {
+    // The broker has taken everything that is in flight, and none of it is confirmed yet.
+    name: "rst-unconfirmed",
+    happen: ({ tcp }) =>
+      Effect.gen(function* () {
+        tcp.blackHole(["down"])
+        yield* Effect.sleep(200)
+        tcp.cut()
+        yield* Effect.promise(() => tcp.heal())
+      })
+  },
+  {
+    // Handlers still hold what the connection before brought when the next one is cut.
+    name: "rst-again",
+    shape: { publishers: 16, pause: 60, handling: 600, concurrency: 60, fanout: false },
+    allow: { disruptions: 6 },
+    happen: cutAgain(6, 500)
+  },
+  {
+    name: "rst-heavy",
+    shape: heavy,
+    confirmed: 20_000,
+    allow: { disruptions: 8 },
+    happen: cutAgain(8, 700)
+  },
+  { name: "fin", happen: ({ tcp }) => Effect.sync(() => tcp.fin()) },
+  {
+    // The silence ends only after the heartbeats have noticed it, and both sides have given up.
+    name: "half-open",
+    options: { heartbeat: "1 second", publishTimeout: "3 seconds" },
+    allow: { failures: ["Timeout", "Disconnected"] },
+    happen: ({ becomes, tcp }) =>
+      Effect.gen(function* () {
+        tcp.blackHole()
+        yield* becomes("unhealthy")
+        yield* Effect.sleep("5 seconds")
+        yield* Effect.promise(() => tcp.heal())
+      })
+  },
+  ...(["up", "down"] as const).map((direction): Fault => ({
+    name: `one-way-hole-${direction}`,
+    options: { heartbeat: "1 second", publishTimeout: "3 seconds" },
+    allow: { failures: ["Timeout", "Disconnected"], disruptions: 2 },
+    happen: ({ tcp }) =>
+      Effect.gen(function* () {
+        tcp.blackHole([direction])
+        yield* Effect.sleep("6 seconds")
+        yield* Effect.promise(() => tcp.heal())
+      })
+  })),
+  {
+    // Nothing is lost on the way, so nothing may be done twice.
+    name: "network-pause",
+    options: { heartbeat: "10 seconds" },
+    allow: { disruptions: 0 },
+    happen: ({ tcp }) =>
+      Effect.gen(function* () {
+        tcp.blackHole()
+        yield* Effect.sleep("2 seconds")
+        yield* Effect.promise(() => tcp.heal())
+      })
+  },
+  {
+    name: "slow-link",
+    shape: { publishers: 30, padding: 300 },
+    options: { heartbeat: "1 second" },
+    // A link that is slow is no link that is dead.
+    allow: { disruptions: 0, failures: ["Timeout", "Blocked"] },
+    happen: ({ ledger, note, tcp }) =>
+      Effect.gen(function* () {
+        const accepted = tcp.accepted
+        const confirmed = ledger.confirmed
+        tcp.slow(50_000)
+        yield* Effect.sleep("6 seconds")
+        const passed = ledger.confirmed - confirmed
+        yield* Effect.promise(() => tcp.heal())
+        yield* note(`${passed} confirmed while slow`)
+        yield* until(
+          "no connection was given up",
+          Effect.sync(() => tcp.accepted === accepted && passed > 0),
+          {
+            atMost: 100,
+            state: () => `${tcp.accepted - accepted} new connections`
+          }
+        )
+      })
+  },
+  {
+    name: "handshake-stall",
+    options: { connectionTimeout: "1 second", publishTimeout: "2 seconds" },
+    allow: { failures: ["Timeout", "Disconnected"] },
+    happen: ({ becomes, tcp }) =>
+      Effect.gen(function* () {
+        tcp.acceptOnly()
+        tcp.cut()
+        yield* becomes("unhealthy")
+        yield* Effect.sleep("4 seconds")
+        yield* Effect.promise(() => tcp.heal())
+      })
+  },
+  {
+    name: "refused",
+    options: { publishTimeout: "2 seconds" },
+    allow: { failures: ["Timeout", "Disconnected"] },
+    happen: ({ becomes, tcp }) =>
+      Effect.gen(function* () {
+        yield* Effect.promise(() => tcp.refuse())
+        tcp.cut()
+        yield* becomes("unhealthy")
+        yield* Effect.sleep("3 seconds")
+        yield* Effect.promise(() => tcp.heal())
+      })
+  }
+]

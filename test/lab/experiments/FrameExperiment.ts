@@ -1,0 +1,61 @@
+import { connect } from "amqplib"
+import { Random } from "../../support/SeededRandom.ts"
+import { url } from "../broker/LabBroker.ts"
+import type { Experiment } from "./Experiment.ts"
+import * as Schedule from "./FrameSchedule.ts"
+import * as Row from "./ResultRow.ts"
+
+const concurrency = 12
+
+/** So many schedules of cuts at frames. The seed of each one follows from the seed of the run, and replays it alone. */
+export const experiment = (count: number): Experiment => ({
+  name: "frames",
+  run: async ({ progress, schedule, seed, single }) => {
+    const started = Date.now()
+    const { ports } = await single.get()
+    const [port = 0] = ports
+    const random = Random.of(seed, "frames")
+    const seeds = schedule === undefined ? Array.from({ length: count }, () => random.int(0, 2 ** 31)) : [schedule]
+    const outcomes: Array<Schedule.Outcome> = []
+    const model = await connect(url(port))
+    model.on("error", () => {})
+    const waiting = [...seeds]
+    const worker = async (): Promise<void> => {
+      // A channel for each: the questions of one would wait for the answers of the others.
+      const channel = await model.createChannel()
+      channel.on("error", () => {})
+      for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+        outcomes.push(await Schedule.run(port, channel, next))
+        progress?.(`${outcomes.length} of ${seeds.length}`)
+      }
+    }
+    await Promise.all(Array.from({ length: Math.min(concurrency, seeds.length) }, worker))
+    await model.close()
+    const sum = (of: (outcome: Schedule.Outcome) => number) => outcomes.reduce((total, each) => total + of(each), 0)
+    const failed: Record<string, number> = {}
+    for (const { balance } of outcomes) {
+      for (const [reason, n] of Object.entries(balance.failed)) failed[reason] = (failed[reason] ?? 0) + n
+    }
+    const bad = outcomes.filter(({ breaches }) => breaches.length > 0)
+    return {
+      ...Row.empty,
+      fault: "frames",
+      seed,
+      confirmed: sum(({ balance }) => balance.confirmed),
+      handled: sum(({ balance }) => balance.handled),
+      dead: sum(({ balance }) => balance.dead),
+      left: sum(({ balance }) => balance.left),
+      lost: sum(({ balance }) => balance.lost.length),
+      duplicates: sum(({ balance }) => balance.duplicates),
+      failed,
+      took_ms: Date.now() - started,
+      notes: [
+        `${outcomes.length} schedules`,
+        `${sum(({ done }) => done)} cuts of ${sum(({ planned }) => planned.length)}`
+      ],
+      said: sum(({ said }) => said),
+      breaches: bad.flatMap(({ breaches }) => breaches),
+      log: bad[0]?.log ?? []
+    }
+  }
+})

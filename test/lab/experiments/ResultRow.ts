@@ -1,0 +1,94 @@
+import type { Balance } from "../ledger/EventLedger.ts"
+
+/** What came of one fault. */
+export interface Row {
+  readonly fault: string
+  readonly seed: number
+  readonly confirmed: number
+  readonly handled: number
+  readonly dead: number
+  readonly left: number
+  /** Taken away on purpose, by the fault itself. */
+  readonly destroyed: number
+  readonly lost: number
+  readonly duplicates: number
+  /** How many publishes failed, by reason. */
+  readonly failed: { readonly [reason: string]: number }
+  readonly recovered_ms: number | undefined
+  readonly took_ms: number
+  /** Everything that did not hold. */
+  readonly breaches: ReadonlyArray<string>
+  readonly notes: ReadonlyArray<string>
+  /** How many log lines, spans, errors and answers of the bus the password was looked for in. */
+  readonly said: number
+  /** What the bus logged, where something did not hold. */
+  readonly log: ReadonlyArray<string>
+}
+
+export const empty: Omit<Row, "fault" | "seed" | "took_ms"> = {
+  confirmed: 0,
+  handled: 0,
+  dead: 0,
+  left: 0,
+  destroyed: 0,
+  lost: 0,
+  duplicates: 0,
+  failed: {},
+  recovered_ms: undefined,
+  breaches: [],
+  notes: [],
+  said: 0,
+  log: []
+}
+
+export const counts = ({ confirmed, dead, destroyed, duplicates, failed, handled, left, lost }: Balance) => ({
+  confirmed,
+  handled,
+  dead,
+  left,
+  destroyed,
+  lost: lost.length,
+  duplicates,
+  failed
+})
+
+export const holds = ({ breaches, lost }: Row): boolean => lost === 0 && breaches.length === 0
+
+export const line = (row: Row): string => {
+  const failures = Object.entries(row.failed).map(([reason, count]) => ` ${reason}=${count}`)
+  const rare = (["left", "destroyed"] as const).flatMap((key) => (row[key] === 0 ? [] : [` ${key}=${row[key]}`]))
+  return [
+    `fault=${row.fault} confirmed=${row.confirmed} handled=${row.handled} dead=${row.dead} lost=${row.lost}`,
+    ` duplicates=${row.duplicates} recovered_ms=${row.recovered_ms ?? "-"}`,
+    ...rare,
+    ...failures,
+    ...row.notes.map((note) => ` (${note})`),
+    ...row.breaches.map((breach) => `\n    ✗ ${breach}`)
+  ].join("")
+}
+
+const columns = ["confirmed", "handled", "dead", "lost", "duplicates", "recovered_ms"] as const
+
+const titles: Record<(typeof columns)[number], string> = {
+  confirmed: "confirmed",
+  handled: "handled",
+  dead: "dead",
+  lost: "lost",
+  duplicates: "dupl.",
+  recovered_ms: "back ms"
+}
+
+/** A table of at most 80 columns. */
+export const table = (rows: ReadonlyArray<Row>): string => {
+  const text = (row: Row) => [row.fault.slice(0, 26), ...columns.map((column) => `${row[column] ?? "-"}`)]
+  const total = (column: (typeof columns)[number]) => rows.reduce((sum, row) => sum + (row[column] ?? 0), 0)
+  const sums = columns.map((column) => (column === "recovered_ms" ? "" : `${total(column)}`))
+  const lines = [["fault", ...columns.map((column) => titles[column])], ...rows.map(text), ["all", ...sums]]
+  const widths = ["fault", ...columns].map((_, i) => Math.max(...lines.map((cells) => (cells[i] ?? "").length)))
+  const show = (cells: ReadonlyArray<string>, mark: string) =>
+    `${mark} ${cells.map((cell, i) => (i === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[i] ?? 0))).join("  ")}`
+  const rule = "─".repeat(show(lines[0] ?? [], " ").length)
+  const [head = [], ...others] = lines
+  const body = rows.map((row, i) => show(others[i] ?? [], holds(row) ? "✓" : "✗"))
+  return [show(head, " "), rule, ...body, rule, show(others.at(-1) ?? [], " ")].join("\n")
+}

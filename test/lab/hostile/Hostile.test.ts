@@ -1,0 +1,232 @@
+/**
+ * What an enemy may put into a queue, by hand. The consumer survives each of it;
+ * each is handled, dead-lettered or refused, after a bounded number of deliveries.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import type { Options } from "amqplib"
+import { Effect, Queue } from "effect"
+import { Handler, Subscription } from "effect-eventbus"
+import { inject } from "vitest"
+import * as Rig from "../../amqp/support/Rig.ts"
+import * as Bodies from "./HostileBodies.ts"
+import * as Stage from "./HostileQueue.ts"
+import * as Handmade from "./rawFrames.ts"
+
+const url = inject("rabbitUrl")
+const stage = (options?: Parameters<typeof Stage.make>[1]) => Stage.make(url ?? "", options)
+
+/** What RabbitMQ writes into the headers of a message that died in a queue. */
+const death = (queue: string, reason: string) => ({
+  queue,
+  reason,
+  count: 1,
+  exchange: "events",
+  "routing-keys": ["ping.normal"],
+  time: { "!": "timestamp", value: 1_700_000_000 }
+})
+
+describe.skipIf(url === null)("Hostile input", () => {
+  it.live(`${Bodies.all.length} bodies are dead letters at once, with their bytes and why`, () =>
+    Effect.gen(function* () {
+      const { becomes, failing, handled, letters, raw, rig, to, work } = yield* stage()
+      for (const { body, name } of Bodies.all) {
+        yield* raw.publish(to.exchange, to.routingKey, body, { persistent: true, messageId: name })
+      }
+      // Something decent among them, for which the same reader must still be there.
+      yield* raw.publish(to.exchange, to.routingKey, failing(9), { messageId: "decent" })
+      assert.deepStrictEqual(yield* handled(3), [1, 2, 3, "good"])
+      yield* becomes(`dlq.${work}`, Bodies.all.length + 1)
+      yield* becomes(work, 0)
+
+      const readable = Bodies.all.filter(({ isEvent }) => isEvent === true)
+      const read = yield* Effect.timeout(Queue.takeN(yield* letters, readable.length + 1), "15 seconds")
+      assert.deepStrictEqual(
+        new Map(read.map(({ envelope }) => [envelope.id, envelope.fault?.reason])),
+        new Map([...readable.map(({ name, reason }) => [name, reason] as const), ["decent", "Flaky"]])
+      )
+      // What is no event for anybody goes on, and is still as it came.
+      rig.queue(`dlq.${work}`)
+      for (const { body, name, reason } of Bodies.all.filter((each) => !readable.includes(each))) {
+        const { content, properties } = yield* raw.take(`dlq.dlq.${work}`)
+        assert.strictEqual(properties.messageId, name)
+        assert.strictEqual(properties.headers?.["eb-reason"], reason, name)
+        assert.isTrue(Buffer.from(body).equals(content), name)
+      }
+      yield* becomes(`dlq.${work}`, 0)
+    })
+  )
+
+  it.live("what properties say of the content is not believed", () =>
+    Effect.gen(function* () {
+      const { handled, raw, to } = yield* stage()
+      const hostile: ReadonlyArray<Options.Publish> = [
+        { contentType: "application/x-python-pickle" },
+        { contentType: "text/plain; charset=utf-16", contentEncoding: "gzip" },
+        { type: "pong", appId: "x".repeat(255), correlationId: "no-uuid", replyTo: "elsewhere" },
+        { priority: 255 }
+      ]
+      for (const properties of hostile) {
+        yield* raw.publish(to.exchange, to.routingKey, Bodies.bodyWith({ payload: { n: 2 } }), properties)
+        assert.deepStrictEqual(yield* handled(2), [1, 2, "good"], JSON.stringify(properties))
+      }
+    })
+  )
+
+  it.live("attempts that are forged end all the same", () =>
+    Effect.gen(function* () {
+      const { becomes, handled, letters, raw, to, work } = yield* stage()
+      const reader = yield* letters
+      const last = Number.MAX_SAFE_INTEGER
+      for (const { attempts, fields = {}, header } of [
+        { header: -1, attempts: [1, 2, 3] },
+        { header: 0, attempts: [1, 2, 3] },
+        { header: 1.5, attempts: [1, 2, 3] },
+        { header: "2", attempts: [1, 2, 3] },
+        { header: 2 ** 40, attempts: [1, 2, 3] },
+        { header: [2], attempts: [1, 2, 3] },
+        { header: 3, attempts: [3] },
+        { header: 1_000_000, attempts: [1_000_000] },
+        { fields: { retry_count: 1e9 }, attempts: [1e9 + 1] },
+        { fields: { retry_count: last - 2 }, attempts: [last - 1] },
+        { fields: { max_retries: 1e9 }, attempts: [1, 2, 3] },
+        { header: 1, fields: { retry_count: last, max_retries: last }, attempts: [1, 2, 3] }
+      ]) {
+        const headers = header === undefined ? {} : { "eb-attempt": header, "x-delivery-count": 1e9 }
+        const body = Bodies.bodyWith({ payload: { n: last }, ...fields })
+        yield* raw.publish(to.exchange, to.routingKey, body, { headers })
+        const which = JSON.stringify({ header, fields })
+        assert.deepStrictEqual(yield* handled(attempts.length), [...attempts, "good"], which)
+        const letter = yield* Effect.timeout(Queue.take(reader), "15 seconds")
+        assert.strictEqual(letter.envelope.fault?.reason, "Flaky", which)
+        assert.strictEqual(letter.attempt, 1, which)
+      }
+      yield* becomes(work, 0)
+    })
+  )
+
+  it.live("forged routes are not followed: a retry and a dead letter go where they belong, and nowhere else", () =>
+    Effect.gen(function* () {
+      const { becomes, failing, handled, letters, raw, rig, to, work } = yield* stage()
+      const elsewhere = rig.queue("elsewhere")
+      yield* raw.run((channel) => channel.assertQueue(elsewhere, { durable: true }))
+      for (const exchange of [rig.exchange, rig.deadLetterExchange]) {
+        yield* raw.run((channel) => channel.bindQueue(elsewhere, exchange, elsewhere))
+      }
+      for (const headers of [{ CC: [elsewhere] }, { BCC: [elsewhere] }]) {
+        yield* raw.publish(to.exchange, to.routingKey, failing(1), { headers })
+        assert.deepStrictEqual(yield* handled(2), [1, 2, "good"])
+        // The copy that its publisher has a right to, and no other.
+        yield* raw.take(elsewhere)
+        yield* becomes(elsewhere, 0)
+        yield* raw.publish(to.exchange, to.routingKey, failing(9), { headers })
+        assert.deepStrictEqual(yield* handled(3), [1, 2, 3, "good"])
+        yield* raw.take(elsewhere)
+        yield* becomes(elsewhere, 0)
+      }
+      const read = yield* letters
+      yield* Effect.timeout(Queue.takeN(read, 2), "15 seconds")
+      yield* becomes(`dlq.${work}`, 0)
+      assert.strictEqual(yield* Queue.size(read), 0)
+    })
+  )
+
+  it.live("forged deaths cost nobody an event: RabbitMQ 3.10 drops what comes back to where it says it has died", () =>
+    Effect.gen(function* () {
+      const { failing, handled, letters, raw, to, work } = yield* stage()
+      const deaths = [
+        [death(work, "expired")],
+        [death(work, "expired"), death(`dlq.${work}`, "expired")],
+        [{ ...death(work, "expired"), count: 2 ** 31 - 1 }],
+        [death(work, "maxlen")]
+      ]
+      for (const forged of deaths) {
+        yield* raw.publish(to.exchange, to.routingKey, failing(2), { headers: { "x-death": forged } })
+        assert.deepStrictEqual(yield* handled(3), [1, 2, 3, "good"])
+        yield* raw.publish(to.exchange, to.routingKey, failing(9), { headers: { "x-death": forged } })
+        assert.deepStrictEqual(yield* handled(3), [1, 2, 3, "good"])
+      }
+      const read = yield* Effect.timeout(Queue.takeN(yield* letters, deaths.length), "15 seconds")
+      for (const { envelope } of read) assert.strictEqual(envelope.fault?.reason, "Flaky")
+    })
+  )
+
+  const strange: ReadonlyArray<readonly [string, Handmade.Properties]> = [
+    [
+      "a 64-bit field, which amqplib cannot read",
+      { headers: Handmade.table(Handmade.unsigned64("n", 2n ** 64n - 1n)) }
+    ],
+    [
+      "a table that amqplib takes for a type",
+      { headers: Handmade.table(Handmade.field("h", "F", Handmade.table(Handmade.text("!", "bogus")))) }
+    ],
+    [
+      "a table under __proto__",
+      { headers: Handmade.table(Handmade.field("__proto__", "F", Handmade.table(Handmade.text("eb-attempt", "9")))) }
+    ],
+    ["a key twice", { headers: Handmade.table(Handmade.text("eb-reason", "a"), Handmade.text("eb-reason", "b")) }],
+    ["keys that are no text", { headers: Handmade.table(Handmade.field("\0\uFFFF", "V", Buffer.alloc(0))) }],
+    ["an id of 255 bytes that are no text", { messageId: Buffer.alloc(255, 0xff) }],
+    ["an empty id", { messageId: Buffer.alloc(0) }],
+    ["the last of all times", { timestamp: 2n ** 64n - 1n }],
+    ["tables, 500 deep", { headers: Handmade.nested(500) }],
+    ["tables, 4,000 deep", { headers: Handmade.nested(4000) }],
+    ["tables, 12,000 deep", { headers: Handmade.nested(12_000) }]
+  ]
+  for (const [name, properties] of strange) {
+    it.live.each(["quorum", "classic"] as const)(`${name}, in a %s queue: an event like any other`, (queueType) =>
+      Effect.gen(function* () {
+        const { failing, handled, letters, to } = yield* stage({ queueType })
+        const publish = (body: string) => Handmade.publish(url ?? "", to, body, properties)
+        assert.strictEqual(yield* publish(failing(1)), "taken")
+        assert.deepStrictEqual(yield* handled(2), [1, 2, "good"])
+        assert.strictEqual(yield* publish(failing(9)), "taken")
+        assert.deepStrictEqual(yield* handled(3), [1, 2, 3, "good"])
+        const letter = yield* Effect.timeout(Queue.take(yield* letters), "15 seconds")
+        assert.strictEqual(letter.envelope.fault?.reason, "Flaky")
+      })
+    )
+  }
+
+  it.live("RabbitMQ refuses what nobody could deliver, and no consumer hears of it", () =>
+    Effect.gen(function* () {
+      const { failing, handled, to } = yield* stage()
+      const refused: ReadonlyArray<Handmade.Properties> = [
+        { headers: Handmade.table(Handmade.field("h", "Z", Buffer.alloc(8))) },
+        { headers: Handmade.table().fill(0xff) },
+        { expiration: "soon" },
+        { expiration: "-1" }
+      ]
+      for (const properties of refused) {
+        assert.strictEqual(yield* Handmade.publish(url ?? "", to, failing(0), properties), "refused")
+        assert.deepStrictEqual(yield* handled(0), ["good"])
+      }
+    })
+  )
+
+  it.live("an event without a moment to wait is handled by an idle consumer, and its retry does not expire", () =>
+    Effect.gen(function* () {
+      const { failing, handled, to } = yield* stage()
+      assert.strictEqual(yield* Handmade.publish(url ?? "", to, failing(1), { expiration: "0" }), "taken")
+      assert.deepStrictEqual(yield* handled(2), [1, 2, "good"])
+    })
+  )
+
+  it.live("what kills every consumer ends in the dead letters, by the broker's limit", () =>
+    Effect.gen(function* () {
+      const rig = yield* Rig.make(url ?? "", "hostile")
+      const bus = yield* rig.bus({ deliveryLimit: 10 })
+      const work = rig.queue("work")
+      yield* Effect.scoped(Rig.collect(bus, work))
+      yield* (yield* rig.raw).publish(rig.exchange, "ping.normal", Bodies.bodyWith(), { persistent: true })
+      const consumerDies = Effect.scoped(Effect.flatMap(rig.raw, ({ run }) => run((channel) => channel.get(work))))
+      const deaths = yield* Effect.replicateEffect(consumerDies, 15)
+      assert.strictEqual(deaths.filter((got) => got !== false).length, 11)
+      const letters = yield* Queue.unbounded<readonly [attempt: number, reason: string | undefined]>()
+      const reader = Subscription.make(`dlq.${work}`)
+      yield* bus.subscribe(
+        Handler.make(reader, (_, { attempt, envelope }) => Queue.offer(letters, [attempt, envelope.fault?.reason]))
+      )
+      assert.deepStrictEqual(yield* Effect.timeout(Queue.take(letters), "15 seconds"), [1, "delivery_limit"])
+    })
+  )
+})

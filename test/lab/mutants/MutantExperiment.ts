@@ -1,0 +1,59 @@
+import { spawn } from "node:child_process"
+import { once } from "node:events"
+import { readFile, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import type { Experiment } from "../experiments/Experiment.ts"
+import * as Row from "../experiments/ResultRow.ts"
+import type { Mutant } from "./Mutant.ts"
+
+const patience = 180_000
+
+/** Whether the output of a run says that something did not hold, in which it had something to hold. */
+const caught = (row: Row.Row | undefined): boolean => row !== undefined && row.confirmed > 0 && !Row.holds(row)
+
+/** Runs a fault on a broken bus, in a process of its own. It must be found out. */
+export const experiment = (mutant: Mutant): Experiment => ({
+  name: `mutant:${mutant.name}`,
+  isApart: true,
+  run: async ({ seed }) => {
+    const started = Date.now()
+    const results = join(tmpdir(), `eventbus-mutant-${process.pid}-${mutant.name}.json`)
+    const here = import.meta.dirname
+    const child = spawn(
+      process.execPath,
+      [
+        "--import",
+        join(here, "mutantLoader.ts"),
+        join(here, "../run/labMain.ts"),
+        "--only",
+        mutant.under,
+        "--seed",
+        `${seed}`
+      ].concat("--patience", "0.3", "--json", results),
+      { env: { ...process.env, EVENTBUS_MUTANT: mutant.name }, stdio: ["ignore", "pipe", "pipe"], timeout: patience }
+    )
+    const output: Array<string> = []
+    for (const stream of [child.stdout, child.stderr]) stream.on("data", (text) => output.push(String(text)))
+    await once(child, "close")
+    const report = await readFile(results, "utf8").then(
+      (text): { readonly rows: ReadonlyArray<Row.Row> } => JSON.parse(text),
+      () => ({ rows: [] })
+    )
+    await rm(results, { force: true })
+    const [row] = report.rows
+    const isCaught = child.exitCode === 1 && caught(row)
+    const said = row === undefined ? output.join("").slice(-2000) : Row.line(row)
+    return {
+      ...Row.empty,
+      fault: `mutant:${mutant.name}`,
+      seed,
+      confirmed: row?.confirmed ?? 0,
+      took_ms: Date.now() - started,
+      notes: isCaught
+        ? [`caught under ${mutant.under}: lost=${row?.lost}, ${row?.breaches[0] ?? ""}`.slice(0, 200)]
+        : [],
+      breaches: isCaught ? [] : [`not caught under ${mutant.under} (exit code ${child.exitCode}): ${said}`]
+    }
+  }
+})

@@ -1,0 +1,36 @@
+import { channel } from "../catalogue/channel.ts"
+import { cluster } from "../catalogue/cluster.ts"
+import { limits } from "../catalogue/limits.ts"
+import { network } from "../catalogue/network.ts"
+import { node } from "../catalogue/node.ts"
+import { process } from "../catalogue/process.ts"
+import { start } from "../catalogue/start.ts"
+import { topology } from "../catalogue/topology.ts"
+import { onCluster, onNode } from "../experiments/Experiment.ts"
+import type { Experiment } from "../experiments/Experiment.ts"
+import * as Frames from "../experiments/FrameExperiment.ts"
+import * as Handover from "../experiments/ProcessExperiment.ts"
+import { mutants } from "../mutants/Mutant.ts"
+import * as Mutation from "../mutants/MutantExperiment.ts"
+
+const faults = [...network, ...node, ...channel, ...topology, ...limits].map(onNode)
+
+/** Everything, in the order in which it runs. */
+export const all: ReadonlyArray<Experiment> = [
+  ...start,
+  ...faults,
+  ...process.map(Handover.experiment),
+  ...cluster.map(onCluster),
+  Frames.experiment(1000),
+  ...mutants.map(Mutation.experiment)
+]
+
+// A broker that is killed has tests of its own among those of the package.
+const short = new Set(["rst", "queue-deleted"])
+
+/** The few that run with every `npm test`. */
+export const quick: ReadonlyArray<Experiment> = [
+  ...faults.filter(({ name }) => short.has(name)),
+  Frames.experiment(30),
+  ...mutants.filter(({ name }) => name === "returns-ignored").map(Mutation.experiment)
+]

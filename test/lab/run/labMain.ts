@@ -1,0 +1,51 @@
+/**
+ * The fault lab: `npm run test:faults -- [--only NAME[,NAME]] [--seed N] [--quick] [--json FILE]`. One schedule of frames
+ * alone is run by `--only frames --schedule N`, with the number that a breach names. `--patience 0.5` waits half as long
+ * as usual for everything.
+ */
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { parseArgs } from "node:util"
+import * as BrokerNodes from "../../support/BrokerNodes.ts"
+import { all, quick } from "./experiments.ts"
+import { Report } from "./LabReport.ts"
+
+const { values } = parseArgs({
+  options: {
+    only: { type: "string" },
+    seed: { type: "string" },
+    schedule: { type: "string" },
+    patience: { type: "string" },
+    quick: { type: "boolean", default: false },
+    json: { type: "string", default: join(import.meta.dirname, "../results.json") }
+  }
+})
+
+// What is to be removed at the end is removed then, too.
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130))
+
+const fail = (message: string): never => {
+  console.error(message)
+  process.exit(2)
+}
+
+const seed = values.seed === undefined ? Date.now() % 2 ** 31 : Number(values.seed)
+if (!Number.isSafeInteger(seed) || seed < 0) fail(`--seed is a whole number, not ${values.seed}`)
+
+const wanted = values.only?.split(",")
+const known = new Set(all.map(({ name }) => name))
+const unknown = wanted?.filter((name) => !known.has(name)) ?? []
+if (unknown.length > 0) fail(`No fault is named ${unknown.join(", ")}. There are:\n${[...known].join("\n")}`)
+if (!BrokerNodes.isPossible) fail(`The fault lab needs RabbitMQ: ${BrokerNodes.advice}`)
+
+const chosen = wanted === undefined ? (values.quick ? quick : all) : all.filter(({ name }) => wanted.includes(name))
+const numberOf = (text: string | undefined): number | undefined => (text === undefined ? undefined : Number(text))
+const report = await Report.run(chosen, {
+  seed,
+  patience: numberOf(values.patience),
+  schedule: numberOf(values.schedule)
+})
+console.log(`\n${report.table}`)
+writeFileSync(values.json, `${JSON.stringify(report.json, undefined, 2)}\n`)
+// Whatever is left over has been told in a row; it must not keep the process.
+process.exit(report.isGood ? 0 : 1)

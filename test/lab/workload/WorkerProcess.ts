@@ -1,0 +1,59 @@
+import { spawn } from "node:child_process"
+import type { ChildProcess } from "node:child_process"
+import { once } from "node:events"
+import { join } from "node:path"
+import { createInterface } from "node:readline"
+import type { Witness } from "./BusMonitor.ts"
+import type { Job } from "./workerMain.ts"
+
+const mb = 2 ** 20
+
+/** A process under test, of which everything that it says is heard. */
+export class Child {
+  static start(job: Job, witness: Witness): Child {
+    const env = { ...process.env, EVENTBUS_LAB_JOB: JSON.stringify(job) }
+    const child = spawn(process.execPath, ["--expose-gc", join(import.meta.dirname, "workerMain.ts")], {
+      env,
+      stdio: ["pipe", "pipe", "pipe"]
+    })
+    return new Child(child, witness)
+  }
+
+  /** Whether its handlers are there, and its publishers if it has any. */
+  isWorking = false
+  /** Its memory in MB, each second. */
+  readonly memory: Array<{ readonly at: number; readonly heap: number; readonly rss: number }> = []
+  readonly #child: ChildProcess
+  readonly #ended: Promise<unknown>
+
+  private constructor(child: ChildProcess, witness: Witness) {
+    this.#child = child
+    this.#ended = once(child, "exit")
+    for (const stream of [child.stdout, child.stderr]) {
+      if (stream === null) continue
+      createInterface({ input: stream }).on("line", (line) => {
+        const [word, heap, rss] = line.split(" ")
+        if (word === "working") this.isWorking = true
+        else if (word === "memory") this.memory.push({ at: Date.now(), heap: Number(heap) / mb, rss: Number(rss) / mb })
+        else witness.heard(line)
+      })
+    }
+  }
+
+  /** Its exit code, or the signal that it ended by, once it has ended. */
+  get end(): string | undefined {
+    const { exitCode, signalCode } = this.#child
+    return exitCode === null ? (signalCode ?? undefined) : `${exitCode}`
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal)
+  }
+
+  /** Ends it for good, whatever it does. */
+  async kill(): Promise<void> {
+    if (this.end !== undefined) return
+    this.signal("SIGKILL")
+    await this.#ended
+  }
+}

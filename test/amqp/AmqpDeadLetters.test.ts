@@ -10,9 +10,9 @@ import { DeadLetter, EventCodec, Fault, Handler, Subscription } from "effect-eve
 import type { BrokerError, EventBus } from "effect-eventbus"
 import { inject } from "vitest"
 import * as DiscoverArguments from "../../packages/amqp/src/internal/discoverArguments.ts"
-import type * as Raw from "./support/RawClient.ts"
+import { eventually } from "../support/eventually.ts"
+import type * as RawClient from "./support/RawClient.ts"
 import * as Rig from "./support/Rig.ts"
-import { until } from "./support/timed.ts"
 
 const { Ping } = Rig
 const url = inject("rabbitUrl") ?? ""
@@ -47,7 +47,7 @@ const bury = Effect.fnUntraced(function* (bus: Bus, queue: string, count: number
 
 /** A queue of dead letters as another library declares it. */
 const foreign = Effect.fnUntraced(function* (
-  { channel, publish, run }: Raw.Raw,
+  { channel, publish, run }: RawClient.RawClient,
   name: string,
   options: Parameters<typeof channel.assertQueue>[1]
 ) {
@@ -175,7 +175,7 @@ describe.skipIf(url === "")("DeadLetters", () => {
       )
       yield* events.subscribe(broken)
       yield* events.publish(yield* Ping.event({}, { maxRetries: 0 }))
-      yield* until(
+      yield* eventually(
         "it is a dead letter",
         Effect.map(messages(events, `dlq.${name}`), (n) => n === 1)
       )
@@ -242,15 +242,15 @@ describe.skipIf(url === "")("DeadLetters", () => {
           Effect.sync(() => void seen.set(event.eventId, (seen.get(event.eventId) ?? 0) + 1))
         )
         yield* events.subscribe(counting)
-        yield* until(
+        yield* eventually(
           "the broker has put back what the process held, and all is replayed",
           Effect.andThen(
             events.deadLetters(name).replay(),
             Effect.sync(() => seen.size === total)
           ),
-          "30 seconds"
+          { atMost: "30 seconds" }
         )
-        yield* until(
+        yield* eventually(
           "nothing is left",
           Effect.zipWith(messages(events, name), messages(events, `dlq.${name}`), (a, b) => a + b === 0)
         )

@@ -3,8 +3,8 @@ import * as AmqpTopology from "@effect-eventbus/amqp/AmqpTopology"
 import { assert, describe, inject, it } from "@effect/vitest"
 import { Duration, Effect, Option, Queue, Schedule } from "effect"
 import { FailurePolicy, Handler, QueueSpec, Settlement, Subscription } from "effect-eventbus"
+import { eventually } from "../support/eventually.ts"
 import * as Rig from "./support/Rig.ts"
-import { until } from "./support/timed.ts"
 
 const { Ping } = Rig
 const settings = AmqpOptions.settings({})
@@ -223,7 +223,7 @@ describe.skipIf(url === "")("AmqpTopology on RabbitMQ", () => {
         yield* events.subscribe(failing.pipe(Handler.onFailure(later)))
         yield* events.publish(yield* Ping.event({}))
         const wait = AmqpTopology.waitQueue(name, hour, settings()).name
-        yield* until(
+        yield* eventually(
           "the event waits",
           Effect.map(events.queueInfo(wait), (info) => Option.isSome(info) && info.value.messages === 1)
         )
@@ -286,7 +286,7 @@ describe.skipIf(url === "")("AmqpTopology on RabbitMQ", () => {
         yield* run((channel) => channel.assertExchange(exchange, "topic", { durable: false }))
         // Neither exchange leads to it by its name.
         yield* publish(deadLetterExchange, name, "nobody gets this")
-        yield* until(
+        yield* eventually(
           "nothing is left",
           Effect.map(events.queueInfo(name), (info) => info._tag === "Some" && info.value.messages === 0)
         )

@@ -8,7 +8,7 @@ import { rabbitmq } from "../../packages/bench/src/contestants/EventBus.ts"
 import { raw, rawMultiple } from "../../packages/bench/src/contestants/Raw.ts"
 import * as Order from "../../packages/bench/src/SampleEvent.ts"
 import { all } from "../../packages/bench/src/Scenario.ts"
-import * as Raw from "../amqp/support/RawClient.ts"
+import * as RawClient from "../amqp/support/RawClient.ts"
 import { FrameReader } from "../lab/proxy/Frame.ts"
 import { TcpProxy } from "../lab/proxy/TcpProxy.ts"
 
@@ -92,7 +92,7 @@ describe.skipIf(url === "")("The raw twins", () => {
         Effect.promise(() => Place.make(place, scenario)),
         () => Effect.promise(() => Place.remove(place))
       )
-      const { run, take } = yield* Raw.open(url)
+      const { run, take } = yield* RawClient.open(url)
       const [queue] = place.queues
       assert.isDefined(queue)
       const tap = `${queue.name}.tap`

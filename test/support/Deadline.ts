@@ -14,7 +14,7 @@ export const within = async <A>(milliseconds: number, what: string, promise: Pro
 }
 
 /** The first result of an attempt, which is repeated for as long as it throws and time is left; then its last error. */
-export const eventually = async <A>(milliseconds: number, attempt: () => Promise<A>): Promise<A> => {
+export const retryFor = async <A>(milliseconds: number, attempt: () => Promise<A>): Promise<A> => {
   const end = Date.now() + milliseconds
   while (true) {
     try {

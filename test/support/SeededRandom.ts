@@ -1,5 +1,5 @@
 /** Numbers that follow from a seed (mulberry32), so that what they decided can be decided again. */
-export class Random {
+export class SeededRandom {
   #state: number
 
   constructor(seed: number) {
@@ -25,9 +25,9 @@ export class Random {
   }
 
   /** Numbers of its own for each label: what one part of a run draws does not move the others. */
-  static of(seed: number, label: string): Random {
+  static of(seed: number, label: string): SeededRandom {
     let hash = seed >>> 0
     for (const char of label) hash = Math.imul(hash ^ (char.codePointAt(0) ?? 0), 0x01000193) >>> 0
-    return new Random(hash)
+    return new SeededRandom(hash)
   }
 }

@@ -1,33 +1,38 @@
 import { Duration, Effect, Schedule } from "effect"
 
-/** A promise of the lab or of the bus that was not kept. Its message is what the row says. */
+/** An expectation that did not hold, or not in time. The message names the expectation. */
 export class Breach extends Error {
   override readonly name = "Breach"
 }
 
+/** Fails with a breach. */
 export const breach = (message: string): Effect.Effect<never, Breach> => Effect.fail(new Breach(message))
 
-/** Breaks off, with what was waited for and how it was in the end, when an effect takes too long. */
+/** Fails with a breach when an effect takes too long. The breach names the expectation and the last known state. */
 export const within =
-  (what: string, atMost: Duration.Input, state: () => string = () => "") =>
+  (expectation: string, atMost: Duration.Input, state: () => string = () => "") =>
   <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | Breach, R> =>
     Effect.timeoutOrElse(effect, {
       duration: atMost,
       orElse: () => {
         const last = state()
         const limit = Duration.format(Duration.fromInputUnsafe(atMost))
-        return breach(`not within ${limit}: ${what}${last === "" ? "" : ` (${last})`}`)
+        return breach(`not within ${limit}: ${expectation}${last === "" ? "" : ` (${last})`}`)
       }
     })
 
-/** Asks again until the answer is yes. */
-export const until = <E, R>(
-  what: string,
-  holds: Effect.Effect<boolean, E, R>,
-  options: { readonly atMost: Duration.Input; readonly every?: Duration.Input; readonly state?: () => string }
+/** Repeats a check until it returns `true`, and fails with a breach when that takes too long. */
+export const eventually = <E, R>(
+  expectation: string,
+  check: Effect.Effect<boolean, E, R>,
+  {
+    atMost = "10 seconds",
+    every = "25 millis",
+    state
+  }: { readonly atMost?: Duration.Input; readonly every?: Duration.Input; readonly state?: () => string } = {}
 ): Effect.Effect<void, E | Breach, R> =>
-  holds.pipe(
-    Effect.repeat({ until: (yes) => yes, schedule: Schedule.spaced(options.every ?? "25 millis") }),
-    within(what, options.atMost, options.state),
+  check.pipe(
+    Effect.repeat({ until: (holds) => holds, schedule: Schedule.spaced(every) }),
+    within(expectation, atMost, state),
     Effect.asVoid
   )

@@ -3,10 +3,10 @@ import { connect } from "amqplib"
 import type { ChannelModel, ConfirmChannel, GetMessage } from "amqplib"
 import { Effect } from "effect"
 import type { Scope } from "effect"
-import { until } from "./timed.ts"
+import { eventually } from "../../support/eventually.ts"
 
 /** A channel of amqplib itself, as another client of the broker has it. */
-export interface Raw {
+export interface RawClient {
   readonly channel: ConfirmChannel
   /** Runs something on the channel. */
   readonly run: <A>(f: (channel: ConfirmChannel) => PromiseLike<A> | A) => Effect.Effect<A>
@@ -48,7 +48,7 @@ const asTable = (model: ChannelModel): void => {
   }
 }
 
-export const open = (url: string): Effect.Effect<Raw, never, Scope.Scope> =>
+export const open = (url: string): Effect.Effect<RawClient, never, Scope.Scope> =>
   Effect.gen(function* () {
     const model = yield* Effect.acquireRelease(
       Effect.promise(() => connect(url, { timeout: 5000 })),
@@ -60,7 +60,7 @@ export const open = (url: string): Effect.Effect<Raw, never, Scope.Scope> =>
     asTable(model)
     const channel = yield* Effect.promise(() => model.createConfirmChannel())
     channel.on("error", () => {})
-    const run: Raw["run"] = (f) => Effect.promise(async () => f(channel))
+    const run: RawClient["run"] = (f) => Effect.promise(async () => f(channel))
     return {
       channel,
       run,
@@ -71,13 +71,13 @@ export const open = (url: string): Effect.Effect<Raw, never, Scope.Scope> =>
         }),
       take: Effect.fnUntraced(function* (queue) {
         let message: GetMessage | undefined
-        yield* until(
+        yield* eventually(
           `a message in "${queue}"`,
           Effect.map(
             run((channel) => channel.get(queue, { noAck: true })),
             (got) => (message = got === false ? undefined : got) !== undefined
           )
-        )
+        ).pipe(Effect.orDie)
         if (message === undefined) return yield* Effect.die("unreachable")
         return message
       })

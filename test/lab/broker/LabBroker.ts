@@ -1,9 +1,9 @@
 import type { BrokerNode } from "../../support/BrokerNode.ts"
 import * as BrokerNodes from "../../support/BrokerNodes.ts"
-import { eventually } from "../../support/Deadline.ts"
+import { retryFor } from "../../support/Deadline.ts"
 
 /** The broker under a scenario: where it listens, and who tells it things. */
-export interface Site {
+export interface LabBroker {
   /** One for each node. */
   readonly ports: ReadonlyArray<number>
   readonly ctl: (...args: ReadonlyArray<string>) => Promise<string>
@@ -15,13 +15,13 @@ export const password = "pa55-of-the-lab"
 
 export const url = (port: number, login = user): string => `amqp://${login}:${password}@127.0.0.1:${port}`
 
-export const addUser = async ({ ctl }: Site, login: string): Promise<void> => {
+export const addUser = async ({ ctl }: LabBroker, login: string): Promise<void> => {
   await ctl("add_user", login, password)
   await ctl("set_permissions", login, ".*", ".*", ".*")
 }
 
-/** A site of one node, which the faults may kill. */
-export interface SingleNode extends Site {
+/** A broker of one node, which the faults may kill. */
+export interface SingleNode extends LabBroker {
   readonly node: BrokerNode
 }
 
@@ -31,8 +31,8 @@ export interface SingleNode extends Site {
  */
 const ackTimeout = 10_000
 
-/** A site of three nodes, which are one broker. */
-export interface Cluster extends Site {
+/** A broker of three nodes, which are one broker. */
+export interface Cluster extends LabBroker {
   readonly nodes: readonly [BrokerNode, BrokerNode, BrokerNode]
 }
 
@@ -49,48 +49,48 @@ export const isWhole = (nodes: ReadonlyArray<BrokerNode>): Promise<boolean> =>
     () => false
   )
 
-const siteOf = (nodes: ReadonlyArray<BrokerNode>, first: BrokerNode): Site => ({
+const brokerOf = (nodes: ReadonlyArray<BrokerNode>, first: BrokerNode): LabBroker => ({
   ports: nodes.map(({ port }) => port),
   ctl: (...args) => first.ctl(...args)
 })
 
 /** The nodes that the faults share, one after the other. Whoever leaves one of them dead leaves new ones to the next. */
-export class SharedSite<out S extends Site> {
-  static single(): SharedSite<SingleNode> {
-    return new SharedSite(async () => {
+export class SharedBroker<out S extends LabBroker> {
+  static single(): SharedBroker<SingleNode> {
+    return new SharedBroker(async () => {
       const [node] = await BrokerNodes.startAll(1)
       if (node === undefined) throw new Error("A node is needed")
-      return [[node], { ...siteOf([node], node), node }]
+      return [[node], { ...brokerOf([node], node), node }]
     })
   }
 
-  static cluster(): SharedSite<Cluster> {
-    return new SharedSite(async () => {
+  static cluster(): SharedBroker<Cluster> {
+    return new SharedBroker(async () => {
       const nodes = await BrokerNodes.startAll(3, { timeout: 120_000, config: [`consumer_timeout = ${ackTimeout}`] })
       const [first, second, third] = nodes
       if (first === undefined || second === undefined || third === undefined) throw new Error("Three nodes are needed")
-      await eventually(60_000, () => seeEachOther(nodes))
-      return [nodes, { ...siteOf(nodes, first), nodes: [first, second, third] }]
+      await retryFor(60_000, () => seeEachOther(nodes))
+      return [nodes, { ...brokerOf(nodes, first), nodes: [first, second, third] }]
     })
   }
 
-  readonly #start: () => Promise<readonly [nodes: ReadonlyArray<BrokerNode>, site: S]>
-  #current: readonly [nodes: ReadonlyArray<BrokerNode>, site: S] | undefined
+  readonly #start: () => Promise<readonly [nodes: ReadonlyArray<BrokerNode>, broker: S]>
+  #current: readonly [nodes: ReadonlyArray<BrokerNode>, broker: S] | undefined
 
-  private constructor(start: () => Promise<readonly [nodes: ReadonlyArray<BrokerNode>, site: S]>) {
+  private constructor(start: () => Promise<readonly [nodes: ReadonlyArray<BrokerNode>, broker: S]>) {
     this.#start = start
   }
 
   async get(): Promise<S> {
     if (this.#current !== undefined) {
-      const [nodes, site] = this.#current
-      if (await isWhole(nodes)) return site
+      const [nodes, broker] = this.#current
+      if (await isWhole(nodes)) return broker
       await this.stop()
     }
     this.#current = await this.#start()
-    const [, site] = this.#current
-    await addUser(site, user)
-    return site
+    const [, broker] = this.#current
+    await addUser(broker, user)
+    return broker
   }
 
   async stop(): Promise<void> {

@@ -1,30 +1,30 @@
 import { Effect } from "effect"
-import { until } from "../../support/eventually.ts"
-import type { Fault } from "../experiments/InjectedFault.ts"
+import { eventually } from "../../support/eventually.ts"
+import type { InjectedFault } from "../experiments/InjectedFault.ts"
 import * as Frame from "../proxy/Frame.ts"
 
 const unknownTag = Buffer.from([0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0])
 const reserved = Buffer.of(0)
 
 /** What the broker closes because of something wrong that was said. */
-export const channel: ReadonlyArray<Fault> = [
+export const channel: ReadonlyArray<InjectedFault> = [
   {
     // One consumer's channel is closed; its neighbours, and the connection, are not.
     name: "channel-exception",
     allow: { closes: ["406 PRECONDITION_FAILED - unknown delivery tag"] },
-    happen: ({ frames, tcp }) =>
+    inject: ({ frames, tcp }) =>
       Effect.gen(function* () {
         const accepted = tcp.accepted
         frames.say(({ consuming: [channel] }) =>
           channel === undefined ? undefined : Frame.method(channel, Frame.Method.basicAck, unknownTag)
         )
-        yield* until(
+        yield* eventually(
           "a channel is closed",
           Effect.sync(() => frames.closes.length === 1),
           { atMost: "5 seconds" }
         )
         yield* Effect.sleep(500)
-        yield* until(
+        yield* eventually(
           "the connections stay",
           Effect.sync(() => tcp.accepted === accepted),
           { atMost: 100 }
@@ -34,19 +34,19 @@ export const channel: ReadonlyArray<Fault> = [
   {
     name: "channel-exception-publisher",
     allow: { closes: ["406 PRECONDITION_FAILED - unknown delivery tag"] },
-    happen: ({ frames, tcp }) =>
+    inject: ({ frames, tcp }) =>
       Effect.gen(function* () {
         const accepted = tcp.accepted
         frames.say(({ publishing: [channel] }) =>
           channel === undefined ? undefined : Frame.method(channel, Frame.Method.basicAck, unknownTag)
         )
-        yield* until(
+        yield* eventually(
           "a channel is closed",
           Effect.sync(() => frames.closes.length === 1),
           { atMost: "5 seconds" }
         )
         yield* Effect.sleep(500)
-        yield* until(
+        yield* eventually(
           "the connections stay",
           Effect.sync(() => tcp.accepted === accepted),
           { atMost: 100 }
@@ -57,7 +57,7 @@ export const channel: ReadonlyArray<Fault> = [
     // What a client says that takes the number of a channel again too early: the whole connection goes.
     name: "channel-reuse",
     allow: { closes: ["504 CHANNEL_ERROR - second 'channel.open' seen"], disruptions: 2 },
-    happen: ({ frames }) =>
+    inject: ({ frames }) =>
       Effect.gen(function* () {
         for (const kind of ["publishing", "consuming"] as const) {
           const closed = frames.closes.length
@@ -65,7 +65,7 @@ export const channel: ReadonlyArray<Fault> = [
             const [channel] = channels[kind]
             return channel === undefined ? undefined : Frame.method(channel, Frame.Method.channelOpen, reserved)
           })
-          yield* until(
+          yield* eventually(
             `the ${kind} connection is closed`,
             Effect.sync(() => frames.closes.length > closed),
             {
@@ -82,19 +82,19 @@ export const channel: ReadonlyArray<Fault> = [
     shape: { publishers: 150, pause: 100, padding: 100_000, handling: 0, fanout: false, concurrency: 50 },
     options: { publishTimeout: "10 seconds" },
     allow: { closes: ["404 NOT_FOUND - no exchange", "504 "], failures: ["Unroutable"], disruptions: 2 },
-    happen: ({ ask, exchanges: [exchange] }) => Effect.asVoid(ask((channel) => channel.deleteExchange(exchange)))
+    inject: ({ ask, exchanges: [exchange] }) => Effect.asVoid(ask((channel) => channel.deleteExchange(exchange)))
   },
   {
     name: "ack-timeout",
-    shape: { publishers: 3, pause: 60, fates: { late: 3, flaky: 5 }, handlerTimeout: 20_000 },
+    shape: { publishers: 3, pause: 60, scripts: { late: 3, flaky: 5 }, handlerTimeout: 20_000 },
     allow: { closes: ["406 PRECONDITION_FAILED - delivery acknowledgement on channel"], disruptions: 10 },
-    happen: ({ ctl, frames, tcp }) =>
+    inject: ({ ctl, frames, tcp }) =>
       Effect.gen(function* () {
         const patience = (millis: number) => ctl("eval", `application:set_env(rabbit, consumer_timeout, ${millis}).`)
         yield* Effect.acquireRelease(patience(3000), () => patience(1_800_000))
         // Channels learn it when they are opened.
         tcp.cut()
-        yield* until(
+        yield* eventually(
           "channels are closed",
           Effect.sync(() => frames.closes.length > 2),
           { atMost: "20 seconds" }

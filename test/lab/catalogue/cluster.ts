@@ -1,14 +1,14 @@
 import { Effect } from "effect"
 import type { Duration } from "effect"
 import type { BrokerNode } from "../../support/BrokerNode.ts"
-import { breach, until } from "../../support/eventually.ts"
+import { breach, eventually } from "../../support/eventually.ts"
 import { isWhole } from "../broker/LabBroker.ts"
 import type { Cluster } from "../broker/LabBroker.ts"
-import type { Fault, Lab } from "../experiments/InjectedFault.ts"
+import type { InjectedFault, Lab } from "../experiments/InjectedFault.ts"
 import { usual } from "../workload/HandlerScript.ts"
 import { heavy } from "../workload/Workload.ts"
 
-type InCluster = Fault<Cluster>["happen"]
+type InCluster = InjectedFault<Cluster>["inject"]
 
 /** A cluster whose leaders change refuses for a moment, and says nothing for another. */
 const outage = ["Timeout", "Disconnected", "Nacked"]
@@ -21,7 +21,7 @@ const lead = ({ ctl, name }: Lab<Cluster>, node: BrokerNode) =>
   Effect.gen(function* () {
     const queues = `[Q || Q <- rabbit_amqqueue:list(<<"/">>), amqqueue:get_type(Q) =:= rabbit_quorum_queue]`
     yield* ctl("eval", `[rabbit_quorum_queue:transfer_leadership(Q, '${node.name}') || Q <- ${queues}].`)
-    yield* until(
+    yield* eventually(
       `${node.name} leads`,
       Effect.map(ctl("list_queues", "name", "leader", "--no-table-headers"), (list) =>
         list
@@ -35,14 +35,14 @@ const lead = ({ ctl, name }: Lab<Cluster>, node: BrokerNode) =>
 
 /** The node that leads, once it does. */
 const leader = (lab: Lab<Cluster>, leaders: Leaders): Effect.Effect<BrokerNode, unknown> => {
-  const [first, second] = lab.site.nodes
+  const [first, second] = lab.broker.nodes
   return leaders === "beside" ? Effect.succeed(first) : Effect.as(lead(lab, second), second)
 }
 
-const everyNodeIsBack = ({ site }: Lab<Cluster>, atMost: Duration.Input = "40 seconds") =>
-  until(
+const everyNodeIsBack = ({ broker }: Lab<Cluster>, atMost: Duration.Input = "40 seconds") =>
+  eventually(
     "the cluster is whole",
-    Effect.promise(() => isWhole(site.nodes)),
+    Effect.promise(() => isWhole(broker.nodes)),
     { atMost, every: 500 }
   )
 
@@ -70,7 +70,7 @@ const twoKilled =
   (choose: (nodes: Cluster["nodes"]) => ReadonlyArray<BrokerNode>): InCluster =>
   (lab) =>
     Effect.gen(function* () {
-      const nodes = choose(lab.site.nodes)
+      const nodes = choose(lab.broker.nodes)
       yield* kill(nodes)
       // What the two had confirmed may still be on its way.
       yield* Effect.sleep(500)
@@ -110,7 +110,7 @@ const told = (node: BrokerNode, others: ReadonlyArray<BrokerNode>, say: (other: 
 /** Takes a node out of the sight of its neighbours, which clients still reach, and lets it see them again. */
 const cutOff = (lab: Lab<Cluster>, node: BrokerNode, millis: number) =>
   Effect.gen(function* () {
-    const others = lab.site.nodes.filter((other) => other !== node)
+    const others = lab.broker.nodes.filter((other) => other !== node)
     yield* told(node, others, (other) => `erlang:set_cookie(${other}, bad), erlang:disconnect_node(${other})`)
     yield* Effect.sleep(millis)
     yield* told(node, others, (other) => `erlang:set_cookie(${other}, erlang:get_cookie()), net_adm:ping(${other})`)
@@ -124,10 +124,14 @@ const partition =
       Effect.replicateEffect(cutOff(lab, choose(lab, leader), 6000 / times), times, { discard: true })
     )
 
-const fault = (name: string, happen: InCluster, more: Partial<Fault<Cluster>> = {}): Fault<Cluster> => ({
+const fault = (
+  name: string,
+  inject: InCluster,
+  more: Partial<InjectedFault<Cluster>> = {}
+): InjectedFault<Cluster> => ({
   ...more,
   name,
-  happen,
+  inject,
   allow: {
     failures: outage,
     landed: ["Nacked"],
@@ -142,20 +146,20 @@ const fault = (name: string, happen: InCluster, more: Partial<Fault<Cluster>> = 
   }
 })
 
-/** What can happen to a cluster of three nodes with quorum queues. */
-export const cluster: ReadonlyArray<Fault<Cluster>> = [
+/** What can inject to a cluster of three nodes with quorum queues. */
+export const cluster: ReadonlyArray<InjectedFault<Cluster>> = [
   fault("leader-killed", killed(one("beside"), 300)),
   fault("leader-killed-apart", killed(one("apart"), 300)),
   fault("leader-killed-heavy", killed(one("beside"), 300), { shape: heavy, confirmed: 20_000 }),
   fault(
     "follower-killed",
-    killed(({ site }) => Effect.succeed([site.nodes[2]]), 300)
+    killed(({ broker }) => Effect.succeed([broker.nodes[2]]), 300)
   ),
   // Classic queues live on one node. While it is down, what is published for them goes nowhere, and RabbitMQ returns it
   // and confirms it. It does not return what another queue takes, so here each event is for one queue. Many wait for
   // their retry, because what expires in a classic wait queue would be lost.
   fault("classic-home-killed", killed(one("beside"), 2000), {
-    shape: { fanout: false, fates: { ...usual, flaky: 40 } },
+    shape: { fanout: false, scripts: { ...usual, flaky: 40 } },
     options: { queueType: "classic" },
     allow: { failures: [...outage, "Unroutable"], closes: ["404 NOT_FOUND - home node"] }
   }),
@@ -169,7 +173,7 @@ export const cluster: ReadonlyArray<Fault<Cluster>> = [
   ),
   fault(
     "all-killed",
-    killed(({ site }) => Effect.succeed(site.nodes), 300)
+    killed(({ broker }) => Effect.succeed(broker.nodes), 300)
   ),
   // A channel that asks a leader for something while it is paused may fail within RabbitMQ, which takes the connection.
   fault("leader-paused", paused("beside"), { allow: { closes: ["541 INTERNAL_ERROR"] } }),
@@ -184,7 +188,7 @@ export const cluster: ReadonlyArray<Fault<Cluster>> = [
   ),
   fault(
     "partition-of-client",
-    partition("apart", ({ site }) => site.nodes[0])
+    partition("apart", ({ broker }) => broker.nodes[0])
   ),
   fault(
     "partition-thrice",
@@ -192,7 +196,7 @@ export const cluster: ReadonlyArray<Fault<Cluster>> = [
   ),
   fault("rolling-restart", (lab) =>
     Effect.forEach(
-      lab.site.nodes,
+      lab.broker.nodes,
       (node) =>
         Effect.gen(function* () {
           yield* Effect.promise(() => node.terminate())

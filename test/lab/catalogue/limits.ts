@@ -1,7 +1,7 @@
 import { Effect } from "effect"
-import { breach, until } from "../../support/eventually.ts"
+import { breach, eventually } from "../../support/eventually.ts"
 import type { SingleNode } from "../broker/LabBroker.ts"
-import type { Fault, Lab } from "../experiments/InjectedFault.ts"
+import type { InjectedFault, Lab } from "../experiments/InjectedFault.ts"
 
 const blocked = (lab: Lab, alarm: RegExp) =>
   Effect.gen(function* () {
@@ -14,7 +14,7 @@ const blocked = (lab: Lab, alarm: RegExp) =>
     const pending = () => ledger.pending("handled").length
     const first = pending()
     yield* Effect.sleep("3 seconds")
-    yield* until(
+    yield* eventually(
       "consumers go on during the alarm",
       Effect.sync(() => pending() < Math.max(1, first)),
       {
@@ -34,17 +34,17 @@ const backlog = {
   fanout: false,
   concurrency: 4,
   handling: 40,
-  fates: { flaky: 4, doomed: 1 }
+  scripts: { flaky: 4, doomed: 1 }
 } as const
 
 /** What the broker has not enough of, or does not permit; and what handlers do wrong. */
-export const limits: ReadonlyArray<Fault<SingleNode>> = [
+export const limits: ReadonlyArray<InjectedFault<SingleNode>> = [
   {
     name: "memory-alarm",
     shape: backlog,
     options: { publishTimeout: "1 second" },
     allow: { failures: ["Blocked", "Timeout"] },
-    happen: (lab) =>
+    inject: (lab) =>
       Effect.andThen(
         Effect.acquireRelease(lab.ctl("set_vm_memory_high_watermark", "absolute", "1MB"), () =>
           lab.ctl("set_vm_memory_high_watermark", "absolute", "512MB")
@@ -55,10 +55,10 @@ export const limits: ReadonlyArray<Fault<SingleNode>> = [
   {
     // What could not be retried for want of memory is still the broker's when the connection goes as well.
     name: "alarm-and-rst",
-    shape: { ...backlog, concurrency: 10, handling: 100, fates: { flaky: 30, doomed: 5 } },
+    shape: { ...backlog, concurrency: 10, handling: 100, scripts: { flaky: 30, doomed: 5 } },
     options: { publishTimeout: "1 second" },
     allow: { failures: ["Blocked", "Timeout", "Disconnected"], disruptions: 2 },
-    happen: ({ becomes, ctl, tcp }) =>
+    inject: ({ becomes, ctl, tcp }) =>
       Effect.gen(function* () {
         yield* Effect.acquireRelease(ctl("set_vm_memory_high_watermark", "absolute", "1MB"), () =>
           ctl("set_vm_memory_high_watermark", "absolute", "512MB")
@@ -75,7 +75,7 @@ export const limits: ReadonlyArray<Fault<SingleNode>> = [
     shape: backlog,
     options: { publishTimeout: "1 second" },
     allow: { failures: ["Blocked", "Timeout"] },
-    happen: (lab) =>
+    inject: (lab) =>
       Effect.andThen(
         Effect.acquireRelease(lab.ctl("set_disk_free_limit", "9000GB"), () => lab.ctl("set_disk_free_limit", "50MB")),
         blocked(lab, /disk/)
@@ -92,7 +92,7 @@ export const limits: ReadonlyArray<Fault<SingleNode>> = [
       closes: ["403 ACCESS_REFUSED", "530 NOT_ALLOWED"],
       disruptions: 20
     },
-    happen: ({ becomes, ctl, ledger, name, tcp }) =>
+    inject: ({ becomes, ctl, ledger, name, tcp }) =>
       Effect.gen(function* () {
         const permit = ctl("set_permissions", name, ".*", ".*", ".*")
         yield* Effect.acquireRelease(ctl("clear_permissions", name), () => permit)
@@ -102,7 +102,7 @@ export const limits: ReadonlyArray<Fault<SingleNode>> = [
         )
         const failed = () => ledger.balance().failed
         const refused = () => (failed()["NotPermitted"] ?? 0) + (failed()["Disconnected"] ?? 0)
-        yield* until(
+        yield* eventually(
           "publishes fail",
           Effect.sync(() => refused() > 0),
           { atMost: "20 seconds" }
@@ -115,15 +115,15 @@ export const limits: ReadonlyArray<Fault<SingleNode>> = [
     name: "overflow",
     shape: { fanout: false, concurrency: 5, handling: 10, pause: 40 },
     allow: { failures: ["Nacked"] },
-    happen: ({ ctl, ledger, name, note, workload }) =>
+    inject: ({ ctl, ledger, name, note, workload }) =>
       Effect.gen(function* () {
         const limit = ctl("set_policy", "--apply-to", "queues", name, `^${name}\\.`, '{"max-length":50}')
         yield* Effect.acquireRelease(limit, () => ctl("clear_policy", name))
-        const burst = Array.from({ length: 3000 }, () => workload.publish({ fate: "fine" }))
+        const burst = Array.from({ length: 3000 }, () => workload.publish({ script: "fine" }))
         yield* Effect.all(burst, { concurrency: 500, discard: true })
         yield* note(`${ledger.balance().failed["Nacked"] ?? 0} of the burst nacked`)
         const pending = () => ledger.pending("handled").length
-        yield* until(
+        yield* eventually(
           "the queues are empty again",
           Effect.sync(() => pending() < 10),
           {
@@ -137,7 +137,7 @@ export const limits: ReadonlyArray<Fault<SingleNode>> = [
     name: "oversize",
     shape: { pause: 10 },
     allow: { failures: ["TooLarge"], closes: ["406 PRECONDITION_FAILED - message size"], disruptions: 8 },
-    happen: ({ ctl, tcp, workload }) =>
+    inject: ({ ctl, tcp, workload }) =>
       Effect.gen(function* () {
         const limit = (bytes: number) => ctl("eval", `application:set_env(rabbit, max_message_size, ${bytes}).`)
         yield* Effect.acquireRelease(limit(5000), () => limit(128 * 1024 * 1024))
@@ -145,27 +145,27 @@ export const limits: ReadonlyArray<Fault<SingleNode>> = [
         tcp.cut()
         yield* Effect.sleep("1 second")
         for (let i = 0; i < 5; i++) {
-          const outcome = yield* workload.publish({ padding: 6000, fate: "fine" })
+          const outcome = yield* workload.publish({ padding: 6000, script: "fine" })
           if (outcome !== "TooLarge") return yield* breach(`an event over the broker's limit is ${outcome}`)
         }
       })
   },
   {
     name: "handler-hang",
-    shape: { handlerTimeout: 500, fates: { hangs: 5, flaky: 5 } },
+    shape: { handlerTimeout: 500, scripts: { hangs: 5, flaky: 5 } },
     allow: { disruptions: 0 },
-    happen: () => Effect.sleep("3 seconds")
+    inject: () => Effect.sleep("3 seconds")
   },
   {
     name: "handler-defect",
-    shape: { fates: { defect: 20, doomed: 10 } },
+    shape: { scripts: { defect: 20, doomed: 10 } },
     allow: { disruptions: 0 },
-    happen: () => Effect.sleep("2 seconds")
+    inject: () => Effect.sleep("2 seconds")
   },
   {
     name: "handler-interrupted",
-    shape: { fates: { interrupted: 10 } },
+    shape: { scripts: { interrupted: 10 } },
     allow: { disruptions: 0 },
-    happen: () => Effect.sleep("2 seconds")
+    inject: () => Effect.sleep("2 seconds")
   }
 ]

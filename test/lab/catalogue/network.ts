@@ -1,10 +1,10 @@
 import { Effect } from "effect"
-import { until } from "../../support/eventually.ts"
-import type { Fault } from "../experiments/InjectedFault.ts"
+import { eventually } from "../../support/eventually.ts"
+import type { InjectedFault } from "../experiments/InjectedFault.ts"
 import { heavy } from "../workload/Workload.ts"
 
 const cutAgain =
-  (times: number, pause: number): Fault["happen"] =>
+  (times: number, pause: number): InjectedFault["inject"] =>
   ({ random, tcp }) =>
     Effect.forEach(
       Array.from({ length: times }),
@@ -16,14 +16,14 @@ const cutAgain =
       { discard: true }
     )
 
-/** What can happen on the way to a broker. */
-export const network: ReadonlyArray<Fault> = [
-  { name: "none", allow: { disruptions: 0 }, happen: () => Effect.void },
-  { name: "rst", happen: ({ tcp }) => Effect.sync(() => tcp.cut()) },
+/** What can inject on the way to a broker. */
+export const network: ReadonlyArray<InjectedFault> = [
+  { name: "none", allow: { disruptions: 0 }, inject: () => Effect.void },
+  { name: "rst", inject: ({ tcp }) => Effect.sync(() => tcp.cut()) },
   {
     // The broker has taken everything that is in flight, and none of it is confirmed yet.
     name: "rst-unconfirmed",
-    happen: ({ tcp }) =>
+    inject: ({ tcp }) =>
       Effect.gen(function* () {
         tcp.blackHole(["down"])
         yield* Effect.sleep(200)
@@ -36,22 +36,22 @@ export const network: ReadonlyArray<Fault> = [
     name: "rst-again",
     shape: { publishers: 16, pause: 60, handling: 600, concurrency: 60, fanout: false },
     allow: { disruptions: 6 },
-    happen: cutAgain(6, 500)
+    inject: cutAgain(6, 500)
   },
   {
     name: "rst-heavy",
     shape: heavy,
     confirmed: 20_000,
     allow: { disruptions: 8 },
-    happen: cutAgain(8, 700)
+    inject: cutAgain(8, 700)
   },
-  { name: "fin", happen: ({ tcp }) => Effect.sync(() => tcp.fin()) },
+  { name: "fin", inject: ({ tcp }) => Effect.sync(() => tcp.fin()) },
   {
     // The silence ends only after the heartbeats have noticed it, and both sides have given up.
     name: "half-open",
     options: { heartbeat: "1 second", publishTimeout: "3 seconds" },
     allow: { failures: ["Timeout", "Disconnected"] },
-    happen: ({ becomes, tcp }) =>
+    inject: ({ becomes, tcp }) =>
       Effect.gen(function* () {
         tcp.blackHole()
         yield* becomes("unhealthy")
@@ -59,11 +59,11 @@ export const network: ReadonlyArray<Fault> = [
         yield* Effect.promise(() => tcp.heal())
       })
   },
-  ...(["up", "down"] as const).map((direction): Fault => ({
+  ...(["up", "down"] as const).map((direction): InjectedFault => ({
     name: `one-way-hole-${direction}`,
     options: { heartbeat: "1 second", publishTimeout: "3 seconds" },
     allow: { failures: ["Timeout", "Disconnected"], disruptions: 2 },
-    happen: ({ tcp }) =>
+    inject: ({ tcp }) =>
       Effect.gen(function* () {
         tcp.blackHole([direction])
         yield* Effect.sleep("6 seconds")
@@ -75,7 +75,7 @@ export const network: ReadonlyArray<Fault> = [
     name: "network-pause",
     options: { heartbeat: "10 seconds" },
     allow: { disruptions: 0 },
-    happen: ({ tcp }) =>
+    inject: ({ tcp }) =>
       Effect.gen(function* () {
         tcp.blackHole()
         yield* Effect.sleep("2 seconds")
@@ -88,7 +88,7 @@ export const network: ReadonlyArray<Fault> = [
     options: { heartbeat: "1 second" },
     // A link that is slow is no link that is dead.
     allow: { disruptions: 0, failures: ["Timeout", "Blocked"] },
-    happen: ({ ledger, note, tcp }) =>
+    inject: ({ ledger, note, tcp }) =>
       Effect.gen(function* () {
         const accepted = tcp.accepted
         const confirmed = ledger.confirmed
@@ -97,7 +97,7 @@ export const network: ReadonlyArray<Fault> = [
         const passed = ledger.confirmed - confirmed
         yield* Effect.promise(() => tcp.heal())
         yield* note(`${passed} confirmed while slow`)
-        yield* until(
+        yield* eventually(
           "no connection was given up",
           Effect.sync(() => tcp.accepted === accepted && passed > 0),
           {
@@ -111,7 +111,7 @@ export const network: ReadonlyArray<Fault> = [
     name: "handshake-stall",
     options: { connectionTimeout: "1 second", publishTimeout: "2 seconds" },
     allow: { failures: ["Timeout", "Disconnected"] },
-    happen: ({ becomes, tcp }) =>
+    inject: ({ becomes, tcp }) =>
       Effect.gen(function* () {
         tcp.acceptOnly()
         tcp.cut()
@@ -124,7 +124,7 @@ export const network: ReadonlyArray<Fault> = [
     name: "refused",
     options: { publishTimeout: "2 seconds" },
     allow: { failures: ["Timeout", "Disconnected"] },
-    happen: ({ becomes, tcp }) =>
+    inject: ({ becomes, tcp }) =>
       Effect.gen(function* () {
         yield* Effect.promise(() => tcp.refuse())
         tcp.cut()

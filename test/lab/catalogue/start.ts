@@ -7,13 +7,13 @@ import { breach, within } from "../../support/eventually.ts"
 import { unique } from "../../support/Leftovers.ts"
 import { addUser, password, url } from "../broker/LabBroker.ts"
 import type { SingleNode } from "../broker/LabBroker.ts"
-import * as Raw from "../broker/LabClient.ts"
+import * as LabClient from "../broker/LabClient.ts"
 import type { Experiment } from "../experiments/Experiment.ts"
-import * as Row from "../experiments/ResultRow.ts"
+import * as ResultRow from "../experiments/ResultRow.ts"
 
 type Bus = EventBus.EventBus["Service"]
 type Try = (
-  site: SingleNode,
+  broker: SingleNode,
   name: string,
   bus: (options?: AmqpOptions.Options) => Effect.Effect<Bus, unknown, Scope.Scope>
 ) => Effect.Effect<unknown, unknown, Scope.Scope>
@@ -23,8 +23,8 @@ const refuses = (fault: string, tag: string, attempt: Try): Experiment => ({
   name: fault,
   run: async ({ seed, single }) => {
     const started = Date.now()
-    const site = await single.get()
-    const [port = 0] = site.ports
+    const broker = await single.get()
+    const [port = 0] = broker.ports
     const name = unique("lab")
     const bus = (options: AmqpOptions.Options = {}) =>
       Effect.map(
@@ -34,9 +34,9 @@ const refuses = (fault: string, tag: string, attempt: Try): Experiment => ({
         Context.get(EventBus.EventBus)
       )
     const program = Effect.gen(function* () {
-      const error = yield* Effect.flip(Effect.scoped(attempt(site, name, bus))).pipe(
+      const error = yield* Effect.flip(Effect.scoped(attempt(broker, name, bus))).pipe(
         within(`it fails as ${tag}`, "15 seconds"),
-        Effect.catchCause((cause) => breach(`it does not fail: ${Raw.messageOf(cause)}`))
+        Effect.catchCause((cause) => breach(`it does not fail: ${LabClient.messageOf(cause)}`))
       )
       const text = `${JSON.stringify(error)} ${error instanceof Error ? error.message : ""}`
       if (!text.includes(`"_tag":"${tag}"`)) return yield* breach(`it fails otherwise: ${text.slice(0, 300)}`)
@@ -46,12 +46,12 @@ const refuses = (fault: string, tag: string, attempt: Try): Experiment => ({
       Effect.match(program, { onFailure: ({ message }) => [message], onSuccess: () => [] })
     )
     await Effect.runPromise(
-      Raw.ask(port, async (channel) => {
+      LabClient.ask(port, async (channel) => {
         for (const queue of [`${name}.q`, `dlq.${name}.q`]) await channel.deleteQueue(queue)
         for (const exchange of [name, `${name}_dlx`]) await channel.deleteExchange(exchange)
       })
     )
-    return { ...Row.empty, fault, seed, took_ms: Date.now() - started, notes: [tag], breaches }
+    return { ...ResultRow.empty, fault, seed, took_ms: Date.now() - started, notes: [tag], breaches }
   }
 })
 
@@ -66,20 +66,20 @@ export const start: ReadonlyArray<Experiment> = [
   refuses("bad-vhost", "VhostNotFound", ({ ports: [port = 0] }, _, bus) =>
     bus({ url: Redacted.make(`${url(port)}/nowhere`) })
   ),
-  refuses("no-permission", "PermissionDenied", (site, name, bus) =>
+  refuses("no-permission", "PermissionDenied", (broker, name, bus) =>
     Effect.gen(function* () {
-      const [port = 0] = site.ports
+      const [port = 0] = broker.ports
       yield* Effect.acquireRelease(
-        Effect.promise(() => addUser(site, name)),
-        () => Effect.promise(() => site.ctl("delete_user", name))
+        Effect.promise(() => addUser(broker, name)),
+        () => Effect.promise(() => broker.ctl("delete_user", name))
       )
-      yield* Effect.promise(() => site.ctl("set_permissions", name, "^own\\.", "^own\\.", "^own\\."))
+      yield* Effect.promise(() => broker.ctl("set_permissions", name, "^own\\.", "^own\\.", "^own\\."))
       yield* bus({ url: Redacted.make(url(port, name)) })
     })
   ),
   refuses("argument-drift", "TopologyMismatch", ({ ports: [port = 0] }, name, bus) =>
     Effect.gen(function* () {
-      yield* Raw.ask(port, (channel) =>
+      yield* LabClient.ask(port, (channel) =>
         channel.assertQueue(`${name}.q`, { arguments: { "x-queue-type": "classic", "x-max-length": 1 } })
       )
       yield* subscribe(yield* bus(), name)

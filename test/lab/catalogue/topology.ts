@@ -1,6 +1,6 @@
 import { Effect } from "effect"
 import { breach } from "../../support/eventually.ts"
-import type { Fault, Lab } from "../experiments/InjectedFault.ts"
+import type { InjectedFault, Lab } from "../experiments/InjectedFault.ts"
 
 /** With one queue for each event, an event that finds no queue is returned: nobody else has it. */
 const single = { fanout: false } as const
@@ -28,13 +28,13 @@ const twice = <R>(f: Effect.Effect<void, unknown, R>): Effect.Effect<void, unkno
   Effect.andThen(f, Effect.andThen(Effect.sleep("1500 millis"), f))
 
 /** What somebody else does to exchanges, queues and bindings. */
-export const topology: ReadonlyArray<Fault> = [
+export const topology: ReadonlyArray<InjectedFault> = [
   {
     // For half a second no queue wants these events: each publish says so.
     name: "binding-removed",
     shape: single,
     allow: { failures: ["Unroutable"] },
-    happen: ({ ask, exchanges: [exchange], ledger, workload }) =>
+    inject: ({ ask, exchanges: [exchange], ledger, workload }) =>
       Effect.gen(function* () {
         const [queue = ""] = workload.queues
         yield* ask((channel) => channel.unbindQueue(queue, exchange, "lab.q0"))
@@ -48,19 +48,19 @@ export const topology: ReadonlyArray<Fault> = [
     name: "queue-deleted",
     shape: single,
     allow: { failures: ["Unroutable", "Nacked", "Timeout"], closes: [torn, gone], disruptions: 2 },
-    happen: (lab) => twice(destroy(lab, `${lab.name}.q0`, `${lab.name}.q0`))
+    inject: (lab) => twice(destroy(lab, `${lab.name}.q0`, `${lab.name}.q0`))
   },
   {
     name: "dlq-deleted",
-    shape: { ...single, fates: { doomed: 10, defect: 10 } },
+    shape: { ...single, scripts: { doomed: 10, defect: 10 } },
     allow: { failures: ["Timeout"], closes: [torn, gone], disruptions: 2 },
-    happen: (lab) => twice(destroy(lab, `dlq.${lab.name}.q0`, `${lab.name}.q0`))
+    inject: (lab) => twice(destroy(lab, `dlq.${lab.name}.q0`, `${lab.name}.q0`))
   },
   {
     name: "wait-queue-deleted",
-    shape: { ...single, fates: { flaky: 20, flakier: 10, doomed: 3 } },
+    shape: { ...single, scripts: { flaky: 20, flakier: 10, doomed: 3 } },
     allow: { failures: ["Timeout"], closes: [torn, gone], disruptions: 2 },
-    happen: (lab) =>
+    inject: (lab) =>
       twice(
         Effect.gen(function* () {
           const list = yield* lab.ctl("list_queues", "name")
@@ -72,12 +72,12 @@ export const topology: ReadonlyArray<Fault> = [
   {
     name: "exchange-deleted",
     allow: { failures: ["Unroutable"], closes: ["404 NOT_FOUND - no exchange"], disruptions: 2 },
-    happen: ({ ask, exchanges: [exchange] }) => Effect.asVoid(ask((channel) => channel.deleteExchange(exchange)))
+    inject: ({ ask, exchanges: [exchange] }) => Effect.asVoid(ask((channel) => channel.deleteExchange(exchange)))
   },
   {
     name: "dlx-deleted",
-    shape: { ...single, fates: { flaky: 20, flakier: 10, doomed: 5, defect: 5 } },
+    shape: { ...single, scripts: { flaky: 20, flakier: 10, doomed: 5, defect: 5 } },
     allow: { closes: ["404 NOT_FOUND - no exchange"], disruptions: 2 },
-    happen: ({ ask, exchanges: [, exchange] }) => Effect.asVoid(ask((channel) => channel.deleteExchange(exchange)))
+    inject: ({ ask, exchanges: [, exchange] }) => Effect.asVoid(ask((channel) => channel.deleteExchange(exchange)))
   }
 ]

@@ -1,21 +1,21 @@
 import { AmqpBroker } from "@effect-eventbus/amqp"
 import { Context, Effect, Exit, Fiber, Layer, Redacted, Scope } from "effect"
 import { EventBus } from "effect-eventbus"
-import { until, within } from "../../support/eventually.ts"
+import { eventually, within } from "../../support/eventually.ts"
 import { unique } from "../../support/Leftovers.ts"
-import { Random } from "../../support/SeededRandom.ts"
+import { SeededRandom } from "../../support/SeededRandom.ts"
 import { addUser, url } from "../broker/LabBroker.ts"
-import type { Site } from "../broker/LabBroker.ts"
-import * as Raw from "../broker/LabClient.ts"
+import type { LabBroker } from "../broker/LabBroker.ts"
+import * as LabClient from "../broker/LabClient.ts"
 import type { Excuse } from "../ledger/EventLedger.ts"
 import { Journal } from "../ledger/Journal.ts"
 import { queuesOf, takeAll } from "../ledger/LeftoverMessages.ts"
 import { defaults, judge } from "../ledger/Tolerances.ts"
 import { FrameProxy } from "../proxy/FrameProxy.ts"
-import { Witness } from "../workload/BusMonitor.ts"
+import { BusMonitor } from "../workload/BusMonitor.ts"
 import { steady, Workload } from "../workload/Workload.ts"
-import type { Fault, Lab } from "./InjectedFault.ts"
-import * as Row from "./ResultRow.ts"
+import type { InjectedFault, Lab } from "./InjectedFault.ts"
+import * as ResultRow from "./ResultRow.ts"
 
 export interface Options {
   readonly seed: number
@@ -33,21 +33,21 @@ const quietTimeout = 60_000
 const closeTimeout = 20_000
 
 /** A scenario, from its first connection until nothing is left of it. */
-export const run = <S extends Site>(
-  site: S,
-  fault: Fault<S>,
+export const run = <S extends LabBroker>(
+  broker: S,
+  fault: InjectedFault<S>,
   { patience = 1, progress, seed }: Options
-): Promise<Row.Row> => {
+): Promise<ResultRow.ResultRow> => {
   const started = Date.now()
   const name = unique("lab")
   const exchanges = [name, `${name}_dlx`] as const
-  const random = Random.of(seed, fault.name)
+  const random = SeededRandom.of(seed, fault.name)
   const shape = { ...steady, ...fault.shape }
-  const allowed = { ...defaults, ...fault.allow }
+  const tolerances = { ...defaults, ...fault.allow }
   const journal = Journal.create(name)
-  const witness = new Witness()
+  const monitor = new BusMonitor()
   const [breaches, notes, excuses]: [Array<string>, Array<string>, Array<Excuse>] = [[], [], []]
-  const [port = 0] = site.ports
+  const [port = 0] = broker.ports
   const publishTimeout = 5000
   let recovered: number | undefined
 
@@ -56,7 +56,7 @@ export const run = <S extends Site>(
   const expect = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A | undefined, never, R> =>
     Effect.catchCause(effect, (cause) =>
       Effect.as(
-        Effect.sync(() => breaches.push(Raw.messageOf(cause))),
+        Effect.sync(() => breaches.push(LabClient.messageOf(cause))),
         undefined
       )
     )
@@ -73,16 +73,16 @@ export const run = <S extends Site>(
         ...fault.options
       } as const
       const context = yield* Layer.build(Layer.provide(EventBus.layer, AmqpBroker.layer(options)))
-      const bus = witness.overhear(Context.get(context, EventBus.EventBus))
+      const bus = monitor.observe(Context.get(context, EventBus.EventBus))
       const workload = yield* Workload.start(bus, name, shape, journal, random)
       yield* phase("warming up")
       yield* workload.warmUp
       const running = yield* workload.run
       yield* Effect.sleep(before)
 
-      const ctl: Lab["ctl"] = (...args) => Effect.promise(() => site.ctl(...args))
+      const ctl: Lab["ctl"] = (...args) => Effect.promise(() => broker.ctl(...args))
       const lab: Lab<S> = {
-        site,
+        broker,
         name,
         exchanges,
         bus,
@@ -93,31 +93,34 @@ export const run = <S extends Site>(
         frames,
         tcp: frames.tcp,
         ctl,
-        ask: (f) => Raw.ask(port, f),
+        ask: (f) => LabClient.ask(port, f),
         becomes: (status) => {
           let last = ""
           const asked = Effect.map(bus.health, (now) => {
             last = JSON.stringify(now)
             return now.status === status
           })
-          return until(`the bus is ${status}`, asked, { atMost: "20 seconds", state: () => last })
+          return eventually(`the bus is ${status}`, asked, { atMost: "20 seconds", state: () => last })
         },
         destroyed: (queue, before, most) => Effect.sync(() => void excuses.push({ queue, before, most })),
         note: (text) => Effect.sync(() => void notes.push(text))
       }
       yield* phase("breaking")
-      yield* expect(Effect.scoped(fault.happen(lab)))
+      yield* expect(Effect.scoped(fault.inject(lab)))
       const healed = Date.now()
       yield* phase("recovering")
       const isBack = Effect.sync(() => journal.ledger.isFresh(workload.queues, healed))
-      const backs = until("every queue handles new events", isBack, { atMost: allowed.recovery * patience, every: 5 })
+      const backs = eventually("every queue handles new events", isBack, {
+        atMost: tolerances.recovery * patience,
+        every: 5
+      })
       recovered = yield* expect(Effect.map(backs, () => Date.now() - healed))
       if (recovered !== undefined) yield* expect(lab.becomes("healthy"))
       yield* Effect.sleep(after)
       if (recovered !== undefined && fault.confirmed !== undefined) {
         const enough = Effect.sync(() => journal.ledger.confirmed >= (fault.confirmed ?? 0))
         yield* expect(
-          until(`${fault.confirmed} events are confirmed`, enough, {
+          eventually(`${fault.confirmed} events are confirmed`, enough, {
             atMost: "3 minutes",
             state: () => `${journal.ledger.confirmed}`
           })
@@ -134,17 +137,17 @@ export const run = <S extends Site>(
       const { ledger } = journal
       const state = () => `${ledger.pending("handled").length} not handled, in queues: ${JSON.stringify(last)}`
       let last: unknown = "not asked"
-      yield* until(
+      yield* eventually(
         "every confirmed event is handled",
         Effect.sync(() => ledger.pending("handled").every(({ queue }) => isExcused(queue))),
         { atMost: quietTimeout * patience, every: 100, state }
       )
       // The dead letters are not looked at before the end, so they must all be there.
-      const settled = Effect.map(queuesOf(site, name), (queues) => {
+      const settled = Effect.map(queuesOf(broker, name), (queues) => {
         last = queues.filter(([queue, messages]) => messages > 0 && !queue.startsWith("dlq."))
-        return queues.every(([queue, messages]) => queue.startsWith("dlq.") || messages <= allowed.left)
+        return queues.every(([queue, messages]) => queue.startsWith("dlq.") || messages <= tolerances.left)
       })
-      yield* until(`nothing waits in the queues of ${workload.queues.length} subscriptions`, settled, {
+      yield* eventually(`nothing waits in the queues of ${workload.queues.length} subscriptions`, settled, {
         atMost: quietTimeout * patience,
         state
       })
@@ -158,20 +161,20 @@ export const run = <S extends Site>(
     const left = () => proxies.reduce((sum, { tcp }) => sum + tcp.connections, 0)
     return Effect.forEach(
       [
-        until(
+        eventually(
           "no socket is left",
           Effect.sync(() => left() === 0),
           { atMost: 5000, state: () => `${left()}` }
         ),
-        until(
+        eventually(
           "no fiber is left",
-          Effect.sync(() => witness.fibers === 0),
-          { atMost: 5000, state: () => `${witness.fibers}` }
+          Effect.sync(() => monitor.fibers === 0),
+          { atMost: 5000, state: () => `${monitor.fibers}` }
         ),
-        until(
+        eventually(
           "the broker has no connection of the bus",
           Effect.map(
-            Effect.promise(() => site.ctl("list_connections", "client_properties")),
+            Effect.promise(() => broker.ctl("list_connections", "client_properties")),
             (list) => !list.includes(name)
           ),
           { atMost: 30_000 }
@@ -183,39 +186,39 @@ export const run = <S extends Site>(
   }
 
   const program = Effect.gen(function* () {
-    if (fault.ownUser === true) yield* Effect.promise(() => addUser(site, name))
-    const proxies = yield* Effect.promise(() => Promise.all(site.ports.map((port) => FrameProxy.open(port))))
+    if (fault.ownUser === true) yield* Effect.promise(() => addUser(broker, name))
+    const proxies = yield* Effect.promise(() => Promise.all(broker.ports.map((port) => FrameProxy.open(port))))
     const [frames] = proxies
-    if (frames === undefined) return yield* Effect.die(new Error("The site has no ports"))
+    if (frames === undefined) return yield* Effect.die(new Error("The broker has no ports"))
     const scope = yield* Scope.make()
-    const lived = yield* Effect.exit(witness.watch(Scope.provide(live(proxies, frames), scope)))
-    if (Exit.isFailure(lived)) breaches.push(Raw.messageOf(lived.cause))
+    const lived = yield* Effect.exit(monitor.countFibers(Scope.provide(live(proxies, frames), scope)))
+    if (Exit.isFailure(lived)) breaches.push(LabClient.messageOf(lived.cause))
     yield* phase("closing")
     const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void))
     yield* expect(within("the bus is closed", closeTimeout * patience)(Fiber.join(closing)))
     yield* gone(proxies)
     yield* Effect.promise(() => Promise.all(proxies.map(({ tcp }) => tcp.close())))
     yield* phase("counting")
-    yield* expect(takeAll(site, name, journal, ({ queue }) => isExcused(queue)))
-    if (fault.ownUser === true) yield* expect(Effect.promise(() => site.ctl("delete_user", name)))
+    yield* expect(takeAll(broker, name, journal, ({ queue }) => isExcused(queue)))
+    if (fault.ownUser === true) yield* expect(Effect.promise(() => broker.ctl("delete_user", name)))
     return proxies.flatMap(({ closes }) => closes)
   })
 
-  return Effect.runPromiseExit(witness.hear(program)).then((exit) => {
+  return Effect.runPromiseExit(monitor.capture(program)).then((exit) => {
     const balance = journal.close().balance(excuses)
     const closes = Exit.isSuccess(exit) ? exit.value : []
-    if (Exit.isFailure(exit)) breaches.push(Raw.messageOf(exit.cause))
-    breaches.push(...judge(balance, { allowed, closes, excuses, secrets: witness.secrets, shape }))
+    if (Exit.isFailure(exit)) breaches.push(LabClient.messageOf(exit.cause))
+    breaches.push(...judge(balance, { tolerances, closes, excuses, leaks: monitor.leaks, shape }))
     return {
       fault: fault.name,
       seed,
-      ...Row.counts(balance),
+      ...ResultRow.counts(balance),
       recovered_ms: recovered,
       took_ms: Date.now() - started,
       breaches,
       notes,
-      said: witness.said,
-      log: breaches.length === 0 ? [] : witness.log
+      inspected: monitor.inspected,
+      log: breaches.length === 0 ? [] : monitor.log
     }
   })
 }

@@ -1,9 +1,9 @@
 import { connect } from "amqplib"
-import { Random } from "../../support/SeededRandom.ts"
+import { SeededRandom } from "../../support/SeededRandom.ts"
 import { url } from "../broker/LabBroker.ts"
 import type { Experiment } from "./Experiment.ts"
-import * as Schedule from "./FrameSchedule.ts"
-import * as Row from "./ResultRow.ts"
+import * as FrameSchedule from "./FrameSchedule.ts"
+import * as ResultRow from "./ResultRow.ts"
 
 const concurrency = 12
 
@@ -14,9 +14,9 @@ export const experiment = (count: number): Experiment => ({
     const started = Date.now()
     const { ports } = await single.get()
     const [port = 0] = ports
-    const random = Random.of(seed, "frames")
+    const random = SeededRandom.of(seed, "frames")
     const seeds = schedule === undefined ? Array.from({ length: count }, () => random.int(0, 2 ** 31)) : [schedule]
-    const outcomes: Array<Schedule.Outcome> = []
+    const outcomes: Array<FrameSchedule.Outcome> = []
     const model = await connect(url(port))
     model.on("error", () => {})
     const waiting = [...seeds]
@@ -25,20 +25,21 @@ export const experiment = (count: number): Experiment => ({
       const channel = await model.createChannel()
       channel.on("error", () => {})
       for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-        outcomes.push(await Schedule.run(port, channel, next))
+        outcomes.push(await FrameSchedule.run(port, channel, next))
         progress?.(`${outcomes.length} of ${seeds.length}`)
       }
     }
     await Promise.all(Array.from({ length: Math.min(concurrency, seeds.length) }, worker))
     await model.close()
-    const sum = (of: (outcome: Schedule.Outcome) => number) => outcomes.reduce((total, each) => total + of(each), 0)
+    const sum = (of: (outcome: FrameSchedule.Outcome) => number) =>
+      outcomes.reduce((total, each) => total + of(each), 0)
     const failed: Record<string, number> = {}
     for (const { balance } of outcomes) {
       for (const [reason, n] of Object.entries(balance.failed)) failed[reason] = (failed[reason] ?? 0) + n
     }
     const bad = outcomes.filter(({ breaches }) => breaches.length > 0)
     return {
-      ...Row.empty,
+      ...ResultRow.empty,
       fault: "frames",
       seed,
       confirmed: sum(({ balance }) => balance.confirmed),
@@ -53,7 +54,7 @@ export const experiment = (count: number): Experiment => ({
         `${outcomes.length} schedules`,
         `${sum(({ done }) => done)} cuts of ${sum(({ planned }) => planned.length)}`
       ],
-      said: sum(({ said }) => said),
+      inspected: sum(({ inspected }) => inspected),
       breaches: bad.flatMap(({ breaches }) => breaches),
       log: bad[0]?.log ?? []
     }

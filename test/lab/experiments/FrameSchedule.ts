@@ -4,16 +4,16 @@ import { waitQueue } from "@effect-eventbus/amqp/AmqpTopology"
 import type { Channel } from "amqplib"
 import { Context, Effect, Exit, Layer, Redacted, Scope } from "effect"
 import { EventBus } from "effect-eventbus"
-import { until, within } from "../../support/eventually.ts"
-import { Random } from "../../support/SeededRandom.ts"
+import { eventually, within } from "../../support/eventually.ts"
+import { SeededRandom } from "../../support/SeededRandom.ts"
 import { url } from "../broker/LabBroker.ts"
-import * as Raw from "../broker/LabClient.ts"
+import * as LabClient from "../broker/LabClient.ts"
 import type { Balance } from "../ledger/EventLedger.ts"
 import { Journal } from "../ledger/Journal.ts"
 import { defaults, judge } from "../ledger/Tolerances.ts"
 import { draw, FrameProxy, show } from "../proxy/FrameProxy.ts"
 import type { Cut } from "../proxy/FrameProxy.ts"
-import { Witness } from "../workload/BusMonitor.ts"
+import { BusMonitor } from "../workload/BusMonitor.ts"
 import { steady, Workload } from "../workload/Workload.ts"
 
 /** What came of one schedule of cuts. */
@@ -23,7 +23,7 @@ export interface Outcome {
   readonly done: number
   readonly balance: Balance
   readonly breaches: ReadonlyArray<string>
-  readonly said: number
+  readonly inspected: number
   readonly log: ReadonlyArray<string>
 }
 
@@ -37,7 +37,7 @@ const shape = {
   fanout: false,
   concurrency: 4,
   handling: 2,
-  fates: { flaky: 25, flakier: 10, doomed: 10 }
+  scripts: { flaky: 25, flakier: 10, doomed: 10 }
 }
 
 /**
@@ -48,10 +48,10 @@ const shape = {
  */
 export const run = (port: number, broker: Channel, seed: number): Promise<Outcome> => {
   const name = `frames-${process.pid}-${seed}`
-  const random = new Random(seed)
+  const random = new SeededRandom(seed)
   const planned = Array.from({ length: random.int(1, 3) }, () => draw(random, 12))
   const journal = Journal.create(name)
-  const witness = new Witness()
+  const monitor = new BusMonitor()
   const breaches: Array<string> = []
 
   const live = (proxy: FrameProxy) =>
@@ -63,17 +63,17 @@ export const run = (port: number, broker: Channel, seed: number): Promise<Outcom
         publishTimeout: "15 seconds"
       } as const
       const context = yield* Layer.build(Layer.provide(EventBus.layer, AmqpBroker.layer(options)))
-      const bus = witness.overhear(Context.get(context, EventBus.EventBus))
+      const bus = monitor.observe(Context.get(context, EventBus.EventBus))
       const workload = yield* Workload.start(bus, name, shape, journal, random)
       const all = Array.from({ length: events }, () => workload.publish())
       yield* within("every publish is answered", "30 seconds")(Effect.all(all, { concurrency: shape.publishers }))
       const { ledger } = journal
       const dlq = `dlq.${name}.q0`
       const isQuiet = Effect.gen(function* () {
-        yield* Effect.promise(() => Raw.drain(broker, [dlq], journal))
+        yield* Effect.promise(() => LabClient.drain(broker, [dlq], journal))
         return ledger.pending("handled").length + ledger.pending("dead").length === 0
       })
-      yield* until("every event has ended", isQuiet, {
+      yield* eventually("every event has ended", isQuiet, {
         atMost: "30 seconds",
         every: 50,
         state: () => JSON.stringify([ledger.pending("handled"), ledger.pending("dead")])
@@ -89,23 +89,23 @@ export const run = (port: number, broker: Channel, seed: number): Promise<Outcom
   const program = Effect.gen(function* () {
     const proxy = yield* Effect.promise(() => FrameProxy.open(port, planned))
     const scope = yield* Scope.make()
-    const lived = yield* Effect.exit(witness.watch(Scope.provide(live(proxy), scope)))
-    if (Exit.isFailure(lived)) breaches.push(Raw.messageOf(lived.cause))
+    const lived = yield* Effect.exit(monitor.countFibers(Scope.provide(live(proxy), scope)))
+    if (Exit.isFailure(lived)) breaches.push(LabClient.messageOf(lived.cause))
     const closed = yield* Effect.exit(within("the bus is closed", "20 seconds")(Scope.close(scope, Exit.void)))
-    if (Exit.isFailure(closed)) breaches.push(Raw.messageOf(closed.cause))
-    const gone = Effect.sync(() => proxy.tcp.connections === 0 && witness.fibers === 0)
+    if (Exit.isFailure(closed)) breaches.push(LabClient.messageOf(closed.cause))
+    const gone = Effect.sync(() => proxy.tcp.connections === 0 && monitor.fibers === 0)
     const left = yield* Effect.exit(
-      until("no socket and no fiber is left", gone, {
+      eventually("no socket and no fiber is left", gone, {
         atMost: "5 seconds",
-        state: () => `${proxy.tcp.links.map(({ state }) => state).join("; ")}, ${witness.fibers} fibers`
+        state: () => `${proxy.tcp.links.map(({ state }) => state).join("; ")}, ${monitor.fibers} fibers`
       })
     )
-    if (Exit.isFailure(left)) breaches.push(Raw.messageOf(left.cause))
+    if (Exit.isFailure(left)) breaches.push(LabClient.messageOf(left.cause))
     yield* Effect.promise(() => proxy.tcp.close())
     yield* Effect.promise(async () => {
       // What no event has needed was never declared: declaring it all is simpler than to ask.
       for (const queue of queues().filter((queue) => queue.startsWith("wait."))) await broker.deleteQueue(queue)
-      await Raw.drain(
+      await LabClient.drain(
         broker,
         queues().filter((queue) => !queue.startsWith("wait.")),
         journal
@@ -116,13 +116,13 @@ export const run = (port: number, broker: Channel, seed: number): Promise<Outcom
     return proxy
   })
 
-  return Effect.runPromiseExit(witness.hear(program)).then((exit) => {
-    if (Exit.isFailure(exit)) breaches.push(Raw.messageOf(exit.cause))
+  return Effect.runPromiseExit(monitor.capture(program)).then((exit) => {
+    if (Exit.isFailure(exit)) breaches.push(LabClient.messageOf(exit.cause))
     const balance = journal.close().balance()
     const proxy = Exit.isSuccess(exit) ? exit.value : undefined
-    const allowed = { ...defaults, disruptions: planned.length }
+    const tolerances = { ...defaults, disruptions: planned.length }
     breaches.push(
-      ...judge(balance, { allowed, closes: proxy?.closes ?? [], excuses: [], secrets: witness.secrets, shape })
+      ...judge(balance, { tolerances, closes: proxy?.closes ?? [], excuses: [], leaks: monitor.leaks, shape })
     )
     const plan = planned.map(show).join("; ")
     return {
@@ -131,8 +131,8 @@ export const run = (port: number, broker: Channel, seed: number): Promise<Outcom
       done: proxy?.done.length ?? 0,
       balance,
       breaches: breaches.map((breach) => `schedule ${seed} (${plan}): ${breach}`),
-      said: witness.said,
-      log: breaches.length === 0 ? [] : witness.log
+      inspected: monitor.inspected,
+      log: breaches.length === 0 ? [] : monitor.log
     }
   })
 }

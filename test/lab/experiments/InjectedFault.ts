@@ -3,23 +3,23 @@ import type { Channel } from "amqplib"
 import type { Effect, Scope } from "effect"
 import type { EventBus } from "effect-eventbus"
 import type { Breach } from "../../support/eventually.ts"
-import type { Random } from "../../support/SeededRandom.ts"
-import type { Site } from "../broker/LabBroker.ts"
-import type { Ledger } from "../ledger/EventLedger.ts"
+import type { SeededRandom } from "../../support/SeededRandom.ts"
+import type { LabBroker } from "../broker/LabBroker.ts"
+import type { EventLedger } from "../ledger/EventLedger.ts"
 import type { FrameProxy } from "../proxy/FrameProxy.ts"
 import type { TcpProxy } from "../proxy/TcpProxy.ts"
 import type { Shape, Workload } from "../workload/Workload.ts"
 
 /** What a fault has at hand while events flow. */
-export interface Lab<out S extends Site = Site> {
-  readonly site: S
+export interface Lab<out S extends LabBroker = LabBroker> {
+  readonly broker: S
   /** The exchange, with which the name of every queue begins. */
   readonly name: string
   readonly exchanges: readonly [events: string, deadLetters: string]
   readonly bus: EventBus.EventBus["Service"]
   readonly workload: Workload
-  readonly ledger: Ledger
-  readonly random: Random
+  readonly ledger: EventLedger
+  readonly random: SeededRandom
   /** The ways of the bus to each node; `tcp` and `frames` are those to the first. */
   readonly proxies: ReadonlyArray<FrameProxy>
   readonly tcp: TcpProxy
@@ -36,7 +36,7 @@ export interface Lab<out S extends Site = Site> {
 }
 
 /** What is right only for one fault. */
-export interface Allowance {
+export interface Tolerances {
   /** The reasons for which publishes may fail. */
   readonly failures: ReadonlyArray<string>
   /** The reasons, beside those that say so, for which a publish may fail and its event be there. */
@@ -54,7 +54,7 @@ export interface Allowance {
 }
 
 /** Something that goes wrong, and goes right again, while events flow. */
-export interface Fault<in S extends Site = Site> {
+export interface InjectedFault<in S extends LabBroker = LabBroker> {
   readonly name: string
   readonly shape?: Partial<Shape>
   readonly options?: AmqpOptions.Options
@@ -62,7 +62,7 @@ export interface Fault<in S extends Site = Site> {
   readonly ownUser?: boolean
   /** How many events are confirmed at least, for a fault under high load. */
   readonly confirmed?: number
-  readonly allow?: Partial<Allowance>
+  readonly allow?: Partial<Tolerances>
   /** Breaks something, and returns when nothing is broken any more. */
-  readonly happen: (lab: Lab<S>) => Effect.Effect<void, unknown, Scope.Scope>
+  readonly inject: (lab: Lab<S>) => Effect.Effect<void, unknown, Scope.Scope>
 }

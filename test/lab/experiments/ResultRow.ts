@@ -1,7 +1,7 @@
 import type { Balance } from "../ledger/EventLedger.ts"
 
 /** What came of one fault. */
-export interface Row {
+export interface ResultRow {
   readonly fault: string
   readonly seed: number
   readonly confirmed: number
@@ -20,12 +20,12 @@ export interface Row {
   readonly breaches: ReadonlyArray<string>
   readonly notes: ReadonlyArray<string>
   /** How many log lines, spans, errors and answers of the bus the password was looked for in. */
-  readonly said: number
+  readonly inspected: number
   /** What the bus logged, where something did not hold. */
   readonly log: ReadonlyArray<string>
 }
 
-export const empty: Omit<Row, "fault" | "seed" | "took_ms"> = {
+export const empty: Omit<ResultRow, "fault" | "seed" | "took_ms"> = {
   confirmed: 0,
   handled: 0,
   dead: 0,
@@ -37,7 +37,7 @@ export const empty: Omit<Row, "fault" | "seed" | "took_ms"> = {
   recovered_ms: undefined,
   breaches: [],
   notes: [],
-  said: 0,
+  inspected: 0,
   log: []
 }
 
@@ -52,9 +52,9 @@ export const counts = ({ confirmed, dead, destroyed, duplicates, failed, handled
   failed
 })
 
-export const holds = ({ breaches, lost }: Row): boolean => lost === 0 && breaches.length === 0
+export const holds = ({ breaches, lost }: ResultRow): boolean => lost === 0 && breaches.length === 0
 
-export const line = (row: Row): string => {
+export const line = (row: ResultRow): string => {
   const failures = Object.entries(row.failed).map(([reason, count]) => ` ${reason}=${count}`)
   const rare = (["left", "destroyed"] as const).flatMap((key) => (row[key] === 0 ? [] : [` ${key}=${row[key]}`]))
   return [
@@ -79,8 +79,8 @@ const titles: Record<(typeof columns)[number], string> = {
 }
 
 /** A table of at most 80 columns. */
-export const table = (rows: ReadonlyArray<Row>): string => {
-  const text = (row: Row) => [row.fault.slice(0, 26), ...columns.map((column) => `${row[column] ?? "-"}`)]
+export const table = (rows: ReadonlyArray<ResultRow>): string => {
+  const text = (row: ResultRow) => [row.fault.slice(0, 26), ...columns.map((column) => `${row[column] ?? "-"}`)]
   const total = (column: (typeof columns)[number]) => rows.reduce((sum, row) => sum + (row[column] ?? 0), 0)
   const sums = columns.map((column) => (column === "recovered_ms" ? "" : `${total(column)}`))
   const lines = [["fault", ...columns.map((column) => titles[column])], ...rows.map(text), ["all", ...sums]]

@@ -8,12 +8,12 @@ import { Effect, Queue } from "effect"
 import { Handler, Subscription } from "effect-eventbus"
 import { inject } from "vitest"
 import * as Rig from "../../amqp/support/Rig.ts"
-import * as Bodies from "./HostileBodies.ts"
-import * as Stage from "./HostileQueue.ts"
-import * as Handmade from "./rawFrames.ts"
+import * as HostileBodies from "./HostileBodies.ts"
+import * as HostileQueue from "./HostileQueue.ts"
+import * as rawFrames from "./rawFrames.ts"
 
 const url = inject("rabbitUrl")
-const stage = (options?: Parameters<typeof Stage.make>[1]) => Stage.make(url ?? "", options)
+const hostileQueue = (options?: Parameters<typeof HostileQueue.make>[1]) => HostileQueue.make(url ?? "", options)
 
 /** What RabbitMQ writes into the headers of a message that died in a queue. */
 const death = (queue: string, reason: string) => ({
@@ -26,19 +26,19 @@ const death = (queue: string, reason: string) => ({
 })
 
 describe.skipIf(url === null)("Hostile input", () => {
-  it.live(`${Bodies.all.length} bodies are dead letters at once, with their bytes and why`, () =>
+  it.live(`${HostileBodies.all.length} bodies are dead letters at once, with their bytes and why`, () =>
     Effect.gen(function* () {
-      const { becomes, failing, handled, letters, raw, rig, to, work } = yield* stage()
-      for (const { body, name } of Bodies.all) {
+      const { becomes, failing, handled, letters, raw, rig, to, work } = yield* hostileQueue()
+      for (const { body, name } of HostileBodies.all) {
         yield* raw.publish(to.exchange, to.routingKey, body, { persistent: true, messageId: name })
       }
       // Something decent among them, for which the same reader must still be there.
       yield* raw.publish(to.exchange, to.routingKey, failing(9), { messageId: "decent" })
       assert.deepStrictEqual(yield* handled(3), [1, 2, 3, "good"])
-      yield* becomes(`dlq.${work}`, Bodies.all.length + 1)
+      yield* becomes(`dlq.${work}`, HostileBodies.all.length + 1)
       yield* becomes(work, 0)
 
-      const readable = Bodies.all.filter(({ isEvent }) => isEvent === true)
+      const readable = HostileBodies.all.filter(({ isEvent }) => isEvent === true)
       const read = yield* Effect.timeout(Queue.takeN(yield* letters, readable.length + 1), "15 seconds")
       assert.deepStrictEqual(
         new Map(read.map(({ envelope }) => [envelope.id, envelope.fault?.reason])),
@@ -46,7 +46,7 @@ describe.skipIf(url === null)("Hostile input", () => {
       )
       // What is no event for anybody goes on, and is still as it came.
       rig.queue(`dlq.${work}`)
-      for (const { body, name, reason } of Bodies.all.filter((each) => !readable.includes(each))) {
+      for (const { body, name, reason } of HostileBodies.all.filter((each) => !readable.includes(each))) {
         const { content, properties } = yield* raw.take(`dlq.dlq.${work}`)
         assert.strictEqual(properties.messageId, name)
         assert.strictEqual(properties.headers?.["eb-reason"], reason, name)
@@ -58,7 +58,7 @@ describe.skipIf(url === null)("Hostile input", () => {
 
   it.live("what properties say of the content is not believed", () =>
     Effect.gen(function* () {
-      const { handled, raw, to } = yield* stage()
+      const { handled, raw, to } = yield* hostileQueue()
       const hostile: ReadonlyArray<Options.Publish> = [
         { contentType: "application/x-python-pickle" },
         { contentType: "text/plain; charset=utf-16", contentEncoding: "gzip" },
@@ -66,7 +66,7 @@ describe.skipIf(url === null)("Hostile input", () => {
         { priority: 255 }
       ]
       for (const properties of hostile) {
-        yield* raw.publish(to.exchange, to.routingKey, Bodies.bodyWith({ payload: { n: 2 } }), properties)
+        yield* raw.publish(to.exchange, to.routingKey, HostileBodies.bodyWith({ payload: { n: 2 } }), properties)
         assert.deepStrictEqual(yield* handled(2), [1, 2, "good"], JSON.stringify(properties))
       }
     })
@@ -74,7 +74,7 @@ describe.skipIf(url === null)("Hostile input", () => {
 
   it.live("attempts that are forged end all the same", () =>
     Effect.gen(function* () {
-      const { becomes, handled, letters, raw, to, work } = yield* stage()
+      const { becomes, handled, letters, raw, to, work } = yield* hostileQueue()
       const reader = yield* letters
       const last = Number.MAX_SAFE_INTEGER
       for (const { attempts, fields = {}, header } of [
@@ -92,7 +92,7 @@ describe.skipIf(url === null)("Hostile input", () => {
         { header: 1, fields: { retry_count: last, max_retries: last }, attempts: [1, 2, 3] }
       ]) {
         const headers = header === undefined ? {} : { "eb-attempt": header, "x-delivery-count": 1e9 }
-        const body = Bodies.bodyWith({ payload: { n: last }, ...fields })
+        const body = HostileBodies.bodyWith({ payload: { n: last }, ...fields })
         yield* raw.publish(to.exchange, to.routingKey, body, { headers })
         const which = JSON.stringify({ header, fields })
         assert.deepStrictEqual(yield* handled(attempts.length), [...attempts, "good"], which)
@@ -106,7 +106,7 @@ describe.skipIf(url === null)("Hostile input", () => {
 
   it.live("forged routes are not followed: a retry and a dead letter go where they belong, and nowhere else", () =>
     Effect.gen(function* () {
-      const { becomes, failing, handled, letters, raw, rig, to, work } = yield* stage()
+      const { becomes, failing, handled, letters, raw, rig, to, work } = yield* hostileQueue()
       const elsewhere = rig.queue("elsewhere")
       yield* raw.run((channel) => channel.assertQueue(elsewhere, { durable: true }))
       for (const exchange of [rig.exchange, rig.deadLetterExchange]) {
@@ -132,7 +132,7 @@ describe.skipIf(url === null)("Hostile input", () => {
 
   it.live("forged deaths cost nobody an event: RabbitMQ 3.10 drops what comes back to where it says it has died", () =>
     Effect.gen(function* () {
-      const { failing, handled, letters, raw, to, work } = yield* stage()
+      const { failing, handled, letters, raw, to, work } = yield* hostileQueue()
       const deaths = [
         [death(work, "expired")],
         [death(work, "expired"), death(`dlq.${work}`, "expired")],
@@ -150,33 +150,35 @@ describe.skipIf(url === null)("Hostile input", () => {
     })
   )
 
-  const strange: ReadonlyArray<readonly [string, Handmade.Properties]> = [
+  const strange: ReadonlyArray<readonly [string, rawFrames.Properties]> = [
     [
       "a 64-bit field, which amqplib cannot read",
-      { headers: Handmade.table(Handmade.unsigned64("n", 2n ** 64n - 1n)) }
+      { headers: rawFrames.table(rawFrames.unsigned64("n", 2n ** 64n - 1n)) }
     ],
     [
       "a table that amqplib takes for a type",
-      { headers: Handmade.table(Handmade.field("h", "F", Handmade.table(Handmade.text("!", "bogus")))) }
+      { headers: rawFrames.table(rawFrames.field("h", "F", rawFrames.table(rawFrames.text("!", "bogus")))) }
     ],
     [
       "a table under __proto__",
-      { headers: Handmade.table(Handmade.field("__proto__", "F", Handmade.table(Handmade.text("eb-attempt", "9")))) }
+      {
+        headers: rawFrames.table(rawFrames.field("__proto__", "F", rawFrames.table(rawFrames.text("eb-attempt", "9"))))
+      }
     ],
-    ["a key twice", { headers: Handmade.table(Handmade.text("eb-reason", "a"), Handmade.text("eb-reason", "b")) }],
-    ["keys that are no text", { headers: Handmade.table(Handmade.field("\0\uFFFF", "V", Buffer.alloc(0))) }],
+    ["a key twice", { headers: rawFrames.table(rawFrames.text("eb-reason", "a"), rawFrames.text("eb-reason", "b")) }],
+    ["keys that are no text", { headers: rawFrames.table(rawFrames.field("\0\uFFFF", "V", Buffer.alloc(0))) }],
     ["an id of 255 bytes that are no text", { messageId: Buffer.alloc(255, 0xff) }],
     ["an empty id", { messageId: Buffer.alloc(0) }],
     ["the last of all times", { timestamp: 2n ** 64n - 1n }],
-    ["tables, 500 deep", { headers: Handmade.nested(500) }],
-    ["tables, 4,000 deep", { headers: Handmade.nested(4000) }],
-    ["tables, 12,000 deep", { headers: Handmade.nested(12_000) }]
+    ["tables, 500 deep", { headers: rawFrames.nested(500) }],
+    ["tables, 4,000 deep", { headers: rawFrames.nested(4000) }],
+    ["tables, 12,000 deep", { headers: rawFrames.nested(12_000) }]
   ]
   for (const [name, properties] of strange) {
     it.live.each(["quorum", "classic"] as const)(`${name}, in a %s queue: an event like any other`, (queueType) =>
       Effect.gen(function* () {
-        const { failing, handled, letters, to } = yield* stage({ queueType })
-        const publish = (body: string) => Handmade.publish(url ?? "", to, body, properties)
+        const { failing, handled, letters, to } = yield* hostileQueue({ queueType })
+        const publish = (body: string) => rawFrames.publish(url ?? "", to, body, properties)
         assert.strictEqual(yield* publish(failing(1)), "taken")
         assert.deepStrictEqual(yield* handled(2), [1, 2, "good"])
         assert.strictEqual(yield* publish(failing(9)), "taken")
@@ -189,15 +191,15 @@ describe.skipIf(url === null)("Hostile input", () => {
 
   it.live("RabbitMQ refuses what nobody could deliver, and no consumer hears of it", () =>
     Effect.gen(function* () {
-      const { failing, handled, to } = yield* stage()
-      const refused: ReadonlyArray<Handmade.Properties> = [
-        { headers: Handmade.table(Handmade.field("h", "Z", Buffer.alloc(8))) },
-        { headers: Handmade.table().fill(0xff) },
+      const { failing, handled, to } = yield* hostileQueue()
+      const refused: ReadonlyArray<rawFrames.Properties> = [
+        { headers: rawFrames.table(rawFrames.field("h", "Z", Buffer.alloc(8))) },
+        { headers: rawFrames.table().fill(0xff) },
         { expiration: "soon" },
         { expiration: "-1" }
       ]
       for (const properties of refused) {
-        assert.strictEqual(yield* Handmade.publish(url ?? "", to, failing(0), properties), "refused")
+        assert.strictEqual(yield* rawFrames.publish(url ?? "", to, failing(0), properties), "refused")
         assert.deepStrictEqual(yield* handled(0), ["good"])
       }
     })
@@ -205,8 +207,8 @@ describe.skipIf(url === null)("Hostile input", () => {
 
   it.live("an event without a moment to wait is handled by an idle consumer, and its retry does not expire", () =>
     Effect.gen(function* () {
-      const { failing, handled, to } = yield* stage()
-      assert.strictEqual(yield* Handmade.publish(url ?? "", to, failing(1), { expiration: "0" }), "taken")
+      const { failing, handled, to } = yield* hostileQueue()
+      assert.strictEqual(yield* rawFrames.publish(url ?? "", to, failing(1), { expiration: "0" }), "taken")
       assert.deepStrictEqual(yield* handled(2), [1, 2, "good"])
     })
   )
@@ -217,7 +219,7 @@ describe.skipIf(url === null)("Hostile input", () => {
       const bus = yield* rig.bus({ deliveryLimit: 10 })
       const work = rig.queue("work")
       yield* Effect.scoped(Rig.collect(bus, work))
-      yield* (yield* rig.raw).publish(rig.exchange, "ping.normal", Bodies.bodyWith(), { persistent: true })
+      yield* (yield* rig.raw).publish(rig.exchange, "ping.normal", HostileBodies.bodyWith(), { persistent: true })
       const consumerDies = Effect.scoped(Effect.flatMap(rig.raw, ({ run }) => run((channel) => channel.get(work))))
       const deaths = yield* Effect.replicateEffect(consumerDies, 15)
       assert.strictEqual(deaths.filter((got) => got !== false).length, 11)

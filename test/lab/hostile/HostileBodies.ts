@@ -1,5 +1,5 @@
 /** Bodies that no decent publisher sends, and what becomes of each. */
-export interface Hostile {
+export interface HostileBody {
   readonly name: string
   readonly body: Uint8Array | string
   /** Why it is dead-lettered. */
@@ -43,7 +43,7 @@ const wrongFields: Readonly<Record<string, ReadonlyArray<unknown>>> = {
 
 const deep = 100_000
 
-export const all: ReadonlyArray<Hostile> = [
+export const all: ReadonlyArray<HostileBody> = [
   { name: "nothing", body: "", reason: "InvalidJson" },
   { name: "white space", body: " \n", reason: "InvalidJson" },
   { name: "no JSON", body: "ping", reason: "InvalidJson" },

@@ -3,9 +3,9 @@ import type { AmqpOptions } from "@effect-eventbus/amqp"
 import { Effect, Queue, Schedule, Schema } from "effect"
 import { EventType, FailurePolicy, Handler, Subscription } from "effect-eventbus"
 import type { DecodedDelivery } from "effect-eventbus"
-import * as Raw from "../../amqp/support/RawClient.ts"
+import * as RawClient from "../../amqp/support/RawClient.ts"
 import * as Rig from "../../amqp/support/Rig.ts"
-import { until } from "../../amqp/support/timed.ts"
+import { eventually } from "../../support/eventually.ts"
 import { remove } from "../../support/Leftovers.ts"
 import { bodyWith, maxBodyBytes } from "./HostileBodies.ts"
 
@@ -46,7 +46,7 @@ export const make = Effect.fnUntraced(function* (url: string, options: AmqpOptio
   })
 
   const becomes = (queue: string, messages: number) =>
-    until(
+    eventually(
       `${messages} messages in "${queue}"`,
       Effect.map(bus.queueInfo(queue), (info) => info._tag === "Some" && info.value.messages === messages)
     )
@@ -58,7 +58,7 @@ export const make = Effect.fnUntraced(function* (url: string, options: AmqpOptio
     to,
     handled,
     becomes,
-    raw: yield* Raw.open(url),
+    raw: yield* RawClient.open(url),
     /** Consumes the dead letters, as the bus does. */
     letters: Effect.gen(function* () {
       const letters = yield* Queue.unbounded<DecodedDelivery.DecodedDelivery>()

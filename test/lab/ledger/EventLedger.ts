@@ -11,7 +11,7 @@ export type Entry =
       readonly id: string
       readonly queues: ReadonlyArray<string>
       readonly end: End
-      readonly fate: string
+      readonly script: string
     }
   | { readonly kind: "confirmed"; readonly at: number; readonly id: string }
   | { readonly kind: "failed"; readonly at: number; readonly id: string; readonly reason: string }
@@ -31,7 +31,7 @@ export interface Account {
   readonly at: number
   readonly queues: ReadonlyArray<string>
   readonly end: End
-  readonly fate: string
+  readonly script: string
   outcome: string | undefined
   readonly handled: Map<string, number>
   readonly dead: Map<string, number>
@@ -50,7 +50,7 @@ export interface Pair {
   readonly id: string
   readonly queue: string
   /** What the event's handler was told to do with it. */
-  readonly fate: string
+  readonly script: string
   /** When it was attempted, as in the log. */
   readonly at: string
 }
@@ -90,10 +90,10 @@ const waiting = ({ dead, handled, left }: Account): ReadonlyArray<string> =>
 const mayHaveLanded = new Set(["Timeout", "Interrupted"])
 
 /** The books of a run: who saw which event where. They hold whatever the process did that is under test. */
-export class Ledger {
+export class EventLedger {
   /** The ledger that a file of entries amounts to. A last line that was cut off is no entry yet. */
-  static read(path: string): Ledger {
-    const ledger = new Ledger()
+  static read(path: string): EventLedger {
+    const ledger = new EventLedger()
     const lines = readFileSync(path, "utf8").split("\n").slice(0, -1)
     for (const line of lines) ledger.apply(JSON.parse(line))
     return ledger
@@ -117,9 +117,9 @@ export class Ledger {
 
   apply(entry: Entry): void {
     if (entry.kind === "attempted") {
-      const { at, end, fate, id, queues } = entry
+      const { at, end, script, id, queues } = entry
       const fresh = { handled: new Map(), dead: new Map(), left: new Set<string>(), reasons: new Set<string>() }
-      this.#accounts.set(id, { id, at, end, fate, queues, outcome: undefined, ...fresh })
+      this.#accounts.set(id, { id, at, end, script, queues, outcome: undefined, ...fresh })
       return
     }
     const account = this.#accounts.get(entry.id)
@@ -200,9 +200,9 @@ export class Ledger {
     const pairs: Array<Pair> = []
     for (const account of this.#accounts.values()) {
       if (account.outcome !== "confirmed") continue
-      const { at, fate, id } = account
+      const { at, script, id } = account
       for (const queue of account.queues) {
-        if (holds(account, queue)) pairs.push({ id, queue, fate, at: new Date(at).toISOString().slice(11, 23) })
+        if (holds(account, queue)) pairs.push({ id, queue, script, at: new Date(at).toISOString().slice(11, 23) })
       }
     }
     return pairs

@@ -1,7 +1,7 @@
 import { closeSync, fstatSync, fsyncSync, openSync, readSync, rmSync, writeSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { Ledger } from "./EventLedger.ts"
+import { EventLedger } from "./EventLedger.ts"
 import type { End, Entry } from "./EventLedger.ts"
 
 const syncInterval = 100
@@ -24,7 +24,7 @@ export class Journal {
   }
 
   readonly path: string
-  readonly ledger = new Ledger()
+  readonly ledger = new EventLedger()
   /** Whether entries go into the ledger, too. A process that must not grow by them has them in the file alone. */
   isKept = true
   #followed = 0
@@ -40,8 +40,8 @@ export class Journal {
     this.#timer.unref()
   }
 
-  attempted(id: string, queues: ReadonlyArray<string>, end: End, fate: string): void {
-    this.#enter({ kind: "attempted", at: Date.now(), id, queues, end, fate })
+  attempted(id: string, queues: ReadonlyArray<string>, end: End, script: string): void {
+    this.#enter({ kind: "attempted", at: Date.now(), id, queues, end, script })
   }
 
   confirmed(id: string): void {
@@ -76,12 +76,12 @@ export class Journal {
   }
 
   /** The ledger that the file amounts to: what other processes have entered is in it, too. */
-  read(): Ledger {
-    return Ledger.read(this.path)
+  read(): EventLedger {
+    return EventLedger.read(this.path)
   }
 
   /** Closes the file and reads the ledger from it, so that what counts is what was written. */
-  close(): Ledger {
+  close(): EventLedger {
     clearInterval(this.#timer)
     this.#sync()
     closeSync(this.#file)

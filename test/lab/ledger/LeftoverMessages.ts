@@ -1,6 +1,6 @@
 import { Effect } from "effect"
-import type { Site } from "../broker/LabBroker.ts"
-import * as Raw from "../broker/LabClient.ts"
+import type { LabBroker } from "../broker/LabBroker.ts"
+import * as LabClient from "../broker/LabClient.ts"
 import type { Pair } from "./EventLedger.ts"
 import type { Journal } from "./Journal.ts"
 
@@ -9,11 +9,11 @@ const patience = 10_000
 
 /** The queues of a scenario, and how many messages are in each. */
 export const queuesOf = (
-  site: Site,
+  broker: LabBroker,
   name: string
 ): Effect.Effect<ReadonlyArray<readonly [queue: string, messages: number]>> =>
   Effect.map(
-    Effect.promise(() => site.ctl("list_queues", "name", "messages", "--no-table-headers")),
+    Effect.promise(() => broker.ctl("list_queues", "name", "messages", "--no-table-headers")),
     (list) =>
       list
         .split("\n")
@@ -24,18 +24,18 @@ export const queuesOf = (
 
 /** Enters what is left in the queues of a scenario, and removes them and its exchanges. */
 export const takeAll = (
-  site: Site,
+  broker: LabBroker,
   name: string,
   journal: Journal,
   isExcused: (missing: Pair) => boolean
 ): Effect.Effect<void> =>
   Effect.scoped(
     Effect.gen(function* () {
-      const channel = yield* Raw.open(site.ports[0] ?? 0)
+      const channel = yield* LabClient.open(broker.ports[0] ?? 0)
       const end = Date.now() + patience
       for (;;) {
-        const queues = (yield* queuesOf(site, name)).map(([queue]) => queue)
-        yield* Effect.promise(() => Raw.drain(channel, queues, journal))
+        const queues = (yield* queuesOf(broker, name)).map(([queue]) => queue)
+        yield* Effect.promise(() => LabClient.drain(channel, queues, journal))
         const missing = journal
           .read()
           .missing()

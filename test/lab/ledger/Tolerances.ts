@@ -1,10 +1,10 @@
-import type { Allowance } from "../experiments/InjectedFault.ts"
+import type { Tolerances } from "../experiments/InjectedFault.ts"
 import type { Closed } from "../proxy/FrameProxy.ts"
 import type { Shape } from "../workload/Workload.ts"
 import type { Balance, Excuse } from "./EventLedger.ts"
 
 /** What every fault may do. */
-export const defaults: Allowance = {
+export const defaults: Tolerances = {
   failures: [],
   landed: [],
   closes: ["320 CONNECTION_FORCED"],
@@ -15,10 +15,10 @@ export const defaults: Allowance = {
 }
 
 interface Evidence {
-  readonly allowed: Allowance
+  readonly tolerances: Tolerances
   readonly closes: ReadonlyArray<Closed>
   readonly excuses: ReadonlyArray<Excuse>
-  readonly secrets: ReadonlyArray<string>
+  readonly leaks: ReadonlyArray<string>
   readonly shape: Shape
 }
 
@@ -46,15 +46,15 @@ const some = (what: string, of: ReadonlyArray<unknown>): ReadonlyArray<string> =
 /** Everything that does not hold in the end. */
 export const judge = (
   balance: Balance,
-  { allowed, closes, excuses, secrets, shape }: Evidence
+  { tolerances, closes, excuses, leaks, shape }: Evidence
 ): ReadonlyArray<string> => {
-  const most = inFlight(shape) * allowed.disruptions
-  const failures = Object.entries(balance.failed).filter(([reason]) => !allowed.failures.includes(reason))
+  const most = inFlight(shape) * tolerances.disruptions
+  const failures = Object.entries(balance.failed).filter(([reason]) => !tolerances.failures.includes(reason))
   const unexpected = closes
     .map(({ code, text }) => `${code} ${text}`)
-    .filter((close) => !allowed.closes.some((start) => close.startsWith(start)))
-  const misjudged = balance.misjudged.filter((text) => !allowed.dead.some((reason) => text.includes(reason)))
-  const phantoms = balance.phantoms.filter((text) => !allowed.landed.some((reason) => text.endsWith(reason)))
+    .filter((close) => !tolerances.closes.some((start) => close.startsWith(start)))
+  const misjudged = balance.misjudged.filter((text) => !tolerances.dead.some((reason) => text.includes(reason)))
+  const phantoms = balance.phantoms.filter((text) => !tolerances.landed.some((reason) => text.endsWith(reason)))
   const destroyable = excuses.reduce((sum, excuse) => sum + excuse.most, 0)
   return [
     ...some("events lost", balance.lost),
@@ -64,9 +64,9 @@ export const judge = (
     ...some("events ended as they should not", misjudged),
     ...some("kinds of failures that should not be", failures),
     ...some("channels or connections closed that should not be", unexpected),
-    ...some("times the password was seen", secrets),
+    ...some("times the password was seen", leaks),
     ...(balance.duplicates > most ? [`${balance.duplicates} duplicates, where ${most} could be in flight`] : []),
-    ...(balance.left > allowed.left ? [`${balance.left} events left in queues, ${allowed.left} allowed`] : []),
+    ...(balance.left > tolerances.left ? [`${balance.left} events left in queues, ${tolerances.left} tolerances`] : []),
     ...(balance.destroyed > destroyable
       ? [`${balance.destroyed} events destroyed, where at most ${destroyable} were there to be`]
       : [])

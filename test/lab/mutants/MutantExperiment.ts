@@ -4,18 +4,19 @@ import { readFile, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { Experiment } from "../experiments/Experiment.ts"
-import * as Row from "../experiments/ResultRow.ts"
+import * as ResultRow from "../experiments/ResultRow.ts"
 import type { Mutant } from "./Mutant.ts"
 
 const patience = 180_000
 
 /** Whether the output of a run says that something did not hold, in which it had something to hold. */
-const caught = (row: Row.Row | undefined): boolean => row !== undefined && row.confirmed > 0 && !Row.holds(row)
+const caught = (row: ResultRow.ResultRow | undefined): boolean =>
+  row !== undefined && row.confirmed > 0 && !ResultRow.holds(row)
 
 /** Runs a fault on a broken bus, in a process of its own. It must be found out. */
 export const experiment = (mutant: Mutant): Experiment => ({
   name: `mutant:${mutant.name}`,
-  isApart: true,
+  runsAside: true,
   run: async ({ seed }) => {
     const started = Date.now()
     const results = join(tmpdir(), `eventbus-mutant-${process.pid}-${mutant.name}.json`)
@@ -37,15 +38,15 @@ export const experiment = (mutant: Mutant): Experiment => ({
     for (const stream of [child.stdout, child.stderr]) stream.on("data", (text) => output.push(String(text)))
     await once(child, "close")
     const report = await readFile(results, "utf8").then(
-      (text): { readonly rows: ReadonlyArray<Row.Row> } => JSON.parse(text),
+      (text): { readonly rows: ReadonlyArray<ResultRow.ResultRow> } => JSON.parse(text),
       () => ({ rows: [] })
     )
     await rm(results, { force: true })
     const [row] = report.rows
     const isCaught = child.exitCode === 1 && caught(row)
-    const said = row === undefined ? output.join("").slice(-2000) : Row.line(row)
+    const said = row === undefined ? output.join("").slice(-2000) : ResultRow.line(row)
     return {
-      ...Row.empty,
+      ...ResultRow.empty,
       fault: `mutant:${mutant.name}`,
       seed,
       confirmed: row?.confirmed ?? 0,

@@ -1,4 +1,4 @@
-import type { Random } from "../../support/SeededRandom.ts"
+import type { SeededRandom } from "../../support/SeededRandom.ts"
 import * as Frame from "./Frame.ts"
 import type { Direction, Filter, Link, Verdict } from "./Link.ts"
 import { TcpProxy } from "./TcpProxy.ts"
@@ -17,7 +17,7 @@ export interface Cut {
 export const show = ({ all, nth, side, step }: Cut): string => `${side} ${step} ${nth}${all ? ", all" : ""}`
 
 /** Draws a cut. The occurrences are as many as a tiny workload has. */
-export const draw = (random: Random, most: number): Cut => ({
+export const draw = (random: SeededRandom, most: number): Cut => ({
   step: random.pick(["publish", "publish", "confirm", "confirm", "deliver", "deliver", "ack", "ack", "return"]),
   nth: random.int(1, most),
   side: random.pick(["before", "after"]),

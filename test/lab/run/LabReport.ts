@@ -1,17 +1,17 @@
 import { within } from "../../support/Deadline.ts"
-import { SharedSite } from "../broker/LabBroker.ts"
-import type { Env, Experiment } from "../experiments/Experiment.ts"
-import * as Row from "../experiments/ResultRow.ts"
+import { SharedBroker } from "../broker/LabBroker.ts"
+import type { Environment, Experiment } from "../experiments/Experiment.ts"
+import * as ResultRow from "../experiments/ResultRow.ts"
 
-type Options = Pick<Env, "seed" | "patience" | "schedule">
+type Options = Pick<Environment, "seed" | "patience" | "schedule">
 
 /** No experiment may take longer, whatever happens. */
 const longest = 300_000
 
 const seconds = (since: number): string => `${((Date.now() - since) / 1000).toFixed(0)} s`
 
-const print = (row: Row.Row): void => {
-  console.log(Row.line(row))
+const print = (row: ResultRow.ResultRow): void => {
+  console.log(ResultRow.line(row))
   if (row.log.length > 0)
     console.log(
       row.log
@@ -22,13 +22,13 @@ const print = (row: Row.Row): void => {
 }
 
 /** What came of a run of the lab. */
-export class Report {
+export class LabReport {
   /** Runs experiments one after the other, and beside them those that have a broker of their own. Says how it goes. */
-  static async run(experiments: ReadonlyArray<Experiment>, options: Options): Promise<Report> {
+  static async run(experiments: ReadonlyArray<Experiment>, options: Options): Promise<LabReport> {
     const { seed } = options
-    const [single, cluster] = [SharedSite.single(), SharedSite.cluster()]
+    const [single, cluster] = [SharedBroker.single(), SharedBroker.cluster()]
     const started = Date.now()
-    const rows = new Map<Experiment, Row.Row>()
+    const rows = new Map<Experiment, ResultRow.ResultRow>()
     let begun = 0
     const perform = async (experiment: Experiment): Promise<void> => {
       const { name, run } = experiment
@@ -42,7 +42,7 @@ export class Report {
       progress("starting")
       const row = await within(longest, name, run({ ...options, single, cluster, progress })).catch(
         (error: unknown) => ({
-          ...Row.empty,
+          ...ResultRow.empty,
           fault: name,
           seed,
           took_ms: Date.now() - since,
@@ -58,33 +58,33 @@ export class Report {
     }
     try {
       await Promise.all([
-        performAll(experiments.filter(({ isApart }) => isApart !== true)),
-        performAll(experiments.filter(({ isApart }) => isApart === true))
+        performAll(experiments.filter(({ runsAside }) => runsAside !== true)),
+        performAll(experiments.filter(({ runsAside }) => runsAside === true))
       ])
     } finally {
       await Promise.all([single.stop(), cluster.stop()])
     }
     const all = experiments.flatMap((experiment) => rows.get(experiment) ?? [])
-    const said = all.reduce((sum, row) => sum + row.said, 0)
+    const said = all.reduce((sum, row) => sum + row.inspected, 0)
     console.log(`\nThe password is in none of ${said} log lines, spans, errors and answers, or a row above says so.`)
     console.log(`seed=${seed} took=${seconds(started)}`)
-    return new Report(seed, all)
+    return new LabReport(seed, all)
   }
 
   readonly seed: number
-  readonly rows: ReadonlyArray<Row.Row>
+  readonly rows: ReadonlyArray<ResultRow.ResultRow>
 
-  private constructor(seed: number, rows: ReadonlyArray<Row.Row>) {
+  private constructor(seed: number, rows: ReadonlyArray<ResultRow.ResultRow>) {
     this.seed = seed
     this.rows = rows
   }
 
   get isGood(): boolean {
-    return this.rows.every(Row.holds)
+    return this.rows.every(ResultRow.holds)
   }
 
   get table(): string {
-    return Row.table(this.rows)
+    return ResultRow.table(this.rows)
   }
 
   get json(): unknown {

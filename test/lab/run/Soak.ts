@@ -1,29 +1,29 @@
 import { Effect, Exit } from "effect"
-import { until } from "../../support/eventually.ts"
+import { eventually } from "../../support/eventually.ts"
 import { unique } from "../../support/Leftovers.ts"
-import { Random } from "../../support/SeededRandom.ts"
-import { SharedSite, url } from "../broker/LabBroker.ts"
+import { SeededRandom } from "../../support/SeededRandom.ts"
+import { SharedBroker, url } from "../broker/LabBroker.ts"
 import type { SingleNode } from "../broker/LabBroker.ts"
-import * as Raw from "../broker/LabClient.ts"
-import type { Allowance } from "../experiments/InjectedFault.ts"
-import * as Row from "../experiments/ResultRow.ts"
+import * as LabClient from "../broker/LabClient.ts"
+import type { Tolerances } from "../experiments/InjectedFault.ts"
+import * as ResultRow from "../experiments/ResultRow.ts"
 import { Journal } from "../ledger/Journal.ts"
 import { queuesOf, takeAll } from "../ledger/LeftoverMessages.ts"
 import { defaults, judge } from "../ledger/Tolerances.ts"
 import * as Frame from "../proxy/Frame.ts"
 import { FrameProxy } from "../proxy/FrameProxy.ts"
-import { Witness } from "../workload/BusMonitor.ts"
-import { Child } from "../workload/WorkerProcess.ts"
+import { BusMonitor } from "../workload/BusMonitor.ts"
+import { WorkerProcess } from "../workload/WorkerProcess.ts"
 import { steady, Workload } from "../workload/Workload.ts"
 import * as Trend from "./Trend.ts"
 
 interface Stage {
-  readonly site: SingleNode
+  readonly broker: SingleNode
   readonly frames: FrameProxy
-  readonly child: Child
+  readonly child: WorkerProcess
 }
 
-const ctl = ({ site }: Stage, ...args: ReadonlyArray<string>) => Effect.promise(() => site.ctl(...args))
+const ctl = ({ broker }: Stage, ...args: ReadonlyArray<string>) => Effect.promise(() => broker.ctl(...args))
 
 const pause = (begin: () => void, millis: number, end: () => void | Promise<void>) =>
   Effect.sync(begin).pipe(Effect.andThen(Effect.sleep(millis)), Effect.andThen(Effect.promise(async () => end())))
@@ -47,7 +47,7 @@ const happenings = {
         channel === undefined ? undefined : Frame.method(channel, Frame.Method.basicAck, unknownTag)
       )
     ),
-  "kill-9": ({ site }: Stage) => Effect.promise(() => site.node.restart()),
+  "kill-9": ({ broker }: Stage) => Effect.promise(() => broker.node.restart()),
   "stop-app": (stage: Stage) => Effect.andThen(ctl(stage, "stop_app"), ctl(stage, "start_app")),
   "memory-alarm": (stage: Stage) =>
     Effect.scoped(
@@ -80,7 +80,7 @@ const kinds = [
   "process-stopped"
 ] as const satisfies ReadonlyArray<Kind>
 
-const allowed: Allowance = {
+const tolerances: Tolerances = {
   ...defaults,
   failures: ["Killed"],
   landed: ["Killed"],
@@ -104,7 +104,7 @@ export interface Status {
 
 /** What came of a soak. */
 export interface Result {
-  readonly row: Row.Row
+  readonly row: ResultRow.ResultRow
   readonly faults: { readonly [name: string]: number }
   readonly heap: Trend.Trend
   readonly rss: Trend.Trend
@@ -118,28 +118,28 @@ const warmUp = 0.3
 
 /** A process at steady load, to which something happens every few seconds, for some minutes. */
 export const run = async (minutes: number, seed: number, report: (status: Status) => void): Promise<Result> => {
-  const random = Random.of(seed, "soak")
+  const random = SeededRandom.of(seed, "soak")
   const started = Date.now()
-  const single = SharedSite.single()
+  const single = SharedBroker.single()
   const name = unique("soak")
   const journal = Journal.create(name)
-  const witness = new Witness()
+  const monitor = new BusMonitor()
   const [breaches, counts]: [Array<string>, Record<string, number>] = [[], {}]
   const queues = Workload.queuesOf(name, shape)
   let frames: FrameProxy | undefined
-  let child: Child | undefined
+  let child: WorkerProcess | undefined
   let slowest = 0
 
   const program = Effect.gen(function* () {
-    const site = yield* Effect.promise(() => single.get())
-    const [port = 0] = site.ports
+    const broker = yield* Effect.promise(() => single.get())
+    const [port = 0] = broker.ports
     const proxy = yield* Effect.promise(() => FrameProxy.open(port))
     frames = proxy
     const job = { name, journal: journal.path, seed, shape, url: url(proxy.tcp.port) }
-    const worker = Child.start(job, witness)
+    const worker = WorkerProcess.start(job, monitor)
     child = worker
     const working = Effect.sync(() => worker.isWorking)
-    yield* until("the process works", working, { atMost: "30 seconds", state: () => worker.end ?? "it runs" })
+    yield* eventually("the process works", working, { atMost: "30 seconds", state: () => worker.end ?? "it runs" })
     const begun = Date.now()
     const end = begun + minutes * 60_000
     const tick = Effect.sync(() => {
@@ -153,14 +153,14 @@ export const run = async (minutes: number, seed: number, report: (status: Status
       yield* Effect.sleep(random.int(1500, 4000))
       const kind = random.pick(kinds)
       counts[kind] = (counts[kind] ?? 0) + 1
-      yield* happenings[kind]({ site, frames: proxy, child: worker })
+      yield* happenings[kind]({ broker, frames: proxy, child: worker })
       const healed = Date.now()
       const isBack = Effect.sync(() => journal.ledger.isFresh(queues, healed))
-      yield* until(`every queue handles new events after ${kind}`, isBack, { atMost: "60 seconds" })
+      yield* eventually(`every queue handles new events after ${kind}`, isBack, { atMost: "60 seconds" })
       slowest = Math.max(slowest, Date.now() - healed)
     }
     worker.signal("SIGTERM")
-    yield* until(
+    yield* eventually(
       "the process has ended",
       Effect.sync(() => worker.end !== undefined),
       { atMost: "15 seconds" }
@@ -168,19 +168,19 @@ export const run = async (minutes: number, seed: number, report: (status: Status
     if (worker.end !== "0") breaches.push(`the process ended with ${worker.end}`)
     journal.follow()
     for (const id of journal.ledger.balance().unanswered) journal.failed(id, "Killed")
-    yield* takeAll(site, name, journal, () => false)
-    const left = (yield* queuesOf(site, name)).length
+    yield* takeAll(broker, name, journal, () => false)
+    const left = (yield* queuesOf(broker, name)).length
     if (left > 0) breaches.push(`${left} queues left`)
   })
 
   const exit = await Effect.runPromiseExit(Effect.scoped(program))
-  if (Exit.isFailure(exit)) breaches.push(Raw.messageOf(exit.cause))
+  if (Exit.isFailure(exit)) breaches.push(LabClient.messageOf(exit.cause))
   await child?.kill()
   await frames?.tcp.close()
   await single.stop()
   const balance = journal.close().balance()
   const closes = frames?.closes ?? []
-  breaches.push(...judge(balance, { allowed, closes, excuses: [], secrets: witness.secrets, shape }))
+  breaches.push(...judge(balance, { tolerances, closes, excuses: [], leaks: monitor.leaks, shape }))
   const memory = child?.memory ?? []
   const kept = memory.slice(Math.floor(memory.length * warmUp))
   const trend = (of: "heap" | "rss") => Trend.of(kept.map((sample) => [sample.at, sample[of]]))
@@ -193,13 +193,13 @@ export const run = async (minutes: number, seed: number, report: (status: Status
     row: {
       fault: "soak",
       seed,
-      ...Row.counts(balance),
+      ...ResultRow.counts(balance),
       recovered_ms: slowest,
       took_ms: Date.now() - started,
       breaches,
       notes: [],
-      said: witness.said,
-      log: breaches.length === 0 ? [] : witness.log
+      inspected: monitor.inspected,
+      log: breaches.length === 0 ? [] : monitor.log
     }
   }
 }

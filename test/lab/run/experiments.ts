@@ -8,10 +8,10 @@ import { start } from "../catalogue/start.ts"
 import { topology } from "../catalogue/topology.ts"
 import { onCluster, onNode } from "../experiments/Experiment.ts"
 import type { Experiment } from "../experiments/Experiment.ts"
-import * as Frames from "../experiments/FrameExperiment.ts"
-import * as Handover from "../experiments/ProcessExperiment.ts"
+import * as FrameExperiment from "../experiments/FrameExperiment.ts"
+import * as ProcessExperiment from "../experiments/ProcessExperiment.ts"
 import { mutants } from "../mutants/Mutant.ts"
-import * as Mutation from "../mutants/MutantExperiment.ts"
+import * as MutantExperiment from "../mutants/MutantExperiment.ts"
 
 const faults = [...network, ...node, ...channel, ...topology, ...limits].map(onNode)
 
@@ -19,10 +19,10 @@ const faults = [...network, ...node, ...channel, ...topology, ...limits].map(onN
 export const all: ReadonlyArray<Experiment> = [
   ...start,
   ...faults,
-  ...process.map(Handover.experiment),
+  ...process.map(ProcessExperiment.experiment),
   ...cluster.map(onCluster),
-  Frames.experiment(1000),
-  ...mutants.map(Mutation.experiment)
+  FrameExperiment.experiment(1000),
+  ...mutants.map(MutantExperiment.experiment)
 ]
 
 // A broker that is killed has tests of its own among those of the package.
@@ -31,6 +31,6 @@ const short = new Set(["rst", "queue-deleted"])
 /** The few that run with every `npm test`. */
 export const quick: ReadonlyArray<Experiment> = [
   ...faults.filter(({ name }) => short.has(name)),
-  Frames.experiment(30),
-  ...mutants.filter(({ name }) => name === "returns-ignored").map(Mutation.experiment)
+  FrameExperiment.experiment(30),
+  ...mutants.filter(({ name }) => name === "returns-ignored").map(MutantExperiment.experiment)
 ]

@@ -8,7 +8,7 @@ import { join } from "node:path"
 import { parseArgs } from "node:util"
 import * as BrokerNodes from "../../support/BrokerNodes.ts"
 import { all, quick } from "./experiments.ts"
-import { Report } from "./LabReport.ts"
+import { LabReport } from "./LabReport.ts"
 
 const { values } = parseArgs({
   options: {
@@ -40,7 +40,7 @@ if (!BrokerNodes.isPossible) fail(`The fault lab needs RabbitMQ: ${BrokerNodes.a
 
 const chosen = wanted === undefined ? (values.quick ? quick : all) : all.filter(({ name }) => wanted.includes(name))
 const numberOf = (text: string | undefined): number | undefined => (text === undefined ? undefined : Number(text))
-const report = await Report.run(chosen, {
+const report = await LabReport.run(chosen, {
   seed,
   patience: numberOf(values.patience),
   schedule: numberOf(values.schedule)

@@ -2,7 +2,7 @@
 import { writeFileSync } from "node:fs"
 import { parseArgs } from "node:util"
 import * as BrokerNodes from "../../support/BrokerNodes.ts"
-import * as Row from "../experiments/ResultRow.ts"
+import * as ResultRow from "../experiments/ResultRow.ts"
 import * as Soak from "./Soak.ts"
 import type { Trend } from "./Trend.ts"
 
@@ -39,11 +39,11 @@ const { faults, heap, row, rss } = await Soak.run(minutes, seed, report)
 if (isTTY) process.stderr.write("\r\u001b[K")
 const show = ({ error, level, perHour }: Trend): string =>
   `${level.toFixed(1).padStart(7)} MB  ${perHour >= 0 ? "+" : ""}${perHour.toFixed(1)} ± ${error.toFixed(1)} MB an hour`
-console.log(Row.line(row))
+console.log(ResultRow.line(row))
 console.log(row.log.slice(-40).join("\n"))
-console.log(`${Row.table([row])}\n`)
+console.log(`${ResultRow.table([row])}\n`)
 for (const [name, count] of Object.entries(faults)) console.log(`  ${name.padEnd(24)}${`${count}`.padStart(5)}`)
 console.log(`\n  heap ${show(heap)}\n  rss  ${show(rss)}\n\nseed=${seed} minutes=${minutes}`)
 if (values.json !== undefined)
   writeFileSync(values.json, `${JSON.stringify({ row, faults, heap, rss }, undefined, 2)}\n`)
-process.exitCode = Row.holds(row) ? 0 : 1
+process.exitCode = ResultRow.holds(row) ? 0 : 1

@@ -22,13 +22,13 @@ class Shown extends Tracer.NativeSpan {
 }
 
 /** Hears everything that a bus says, and counts its fibers. */
-export class Witness {
+export class BusMonitor {
   /** The last lines of the log. */
   readonly log: Array<string> = []
   /** Where the password was seen. */
-  readonly secrets: Array<string> = []
+  readonly leaks: Array<string> = []
   /** How many log lines, spans, errors and answers it was looked for in. */
-  said = 0
+  inspected = 0
   #fibers = 0
 
   get fibers(): number {
@@ -37,13 +37,13 @@ export class Witness {
 
   /** Looks for the password in anything that the bus said. */
   inspect(where: string, said: unknown): void {
-    this.said += 1
+    this.inspected += 1
     const text = typeof said === "string" ? said : JSON.stringify(said)
-    if (text?.includes(password) === true) this.secrets.push(`${where}: ${text.slice(0, 200)}`)
+    if (text?.includes(password) === true) this.leaks.push(`${where}: ${text.slice(0, 200)}`)
   }
 
   /** Hears a line of a log. */
-  heard(line: string): void {
+  addLogLine(line: string): void {
     this.inspect("a log line", line)
     if (line.includes("Dead-lettered")) return
     this.log.push(line)
@@ -51,10 +51,10 @@ export class Witness {
   }
 
   /** Runs an effect whose logs are heard. */
-  hear<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+  capture<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
     const logger = Logger.make(({ date, logLevel, message }) => {
       const text = Array.isArray(message) ? message.map(String).join(" ") : String(message)
-      this.heard(`${date.toISOString().slice(11, 23)} ${logLevel} ${text}`)
+      this.addLogLine(`${date.toISOString().slice(11, 23)} ${logLevel} ${text}`)
     })
     const tracer = Tracer.make({
       span: (options) => new Shown(options, (text) => this.inspect("a span", text))
@@ -64,7 +64,7 @@ export class Witness {
   }
 
   /** A bus of which the errors and the health are heard, too. */
-  overhear(bus: Bus): Bus {
+  observe(bus: Bus): Bus {
     const error = (error: Error) =>
       Effect.sync(() => this.inspect("an error", `${error.stack} ${Inspectable.toStringUnknown(error)}`))
     return {
@@ -75,7 +75,7 @@ export class Witness {
   }
 
   /** Runs an effect whose fibers are counted, as are those that they start. */
-  watch<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+  countFibers<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
     return Effect.provideService(effect, Metric.FiberRuntimeMetrics, {
       recordFiberStart: () => {
         this.#fibers += 1

@@ -3,20 +3,20 @@ import type { ChildProcess } from "node:child_process"
 import { once } from "node:events"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
-import type { Witness } from "./BusMonitor.ts"
+import type { BusMonitor } from "./BusMonitor.ts"
 import type { Job } from "./workerMain.ts"
 
 const mb = 2 ** 20
 
 /** A process under test, of which everything that it says is heard. */
-export class Child {
-  static start(job: Job, witness: Witness): Child {
+export class WorkerProcess {
+  static start(job: Job, monitor: BusMonitor): WorkerProcess {
     const env = { ...process.env, EVENTBUS_LAB_JOB: JSON.stringify(job) }
     const child = spawn(process.execPath, ["--expose-gc", join(import.meta.dirname, "workerMain.ts")], {
       env,
       stdio: ["pipe", "pipe", "pipe"]
     })
-    return new Child(child, witness)
+    return new WorkerProcess(child, monitor)
   }
 
   /** Whether its handlers are there, and its publishers if it has any. */
@@ -26,7 +26,7 @@ export class Child {
   readonly #child: ChildProcess
   readonly #ended: Promise<unknown>
 
-  private constructor(child: ChildProcess, witness: Witness) {
+  private constructor(child: ChildProcess, monitor: BusMonitor) {
     this.#child = child
     this.#ended = once(child, "exit")
     for (const stream of [child.stdout, child.stderr]) {
@@ -35,7 +35,7 @@ export class Child {
         const [word, heap, rss] = line.split(" ")
         if (word === "working") this.isWorking = true
         else if (word === "memory") this.memory.push({ at: Date.now(), heap: Number(heap) / mb, rss: Number(rss) / mb })
-        else witness.heard(line)
+        else monitor.addLogLine(line)
       })
     }
   }

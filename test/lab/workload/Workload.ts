@@ -2,11 +2,11 @@ import { Cause, Effect, Exit, Fiber, Option, Schedule, Schema } from "effect"
 import type { Scope } from "effect"
 import type { BrokerError, Event, EventBus } from "effect-eventbus"
 import { EventType, FailurePolicy, Handler, Subscription } from "effect-eventbus"
-import { until, within } from "../../support/eventually.ts"
+import { eventually, within } from "../../support/eventually.ts"
 import type { Breach } from "../../support/eventually.ts"
-import type { Random } from "../../support/SeededRandom.ts"
+import type { SeededRandom } from "../../support/SeededRandom.ts"
 import type { Journal } from "../ledger/Journal.ts"
-import * as Fate from "./HandlerScript.ts"
+import * as HandlerScript from "./HandlerScript.ts"
 
 /** How much goes on while a fault happens. */
 export interface Shape {
@@ -23,7 +23,7 @@ export interface Shape {
   /** After this long a handler is given up. */
   readonly handlerTimeout: number
   readonly padding: number
-  readonly fates: Fate.Shares
+  readonly scripts: HandlerScript.Shares
 }
 
 export const steady: Shape = {
@@ -35,7 +35,7 @@ export const steady: Shape = {
   handling: 8,
   handlerTimeout: 3000,
   padding: 20,
-  fates: Fate.usual
+  scripts: HandlerScript.usual
 }
 
 /** As much as goes. */
@@ -45,11 +45,11 @@ export const heavy: Shape = {
   pause: 0,
   concurrency: 100,
   handling: 3,
-  fates: { flaky: 3, doomed: 1, defect: 1 }
+  scripts: { flaky: 3, doomed: 1, defect: 1 }
 }
 
 const Work = EventType.make("lab.work", {
-  payload: Schema.Struct({ n: Schema.Int, fate: Schema.String, padding: Schema.String })
+  payload: Schema.Struct({ n: Schema.Int, script: Schema.String, padding: Schema.String })
 })
 
 type Bus = EventBus.EventBus["Service"]
@@ -57,7 +57,7 @@ type WorkEvent = Event.Event<"lab.work", typeof Work.payload.Type>
 
 /** How an event is to be published, where it is not drawn. */
 export interface Choice {
-  readonly fate?: Fate.FateName
+  readonly script?: HandlerScript.ScriptName
   readonly lane?: number
   readonly padding?: number
   /** A routing key, and the queues that want it. */
@@ -84,7 +84,7 @@ export class Workload {
     name: string,
     shape: Shape,
     journal: Journal,
-    random: Random
+    random: SeededRandom
   ): Effect.Effect<Workload, BrokerError.SubscribeError, Scope.Scope> {
     const self = new Workload(bus, name, shape, journal, random)
     return Effect.as(
@@ -104,11 +104,11 @@ export class Workload {
   readonly #bus: Bus
   readonly #shape: Shape
   readonly #journal: Journal
-  readonly #random: Random
+  readonly #random: SeededRandom
   #published = 0
   #isOver = false
 
-  private constructor(bus: Bus, name: string, shape: Shape, journal: Journal, random: Random) {
+  private constructor(bus: Bus, name: string, shape: Shape, journal: Journal, random: SeededRandom) {
     this.queues = Workload.queuesOf(name, shape)
     this.#lanes = this.queues.slice(0, shape.queues)
     this.#bus = bus
@@ -121,14 +121,14 @@ export class Workload {
   publish(choice: Choice = {}): Effect.Effect<string> {
     return Effect.gen({ self: this }, function* () {
       const lane = choice.lane ?? this.#random.int(0, this.#lanes.length - 1)
-      const fate = choice.fate ?? Fate.draw(this.#shape.fates, this.#random.int(0, 99))
+      const script = choice.script ?? HandlerScript.draw(this.#shape.scripts, this.#random.int(0, 99))
       const [routingKey, queues] = choice.route ?? [
         `lab.q${lane}`,
         this.queues.filter((queue, i) => i === lane || i >= this.#lanes.length)
       ]
       const padding = "x".repeat(choice.padding ?? this.#shape.padding)
-      const event = yield* Work.event({ n: this.#published++, fate, padding })
-      this.#journal.attempted(event.eventId, queues, Fate.fates[fate].end, fate)
+      const event = yield* Work.event({ n: this.#published++, script, padding })
+      this.#journal.attempted(event.eventId, queues, HandlerScript.scripts[script].end, script)
       const exit = yield* Effect.exit(this.#bus.publish(event, { routingKey, unroutable: "fail" }))
       if (Exit.isSuccess(exit)) {
         this.#journal.confirmed(event.eventId)
@@ -143,12 +143,12 @@ export class Workload {
 
   /** Sends one event the long way through every queue, so that every queue is there, wait queues included. */
   get warmUp(): Effect.Effect<void, Breach> {
-    const each = this.#lanes.flatMap((_, lane) => (["flaky", "doomed"] as const).map((fate) => ({ lane, fate })))
+    const each = this.#lanes.flatMap((_, lane) => (["flaky", "doomed"] as const).map((script) => ({ lane, script })))
     const { ledger } = this.#journal
     return Effect.gen({ self: this }, function* () {
       for (const choice of each) {
         // A queue that is a moment old may still refuse.
-        yield* until(
+        yield* eventually(
           "the warm-up is confirmed",
           Effect.map(this.publish(choice), (outcome) => outcome === "confirmed"),
           {
@@ -156,7 +156,7 @@ export class Workload {
           }
         )
       }
-      yield* until(
+      yield* eventually(
         "the warm-up is handled",
         Effect.sync(() => ledger.pending("handled").length === 0),
         { atMost: "20 seconds", state: () => JSON.stringify(ledger.pending("handled")) }
@@ -210,7 +210,10 @@ export class Workload {
     const handle = ({ eventId, payload }: WorkEvent, attempt: number, redelivered: boolean) =>
       Effect.gen({ self: this }, function* () {
         if (handling > 0) yield* Effect.sleep(this.#random.int(0, handling))
-        yield* Fate.fates[Fate.isFateName(payload.fate) ? payload.fate : "doomed"].meet(attempt, redelivered)
+        yield* HandlerScript.scripts[HandlerScript.isScriptName(payload.script) ? payload.script : "doomed"].run(
+          attempt,
+          redelivered
+        )
         this.#journal.handled(eventId, queue)
       })
     return this.#bus.subscribe(

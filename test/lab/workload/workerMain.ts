@@ -3,7 +3,7 @@ import { AmqpBroker } from "@effect-eventbus/amqp"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect, Exit, Layer, Redacted, Runtime } from "effect"
 import { EventBus } from "effect-eventbus"
-import { Random } from "../../support/SeededRandom.ts"
+import { SeededRandom } from "../../support/SeededRandom.ts"
 import { Journal } from "../ledger/Journal.ts"
 import type { Shape } from "./Workload.ts"
 import { Workload } from "./Workload.ts"
@@ -36,7 +36,7 @@ const Work = Layer.effectDiscard(
   Effect.gen(function* () {
     const bus = yield* EventBus.EventBus
     const entries = new Journal(journal)
-    const workload = yield* Workload.start(bus, name, shape, entries, new Random(seed))
+    const workload = yield* Workload.start(bus, name, shape, entries, new SeededRandom(seed))
     if (shape.publishers > 0) yield* workload.warmUp
     entries.isKept = false
     yield* workload.run

@@ -2,11 +2,11 @@ import { randomBytes } from "node:crypto"
 import { assert, describe, inject, it } from "@effect/vitest"
 import type { GetMessage } from "amqplib"
 import { Effect } from "effect"
-import * as Place from "../../packages/bench/src/BenchTopology.ts"
+import * as BenchTopology from "../../packages/bench/src/BenchTopology.ts"
 import type { Contestant, Stage } from "../../packages/bench/src/Contestant.ts"
 import { rabbitmq } from "../../packages/bench/src/contestants/EventBus.ts"
 import { raw, rawMultiple } from "../../packages/bench/src/contestants/Raw.ts"
-import * as Order from "../../packages/bench/src/SampleEvent.ts"
+import * as SampleEvent from "../../packages/bench/src/SampleEvent.ts"
 import { all } from "../../packages/bench/src/Scenario.ts"
 import * as RawClient from "../amqp/support/RawClient.ts"
 import { FrameReader } from "../lab/proxy/Frame.ts"
@@ -17,11 +17,14 @@ const scenario = { ...all[0]!, queueType: "classic" as const, work: "both" as co
 
 const cancel = (60 << 16) | 30
 
-/** `basic` and `confirm`: what is left of the frames is how the two come to their queues, and how they go. */
+/** Whether a method is of the classes `basic` or `confirm`. The others only set up and tear down. */
 const isOfInterest = (method: number): boolean => (method >> 16 === 60 || method >> 16 === 85) && method !== cancel
 
-/** The methods that a contestant sends as it publishes two orders and handles them, the first at its second attempt. */
-const methodsOf = async (contestant: Contestant, place: Place.Place): Promise<ReadonlyArray<string>> => {
+/** Returns the methods that a contestant sends while it publishes two events and handles them, one of them after a retry. */
+const methodsOf = async (
+  contestant: Contestant,
+  topology: BenchTopology.BenchTopology
+): Promise<ReadonlyArray<string>> => {
   const methods: Array<string> = []
   const proxy = await TcpProxy.open(Number(new URL(url).port), () => {
     const reader = new FrameReader()
@@ -43,10 +46,10 @@ const methodsOf = async (contestant: Contestant, place: Place.Place): Promise<Re
   let handled = 0
   const stage: Stage = {
     scenario,
-    place: { ...Place.plan(proxied, scenario, place.exchange.slice(6)) },
+    topology: { ...BenchTopology.plan(proxied, scenario, topology.exchange.slice(6)) },
     next: () => {
       const i = number++
-      return { payload: Order.payloads(100)(i), routingKey: Order.routingKey(scenario, i) }
+      return { payload: SampleEvent.payloads(100)(i), routingKey: SampleEvent.routingKey(scenario, i) }
     },
     fails: ({ number }, attempt) => number === 0 && attempt === 1,
     handled: () => ++handled === 2 && done()
@@ -60,7 +63,7 @@ const methodsOf = async (contestant: Contestant, place: Place.Place): Promise<Re
   return methods.toSorted()
 }
 
-/** A message without what no two messages share. */
+/** Returns a message without the parts that differ between any two messages. */
 const comparable = ({ content, fields, properties }: GetMessage) => {
   const { messageId, timestamp, ...others } = properties
   const {
@@ -84,30 +87,30 @@ const comparable = ({ content, fields, properties }: GetMessage) => {
   }
 }
 
-describe.skipIf(url === "")("The raw twins", () => {
-  it.live("send and settle what the bus does, frame by frame", () =>
+describe.skipIf(url === "")("The raw contestants", () => {
+  it.live("send the same frames as the bus", () =>
     Effect.gen(function* () {
-      const place = Place.plan(url, scenario, randomBytes(5).toString("hex"))
+      const topology = BenchTopology.plan(url, scenario, randomBytes(5).toString("hex"))
       yield* Effect.acquireRelease(
-        Effect.promise(() => Place.make(place, scenario)),
-        () => Effect.promise(() => Place.remove(place))
+        Effect.promise(() => BenchTopology.make(topology, scenario)),
+        () => Effect.promise(() => BenchTopology.remove(topology))
       )
       const { run, take } = yield* RawClient.open(url)
-      const [queue] = place.queues
+      const [queue] = topology.queues
       assert.isDefined(queue)
       const tap = `${queue.name}.tap`
-      // It sees what is published, and what is sent to wait.
+      // Receives a copy of every published event and of every retry.
       yield* run((channel) => channel.assertQueue(tap, { exclusive: true }))
-      yield* run((channel) => channel.bindQueue(tap, place.exchange, "#"))
-      yield* run((channel) => channel.bindQueue(tap, place.deadLetterExchange, queue.wait))
+      yield* run((channel) => channel.bindQueue(tap, topology.exchange, "#"))
+      yield* run((channel) => channel.bindQueue(tap, topology.deadLetterExchange, queue.wait))
       const found = []
       for (const contestant of [rabbitmq, raw, rawMultiple]) {
-        const methods = yield* Effect.promise(() => methodsOf(contestant, place))
+        const methods = yield* Effect.promise(() => methodsOf(contestant, topology))
         const messages = [yield* take(tap), yield* take(tap), yield* take(tap)].map(comparable)
         found.push({ methods, messages: messages.toSorted((a, b) => a.exchange.localeCompare(b.exchange)) })
       }
-      const [bus, ...twins] = found
-      assert.deepStrictEqual(twins, [bus, bus])
+      const [bus, ...others] = found
+      assert.deepStrictEqual(others, [bus, bus])
       // One confirm.select, prefetch and consume; three publishes and acknowledgements.
       assert.strictEqual(bus?.methods.length, 9)
     })

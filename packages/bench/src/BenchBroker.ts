@@ -8,25 +8,25 @@ import { brokerVersion } from "../../../test/support/BrokerVersion.ts"
 import { RabbitNode } from "../../../test/support/RabbitNode.ts"
 
 /**
- * A RabbitMQ, for as long as it is needed.
+ * A running RabbitMQ, and how to stop it.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Broker {
+export interface BenchBroker {
   readonly url: string
   readonly version: string
   readonly stop: () => Promise<void>
 }
 
 /**
- * The broker that `BENCH_RABBITMQ_URL` or `TEST_RABBITMQ_URL` names, else a private
- * node from the system's package, which is the one the tests would start.
+ * Connects to the broker that `BENCH_RABBITMQ_URL` or `TEST_RABBITMQ_URL` names. Without
+ * these variables it starts a private node from the system's package, as the tests do.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const start = async (): Promise<Broker> => {
+export const start = async (): Promise<BenchBroker> => {
   const url = process.env["BENCH_RABBITMQ_URL"] || process.env["TEST_RABBITMQ_URL"]
   if (url) return { url, version: await brokerVersion(url, 10_000), stop: async () => {} }
   if (RabbitNode.find() === undefined) {

@@ -1,6 +1,6 @@
 /**
- * What one run has to itself on a broker: an exchange and its queues, declared as
- * the bus declares them, so that every contestant works on the same.
+ * The exchange and queues of one run, declared as the bus declares them, so that
+ * every contestant works on the same topology.
  *
  * @since 0.1.0
  */
@@ -13,11 +13,11 @@ import { type ConfirmChannel, connect } from "amqplib"
 import * as QueueSpec from "effect-eventbus/QueueSpec"
 import * as Subscription from "effect-eventbus/Subscription"
 import * as Redacted from "effect/Redacted"
-import * as Order from "./SampleEvent.ts"
+import * as SampleEvent from "./SampleEvent.ts"
 import type { Scenario } from "./Scenario.ts"
 
 /**
- * How long a failed order waits, in milliseconds.
+ * The milliseconds that a failed event waits.
  *
  * @category constructors
  * @since 0.1.0
@@ -25,12 +25,12 @@ import type { Scenario } from "./Scenario.ts"
 export const retryDelay = 10
 
 /**
- * The queues of a run, and the exchanges that they are bound to.
+ * The queues of a run and the exchanges that they are bound to.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Place {
+export interface BenchTopology {
   readonly url: string
   readonly options: AmqpOptions.Options
   readonly exchange: string
@@ -38,18 +38,18 @@ export interface Place {
   readonly queues: ReadonlyArray<{
     readonly name: string
     readonly patterns: ReadonlyArray<string>
-    /** Where its failed orders wait. */
+    /** The queue in which its failed events wait. */
     readonly wait: string
   }>
 }
 
 /**
- * Thinks of a place, and declares nothing.
+ * Names the topology of a run without declaring it.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const plan = (url: string, scenario: Scenario, id = randomBytes(5).toString("hex")): Place => {
+export const plan = (url: string, scenario: Scenario, id = randomBytes(5).toString("hex")): BenchTopology => {
   const exchange = `bench-${id}`
   const options: AmqpOptions.Options = {
     url: Redacted.make(url),
@@ -57,17 +57,17 @@ export const plan = (url: string, scenario: Scenario, id = randomBytes(5).toStri
     queueType: scenario.queueType,
     maxInFlight: Math.max(1000, scenario.inFlight),
     maxInFlightBytes: 2 ** 30,
-    // Nobody else gives up on a slow broker, so the bus must not.
+    // The other contestants never give up on a slow broker, so the bus must not either.
     connectionTimeout: "1 minute",
     publishTimeout: "1 minute"
   }
-  // Without the address, which who works in memory has none of.
+  // Without the URL: scenarios in memory have none.
   const settings = AmqpOptions.settings({ exchange, queueType: scenario.queueType })
   const queues = Array.from({ length: scenario.queues }, (_, i) => {
     const name = `${exchange}.${i}`
     return {
       name,
-      patterns: Order.patterns(scenario, i),
+      patterns: SampleEvent.patterns(scenario, i),
       wait: AmqpTopology.waitQueue(name, retryDelay, settings).name
     }
   })
@@ -87,13 +87,13 @@ const withChannel = async (url: string, f: (channel: ConfirmChannel) => Promise<
 }
 
 /**
- * Declares everything; queues to wait in only where something fails.
+ * Declares the topology. Wait queues are declared only for scenarios with failures.
  *
  * @category running
  * @since 0.1.0
  */
 export const make = (
-  { deadLetterExchange, exchange, options, queues, url }: Place,
+  { deadLetterExchange, exchange, options, queues, url }: BenchTopology,
   { failsEvery }: Scenario
 ): Promise<void> =>
   withChannel(url, async (channel) => {
@@ -105,45 +105,50 @@ export const make = (
     await channel.assertExchange(exchange, "topic", { durable: true })
     await channel.assertExchange(deadLetterExchange, "direct", { durable: true })
     for (const { name, patterns } of queues) {
-      const subscription = Subscription.make(name, { events: [Order.Order], patterns })
+      const subscription = Subscription.make(name, { events: [SampleEvent.SampleEvent], patterns })
       await declare(AmqpTopology.deadLetterQueue(QueueSpec.deadLetterQueueOf(name), settings))
       await declare(AmqpTopology.workQueue(subscription, settings))
-      // It is a quorum queue, and of those a RabbitMQ 3.10 with 1,024 file descriptors has room for about 300.
+      // A wait queue is a quorum queue, and RabbitMQ 3.10 with 1,024 file descriptors has room for about 300 of them.
       if (failsEvery > 0) await declare(AmqpTopology.waitQueue(name, retryDelay, settings))
       await Promise.all(patterns.map((pattern) => channel.bindQueue(name, exchange, pattern)))
     }
   })
 
 /**
- * Puts orders into the queues, as the bus would publish them.
+ * Publishes events into the queues as the bus would.
  *
  * @category running
  * @since 0.1.0
  */
-export const fill = ({ exchange, url }: Place, scenario: Scenario, count: number): Promise<void> =>
+export const fill = ({ exchange, url }: BenchTopology, scenario: Scenario, count: number): Promise<void> =>
   withChannel(url, async (channel) => {
-    const payload = Order.payloads(scenario.payloadBytes)
+    const payload = SampleEvent.payloads(scenario.payloadBytes)
     for (let number = 0; number < count; number++) {
-      const { content, id, timestamp } = Order.body(payload(number))
-      channel.publish(exchange, Order.routingKey(scenario, number), content, Order.properties(id, timestamp))
+      const { content, id, timestamp } = SampleEvent.body(payload(number))
+      channel.publish(
+        exchange,
+        SampleEvent.routingKey(scenario, number),
+        content,
+        SampleEvent.properties(id, timestamp)
+      )
       if (number % 500 === 499) await channel.waitForConfirms()
     }
     await channel.waitForConfirms()
   })
 
 /**
- * What was consumed a moment ago, RabbitMQ 3.10 is still cutting off the logs of its
- * quorum queues. If it does not find a queue's log any more then, all of them stop.
+ * RabbitMQ 3.10 truncates the log of a quorum queue shortly after messages were
+ * consumed. If the log is gone by then, all quorum queues stop.
  */
 const logPause = 500
 
 /**
- * Removes everything. What is not there is no error.
+ * Deletes the topology. Missing queues and exchanges are no error.
  *
  * @category running
  * @since 0.1.0
  */
-export const remove = ({ deadLetterExchange, exchange, queues, url }: Place): Promise<void> =>
+export const remove = ({ deadLetterExchange, exchange, queues, url }: BenchTopology): Promise<void> =>
   withChannel(url, async (channel) => {
     await setTimeout(logPause)
     for (const { name, wait } of queues) {

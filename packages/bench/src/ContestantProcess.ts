@@ -7,16 +7,16 @@
 import { fork } from "node:child_process"
 import { join } from "node:path"
 import * as Schema from "effect/Schema"
-import * as Place from "./BenchTopology.ts"
+import * as BenchTopology from "./BenchTopology.ts"
 import * as Contestants from "./Contestants.ts"
 import { type Job, Report } from "./Report.ts"
 
-/** Longer than any run takes that is of use, in milliseconds. */
+/** The time limit of a run in milliseconds. Useful runs take less. */
 const patience = 600_000
 
 /**
- * A young generation as large as it becomes in a service that runs for days. It starts smaller, and each contestant would
- * have it grow at a moment of its own, some of them amid what is measured.
+ * Starts V8 with a young generation as large as it gets in a service that runs for days. By default it starts smaller and
+ * grows at a different moment for each contestant, for some of them during the measurement.
  */
 const grown = "--min-semi-space-size=32"
 
@@ -46,12 +46,12 @@ const answer = (job: Job, signal: AbortSignal): Promise<Report> =>
     child.on("close", () => {
       if (report !== undefined) return resolve(decode(report))
       const reason = said.split("\n").find((line) => /^\w*Error\b/.test(line)) ?? said.trim().split("\n").at(-1)
-      reject(new Error(reason?.trim() || "it ended without a word"))
+      reject(new Error(reason?.trim() || "the process ended without an error message"))
     })
   })
 
 /**
- * Runs a job, and removes what it leaves behind where it fails.
+ * Runs a job, and deletes its topology when it fails.
  *
  * @category running
  * @since 0.1.0
@@ -60,7 +60,8 @@ export const run = async (job: Job, signal: AbortSignal): Promise<Report> => {
   try {
     return await answer(job, signal)
   } catch (error) {
-    if (job.scenario.broker === "rabbitmq") await Place.remove(Place.plan(job.url, job.scenario, job.id))
+    const { id, scenario, url } = job
+    if (scenario.broker === "rabbitmq") await BenchTopology.remove(BenchTopology.plan(url, scenario, id))
     throw error
   }
 }

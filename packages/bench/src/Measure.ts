@@ -7,12 +7,12 @@
  * @since 0.1.0
  */
 
-import * as Place from "./BenchTopology.ts"
+import * as BenchTopology from "./BenchTopology.ts"
 import type { Session, Stage } from "./Contestant.ts"
 import * as Profiler from "./Profiler.ts"
 import type { Report } from "./Report.ts"
 import type { Payload } from "./SampleEvent.ts"
-import * as Order from "./SampleEvent.ts"
+import * as SampleEvent from "./SampleEvent.ts"
 import { pace, type Scenario } from "./Scenario.ts"
 
 /** How many events go through before, at most. Until then the compiler is still at work, and is counted with the rest. */
@@ -95,25 +95,25 @@ const quantile = (sorted: ReadonlyArray<number>, q: number): number =>
 export const run = async (
   open: (stage: Stage) => Promise<Session>,
   scenario: Scenario,
-  place: Place.Place,
+  topology: BenchTopology.BenchTopology,
   profile: string | undefined
 ): Promise<Omit<Report, "version">> => {
   const { events, failsEvery, inFlight, work } = scenario
   const counter = new Counter()
-  const payload = Order.payloads(scenario.payloadBytes)
+  const payload = SampleEvent.payloads(scenario.payloadBytes)
   const warmUp = warmUpOf(scenario)
   let number = 0
   const stage: Stage = {
     scenario,
-    place,
+    topology,
     next: () => {
       const i = number++
-      return { payload: payload(i), routingKey: Order.routingKey(scenario, i) }
+      return { payload: payload(i), routingKey: SampleEvent.routingKey(scenario, i) }
     },
     fails: ({ number }, attempt) => failsEvery > 0 && attempt === 1 && number % failsEvery === 0,
     handled: counter.handled
   }
-  if (work === "consume") await Place.fill(place, scenario, warmUp + events)
+  if (work === "consume") await BenchTopology.fill(topology, scenario, warmUp + events)
   const session = await open(stage)
   const profiler = profile === undefined ? undefined : await Profiler.prepare()
   let running: Profiler.Profiler | undefined

@@ -52,7 +52,7 @@ export const Job = Schema.Struct({
   contestant: Schema.String,
   scenario: ScenarioSchema,
   url: Schema.String,
-  /** Names the place. */
+  /** Names the topology. */
   id: Schema.String,
   /** A file for a CPU profile of what is measured. */
   profile: Schema.optionalKey(Schema.String)

@@ -1,6 +1,6 @@
 /**
- * The event that every contestant moves, and what it is on the wire where no bus
- * makes it.
+ * The event that every contestant publishes and handles, and its wire format for
+ * contestants without the bus.
  *
  * @since 0.1.0
  */
@@ -12,16 +12,16 @@ import * as Schema from "effect/Schema"
 import type { Scenario } from "./Scenario.ts"
 
 /**
- * The event's type, for those who have a use for one.
+ * The event type, for contestants that use the bus.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const Order = EventType.make("bench.order", {
+export const SampleEvent = EventType.make("bench.order", {
   payload: Schema.Struct({
     number: Schema.Int,
     customer: Schema.String,
-    /** When it was published, in milliseconds of this process. */
+    /** The time of the publish, in milliseconds since this process started. */
     sentAt: Schema.Finite,
     lines: Schema.Array(Schema.Struct({ sku: Schema.String, quantity: Schema.Int, cents: Schema.Int })),
     note: Schema.String
@@ -29,12 +29,12 @@ export const Order = EventType.make("bench.order", {
 })
 
 /**
- * What an order says.
+ * The payload of a sample event.
  *
  * @category models
  * @since 0.1.0
  */
-export type Payload = (typeof Order.payload)["Type"]
+export type Payload = (typeof SampleEvent.payload)["Type"]
 
 const lines = [
   { sku: "tea-green", quantity: 2, cents: 450 },
@@ -51,7 +51,7 @@ const withNote = (number: number, note: string): Payload => ({
 })
 
 /**
- * Makes payloads of about so many bytes of JSON.
+ * Makes payloads of about the given number of bytes of JSON.
  *
  * @category constructors
  * @since 0.1.0
@@ -62,7 +62,7 @@ export const payloads = (bytes: number): ((number: number) => Payload) => {
 }
 
 /**
- * The body of an order, as the bus writes it.
+ * Encodes a payload as the message body that the bus would write.
  *
  * @category encoding
  * @since 0.1.0
@@ -74,7 +74,7 @@ export const body = (
   const timestamp = Date.now()
   const wire = {
     event_id: id,
-    event_type: Order.name,
+    event_type: SampleEvent.name,
     timestamp: `${new Date(timestamp).toISOString().slice(0, -1)}+00:00`,
     source_agent_id: null,
     source_service: null,
@@ -91,7 +91,7 @@ export const body = (
 }
 
 /**
- * The properties that the bus publishes an order with, in amqplib's words.
+ * Returns the properties that the bus publishes an event with, as amqplib takes them.
  *
  * @category encoding
  * @since 0.1.0
@@ -103,12 +103,12 @@ export const properties = (id: string, timestamp: number): Options.Publish => ({
   contentType: "application/json",
   priority: 4,
   headers: { "eb-version": 1 },
-  type: Order.name,
+  type: SampleEvent.name,
   timestamp: Math.floor(timestamp / 1000)
 })
 
 /**
- * What any contestant but the bus needs of a body.
+ * The part of a message body that contestants without the bus need.
  *
  * @category models
  * @since 0.1.0
@@ -119,7 +119,7 @@ export interface Wire {
 }
 
 /**
- * Reads a body without a look at what it says.
+ * Parses a message body without validating it.
  *
  * @category decoding
  * @since 0.1.0
@@ -128,24 +128,24 @@ export const parse = (content: Uint8Array): Wire =>
   JSON.parse(Buffer.from(content.buffer, content.byteOffset, content.length).toString())
 
 /**
- * The routing key of an order: under the type's own, or under one of the patterns
- * that the scenario binds queues by, in turn.
+ * Returns the routing key of an event: the key of its type, or in turn a key for each
+ * of the patterns that the scenario binds queues with.
  *
  * @category encoding
  * @since 0.1.0
  */
 export const routingKey = ({ patterns, queues }: Scenario, number: number): string => {
-  if (patterns * queues === 1) return `${Order.name}.normal`
-  return `${Order.name}.${number % queues}.${Math.floor(number / queues) % patterns}.normal`
+  if (patterns * queues === 1) return `${SampleEvent.name}.normal`
+  return `${SampleEvent.name}.${number % queues}.${Math.floor(number / queues) % patterns}.normal`
 }
 
 /**
- * The patterns by which one of the scenario's queues is bound.
+ * Returns the patterns that bind one of the scenario's queues.
  *
  * @category encoding
  * @since 0.1.0
  */
 export const patterns = ({ patterns, queues }: Scenario, queue: number): ReadonlyArray<string> =>
   patterns * queues === 1
-    ? [`${Order.name}.*`]
-    : Array.from({ length: patterns }, (_, pattern) => `${Order.name}.${queue}.${pattern}.*`)
+    ? [`${SampleEvent.name}.*`]
+    : Array.from({ length: patterns }, (_, pattern) => `${SampleEvent.name}.${queue}.${pattern}.*`)

@@ -1,5 +1,5 @@
 /**
- * What the bench is to show, and whether it does.
+ * The targets of the bench, and whether the measurements meet them.
  *
  * @since 0.1.0
  */
@@ -11,20 +11,20 @@ import type { Scenario } from "./Scenario.ts"
 import * as Startup from "./Startup.ts"
 
 /**
- * A goal, and what was measured of it.
+ * A target and the measurement for it.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Goal {
+export interface Target {
   readonly what: string
   readonly wanted: string
-  /** The worst of what was measured. */
+  /** The worst measured value. */
   readonly measured: string
   readonly isMet: boolean
 }
 
-/** The scenarios that speed on RabbitMQ is told by. */
+/** Whether a scenario counts for the speed on RabbitMQ. */
 const main = ({ broker, isForPeers }: Scenario): boolean => broker === "rabbitmq" && isForPeers
 
 interface Ratio {
@@ -34,18 +34,18 @@ interface Ratio {
 
 const show = ({ of, value }: Ratio): string => `${value.toFixed(2)} ${of}`.trimEnd()
 
-const least = (what: string, bound: number, found: ReadonlyArray<Ratio>): ReadonlyArray<Goal> => {
+const least = (what: string, bound: number, found: ReadonlyArray<Ratio>): ReadonlyArray<Target> => {
   const [worst] = found.toSorted((a, b) => a.value - b.value)
   return worst === undefined ? [] : [{ what, wanted: `≥ ${bound}`, measured: show(worst), isMet: worst.value >= bound }]
 }
 
-const most = (what: string, bound: number, found: ReadonlyArray<Ratio>): ReadonlyArray<Goal> => {
+const most = (what: string, bound: number, found: ReadonlyArray<Ratio>): ReadonlyArray<Target> => {
   const [worst] = found.toSorted((a, b) => b.value - a.value)
   return worst === undefined ? [] : [{ what, wanted: `≤ ${bound}`, measured: show(worst), isMet: worst.value <= bound }]
 }
 
 /**
- * The goals of which something was measured.
+ * Returns the targets for which there are measurements.
  *
  * @category getters
  * @since 0.1.0
@@ -54,7 +54,7 @@ export const all = (
   outcomes: ReadonlyArray<Outcome.Outcome>,
   growths: ReadonlyArray<Growth>,
   startup: Startup.Startup | undefined
-): ReadonlyArray<Goal> => {
+): ReadonlyArray<Target> => {
   const help = (values: ReadonlyArray<number> | undefined): ReadonlyArray<Ratio> => {
     const value = Outcome.median(values ?? [])
     return value === undefined ? [] : [{ value, of: "" }]

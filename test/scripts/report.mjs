@@ -1,16 +1,16 @@
-// Reads what the tests and the fault lab have written: `node test/scripts/report.mjs failed|breached|sum FILE…`.
+// Reads the reports of the tests and of the fault lab: `node test/scripts/report.mjs failed|breached|sum FILE…`.
 import { existsSync, readFileSync } from "node:fs"
 import { relative } from "node:path"
 
 const [question, ...paths] = process.argv.slice(2)
 const reports = paths.filter((path) => existsSync(path)).map((path) => JSON.parse(readFileSync(path, "utf8")))
 
-// A file that cannot even be loaded has no tests that failed.
+// A file that could not be loaded has failed, although it has no tests.
 const hasFailed = ({ status }) => status === "failed"
 const nameOf = ({ name }) => relative("test", name)
 
 const questions = {
-  /** The files in which a test failed. */
+  /** Prints the files in which a test failed. Fails if there are none, or if an event was lost. */
   failed: ([tests]) => {
     const files = (tests?.testResults ?? []).filter(hasFailed)
     const messages = files.flatMap(({ assertionResults }) => assertionResults.flatMap((test) => test.failureMessages))
@@ -18,7 +18,7 @@ const questions = {
     console.log(files.map(nameOf).join(" "))
   },
 
-  /** What has the faults run again that did not hold, where nothing was lost. */
+  /** Prints the options that run the breached faults again. Fails if there are none, or if an event was lost. */
   breached: ([faults]) => {
     const rows = faults?.rows ?? []
     const names = rows.filter(({ breaches }) => breaches.length > 0).map(({ fault }) => fault)
@@ -26,10 +26,10 @@ const questions = {
     console.log(`--only ${names.join(",")} --seed ${faults.seed}`)
   },
 
-  /** The last line: how many tests passed, failed and were skipped, each by its last run. */
+  /** Prints how many tests passed, failed and were skipped in their last run. Fails if not all files passed. */
   sum: (runs) => {
     const files = new Map(runs.flatMap(({ testResults }) => testResults).map((file) => [file.name, file]))
-    if (files.size === 0) console.log("The tests wrote no report.")
+    if (files.size === 0) console.log("There is no report of the tests.")
     for (const file of runs[0]?.testResults ?? []) {
       const failures = file.assertionResults.filter(hasFailed).map(({ fullName }) => fullName)
       const what = hasFailed(files.get(file.name)) ? "Failed" : "Failed at first"
@@ -40,7 +40,7 @@ const questions = {
     const tests = all.flatMap(({ assertionResults }) => assertionResults)
     const count = (status) => tests.filter((test) => test.status === status).length
     const failed = Math.max(count("failed"), all.filter(hasFailed).length)
-    // A file in which nothing ran is a broker that was not there.
+    // A file is skipped as a whole when its broker is missing.
     const skipped = all.filter(
       (file) => !hasFailed(file) && !file.assertionResults.some(({ status }) => status === "passed")
     )

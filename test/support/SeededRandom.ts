@@ -1,4 +1,4 @@
-/** Numbers that follow from a seed (mulberry32), so that what they decided can be decided again. */
+/** A generator of random numbers that depend on a seed alone (mulberry32), so that a run can be repeated. */
 export class SeededRandom {
   #state: number
 
@@ -6,7 +6,7 @@ export class SeededRandom {
     this.#state = seed >>> 0
   }
 
-  /** From 0 up to, and without, 1. */
+  /** Returns a number from 0 up to but excluding 1. */
   next(): number {
     this.#state = (this.#state + 0x6d2b79f5) >>> 0
     let mixed = this.#state
@@ -15,7 +15,7 @@ export class SeededRandom {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
   }
 
-  /** A whole number from `least` to `most`. */
+  /** Returns a whole number from `least` to `most`. */
   int(least: number, most: number): number {
     return least + Math.floor(this.next() * (most - least + 1))
   }
@@ -24,7 +24,7 @@ export class SeededRandom {
     return values[this.int(0, values.length - 1)] ?? values[0]
   }
 
-  /** Numbers of its own for each label: what one part of a run draws does not move the others. */
+  /** Returns a generator for a label, so that the parts of a run do not influence each other. */
   static of(seed: number, label: string): SeededRandom {
     let hash = seed >>> 0
     for (const char of label) hash = Math.imul(hash ^ (char.codePointAt(0) ?? 0), 0x01000193) >>> 0

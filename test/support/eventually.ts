@@ -1,4 +1,4 @@
-import { Duration, Effect, Schedule } from "effect"
+import { Cause, Duration, Effect, Schedule } from "effect"
 
 /** An expectation that did not hold, or not in time. The message names the expectation. */
 export class Breach extends Error {
@@ -7,6 +7,12 @@ export class Breach extends Error {
 
 /** Fails with a breach. */
 export const breach = (message: string): Effect.Effect<never, Breach> => Effect.fail(new Breach(message))
+
+/** Returns the message of the error in a cause. */
+export const messageOf = (cause: Cause.Cause<unknown>): string => {
+  const error = Cause.squash(cause)
+  return error instanceof Error ? error.message : String(error)
+}
 
 /** Fails with a breach when an effect takes too long. The breach names the expectation and the last known state. */
 export const within =

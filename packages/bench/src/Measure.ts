@@ -1,8 +1,8 @@
 /**
- * Takes a contestant through a scenario, and measures.
+ * Runs a contestant through a scenario and measures it.
  *
- * What is measured begins when twice as many events have gone through: by then the
- * code is compiled and the connections have what they need.
+ * The measurement begins after a warm-up of twice as many events. By then the code is
+ * compiled and the connections are set up.
  *
  * @since 0.1.0
  */
@@ -15,12 +15,12 @@ import type { Payload } from "./SampleEvent.ts"
 import * as SampleEvent from "./SampleEvent.ts"
 import { pace, type Scenario } from "./Scenario.ts"
 
-/** How many events go through before, at most. Until then the compiler is still at work, and is counted with the rest. */
+/** The most events before the measurement. With fewer, the compiler would still be at work during it. */
 const mostWarmUp = 40_000
-/** A thousand a second would be at it for long, so what is paced gets warm at full speed. */
+/** A paced scenario warms up at full speed, because at its own pace it would take long. */
 const warmUpOf = ({ events, work }: Scenario): number => Math.min((work === "paced" ? 10 : 2) * events, mostWarmUp)
 
-/** Counts what is handled, and says when it is so many. */
+/** Counts handled events, and calls back at certain counts. */
 class Counter {
   readonly latencies: Array<number> = []
   #count = 0
@@ -34,7 +34,7 @@ class Counter {
 
   keepsLatencies = false
 
-  /** Calls back as soon as so many are handled, before anything else happens. */
+  /** Calls back synchronously when a number of events are handled. */
   at(count: number, f: () => void): void {
     this.#waiting.set(count, f)
   }
@@ -65,7 +65,7 @@ const meter = (): Meter => {
   }
 }
 
-/** Publishes at a fixed rate, whatever becomes of it. Nothing is kept of a publish: the garbage collector would move it. */
+/** Publishes at a fixed rate. It keeps nothing of a publish, because the garbage collector would move it. */
 const paced = (session: Session, count: number): Promise<void> =>
   new Promise((resolve, reject) => {
     const startedAt = performance.now()

@@ -20,7 +20,7 @@ import type { Scenario } from "./Scenario.ts"
 export interface Row {
   readonly contestant: string
   readonly reports: ReadonlyArray<Report | undefined>
-  /** Why the first run failed that did. */
+  /** The error of the first run that failed. */
   readonly failure: string | undefined
 }
 

@@ -6,16 +6,16 @@ import * as Frame from "../proxy/Frame.ts"
 const unknownTag = Buffer.from([0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0])
 const reserved = Buffer.of(0)
 
-/** What the broker closes because of something wrong that was said. */
+/** Faults that make the broker close channels and connections. */
 export const channel: ReadonlyArray<InjectedFault> = [
   {
-    // One consumer's channel is closed; its neighbours, and the connection, are not.
+    // The broker closes the channel of one consumer. The other channels and the connection stay open.
     name: "channel-exception",
     allow: { closes: ["406 PRECONDITION_FAILED - unknown delivery tag"] },
     inject: ({ frames, tcp }) =>
       Effect.gen(function* () {
         const accepted = tcp.accepted
-        frames.say(({ consuming: [channel] }) =>
+        frames.insert(({ consuming: [channel] }) =>
           channel === undefined ? undefined : Frame.method(channel, Frame.Method.basicAck, unknownTag)
         )
         yield* eventually(
@@ -37,7 +37,7 @@ export const channel: ReadonlyArray<InjectedFault> = [
     inject: ({ frames, tcp }) =>
       Effect.gen(function* () {
         const accepted = tcp.accepted
-        frames.say(({ publishing: [channel] }) =>
+        frames.insert(({ publishing: [channel] }) =>
           channel === undefined ? undefined : Frame.method(channel, Frame.Method.basicAck, unknownTag)
         )
         yield* eventually(
@@ -54,14 +54,14 @@ export const channel: ReadonlyArray<InjectedFault> = [
       })
   },
   {
-    // What a client says that takes the number of a channel again too early: the whole connection goes.
+    // A client that reuses the number of a channel too early loses the whole connection.
     name: "channel-reuse",
     allow: { closes: ["504 CHANNEL_ERROR - second 'channel.open' seen"], disruptions: 2 },
     inject: ({ frames }) =>
       Effect.gen(function* () {
         for (const kind of ["publishing", "consuming"] as const) {
           const closed = frames.closes.length
-          frames.say((channels) => {
+          frames.insert((channels) => {
             const [channel] = channels[kind]
             return channel === undefined ? undefined : Frame.method(channel, Frame.Method.channelOpen, reserved)
           })
@@ -77,7 +77,7 @@ export const channel: ReadonlyArray<InjectedFault> = [
       })
   },
   {
-    // The way in which amqplib itself comes to take a number too early: a channel that dies with a backlog.
+    // amqplib itself reuses a number too early when a channel is closed with a backlog.
     name: "channel-reuse-backlog",
     shape: { publishers: 150, pause: 100, padding: 100_000, handling: 0, fanout: false, concurrency: 50 },
     options: { publishTimeout: "10 seconds" },
@@ -90,9 +90,9 @@ export const channel: ReadonlyArray<InjectedFault> = [
     allow: { closes: ["406 PRECONDITION_FAILED - delivery acknowledgement on channel"], disruptions: 10 },
     inject: ({ ctl, frames, tcp }) =>
       Effect.gen(function* () {
-        const patience = (millis: number) => ctl("eval", `application:set_env(rabbit, consumer_timeout, ${millis}).`)
-        yield* Effect.acquireRelease(patience(3000), () => patience(1_800_000))
-        // Channels learn it when they are opened.
+        const ackTimeout = (millis: number) => ctl("eval", `application:set_env(rabbit, consumer_timeout, ${millis}).`)
+        yield* Effect.acquireRelease(ackTimeout(3000), () => ackTimeout(1_800_000))
+        // Channels read the timeout when they are opened.
         tcp.cut()
         yield* eventually(
           "channels are closed",
@@ -100,7 +100,7 @@ export const channel: ReadonlyArray<InjectedFault> = [
           { atMost: "20 seconds" }
         )
         yield* Effect.sleep("3 seconds")
-        yield* patience(1_800_000)
+        yield* ackTimeout(1_800_000)
         tcp.cut()
       })
   }

@@ -2,21 +2,21 @@ import { Effect } from "effect"
 import type { Duration } from "effect"
 import type { BrokerNode } from "../../support/BrokerNode.ts"
 import { breach, eventually } from "../../support/eventually.ts"
-import { isWhole } from "../broker/LabBroker.ts"
 import type { Cluster } from "../broker/LabBroker.ts"
+import { isWhole } from "../broker/SharedBroker.ts"
 import type { InjectedFault, Lab } from "../experiments/InjectedFault.ts"
 import { usual } from "../workload/HandlerScript.ts"
-import { heavy } from "../workload/Workload.ts"
+import { heavy } from "../workload/WorkloadShape.ts"
 
 type InCluster = InjectedFault<Cluster>["inject"]
 
-/** A cluster whose leaders change refuses for a moment, and says nothing for another. */
+/** The reasons of failed publishes while the leaders of a cluster change. */
 const outage = ["Timeout", "Disconnected", "Nacked"]
 
-/** Where the leaders of the queues are: on the first node, to which the bus is connected, or on another. */
+/** Whether the leaders of the queues are on the first node, to which the bus is connected, or on another one. */
 type Leaders = "beside" | "apart"
 
-/** Moves the leaders of all queues to a node. They begin on the one that their declarer is connected to. */
+/** Moves the leaders of all queues to a node. At first they are on the node that the bus is connected to. */
 const lead = ({ ctl, name }: Lab<Cluster>, node: BrokerNode) =>
   Effect.gen(function* () {
     const queues = `[Q || Q <- rabbit_amqqueue:list(<<"/">>), amqqueue:get_type(Q) =:= rabbit_quorum_queue]`
@@ -33,7 +33,7 @@ const lead = ({ ctl, name }: Lab<Cluster>, node: BrokerNode) =>
     )
   })
 
-/** The node that leads, once it does. */
+/** Returns the node with the leaders, after moving them there if necessary. */
 const leader = (lab: Lab<Cluster>, leaders: Leaders): Effect.Effect<BrokerNode, unknown> => {
   const [first, second] = lab.broker.nodes
   return leaders === "beside" ? Effect.succeed(first) : Effect.as(lead(lab, second), second)
@@ -48,7 +48,7 @@ const everyNodeIsBack = ({ broker }: Lab<Cluster>, atMost: Duration.Input = "40 
 
 const kill = (nodes: ReadonlyArray<BrokerNode>) => Effect.promise(() => Promise.all(nodes.map((node) => node.kill())))
 
-/** Starts nodes that are down, all at once: the last one that went down may have to come first. */
+/** Starts nodes that are down, all at once, because one of them may wait for the last one that went down. */
 const restart = (nodes: ReadonlyArray<BrokerNode>) =>
   Effect.promise(() => Promise.all(nodes.map((node) => node.restart())))
 
@@ -65,14 +65,14 @@ const killed =
 
 const one = (leaders: Leaders) => (lab: Lab<Cluster>) => Effect.map(leader(lab, leaders), (node) => [node])
 
-/** Two of three are down: nothing may be confirmed until one of them is back. */
+/** Kills two of three nodes. Nothing may be confirmed until one of them is back. */
 const twoKilled =
   (choose: (nodes: Cluster["nodes"]) => ReadonlyArray<BrokerNode>): InCluster =>
   (lab) =>
     Effect.gen(function* () {
       const nodes = choose(lab.broker.nodes)
       yield* kill(nodes)
-      // What the two had confirmed may still be on its way.
+      // Confirms from before the kill may still arrive.
       yield* Effect.sleep(500)
       const { confirmed } = lab.ledger
       yield* Effect.sleep("3 seconds")
@@ -82,7 +82,7 @@ const twoKilled =
       if (since > 0) return yield* breach(`${since} events confirmed by one node of three`)
     })
 
-/** Stops a node in its tracks, for longer than its neighbours and the bus wait for it. */
+/** Pauses a node for longer than the other nodes and the bus wait for it. */
 const paused =
   (leaders: Leaders): InCluster =>
   (lab) =>
@@ -91,12 +91,12 @@ const paused =
       yield* Effect.promise(() => node.pause())
       yield* Effect.sleep("12 seconds")
       yield* Effect.promise(() => node.resume())
-      // It takes the others for gone, and stays alone until an operator starts it again: again and again, where the
-      // others take it for gone meanwhile.
+      // The node regards the others as down and stays apart until an operator restarts its application. This may take
+      // several tries, because the others may regard it as down meanwhile.
       const startedAgain = Effect.tryPromise(() => node.ctl("stop_app")).pipe(
         Effect.andThen(Effect.tryPromise(() => node.ctl("start_app"))),
         Effect.timeout("20 seconds"),
-        // Now and then it hangs in that: what an operator does then is to kill it.
+        // It sometimes hangs while it stops. An operator then kills it.
         Effect.catch(() => Effect.andThen(kill([node]), restart([node]))),
         Effect.andThen(everyNodeIsBack(lab, "15 seconds"))
       )
@@ -104,16 +104,16 @@ const paused =
       yield* Effect.retry(startedAgain, { times: 3 })
     })
 
-const told = (node: BrokerNode, others: ReadonlyArray<BrokerNode>, say: (other: string) => string) =>
-  Effect.promise(() => node.ctl("eval", `${others.map(({ name }) => say(`'${name}'`)).join(", ")}.`))
+const evaluate = (node: BrokerNode, others: ReadonlyArray<BrokerNode>, code: (other: string) => string) =>
+  Effect.promise(() => node.ctl("eval", `${others.map(({ name }) => code(`'${name}'`)).join(", ")}.`))
 
-/** Takes a node out of the sight of its neighbours, which clients still reach, and lets it see them again. */
+/** Disconnects a node from the other nodes, but not from clients, and reconnects it after a while. */
 const cutOff = (lab: Lab<Cluster>, node: BrokerNode, millis: number) =>
   Effect.gen(function* () {
     const others = lab.broker.nodes.filter((other) => other !== node)
-    yield* told(node, others, (other) => `erlang:set_cookie(${other}, bad), erlang:disconnect_node(${other})`)
+    yield* evaluate(node, others, (other) => `erlang:set_cookie(${other}, bad), erlang:disconnect_node(${other})`)
     yield* Effect.sleep(millis)
-    yield* told(node, others, (other) => `erlang:set_cookie(${other}, erlang:get_cookie()), net_adm:ping(${other})`)
+    yield* evaluate(node, others, (other) => `erlang:set_cookie(${other}, erlang:get_cookie()), net_adm:ping(${other})`)
     yield* everyNodeIsBack(lab)
   })
 
@@ -146,7 +146,7 @@ const fault = (
   }
 })
 
-/** What can inject to a cluster of three nodes with quorum queues. */
+/** Faults of a cluster of three nodes. */
 export const cluster: ReadonlyArray<InjectedFault<Cluster>> = [
   fault("leader-killed", killed(one("beside"), 300)),
   fault("leader-killed-apart", killed(one("apart"), 300)),
@@ -155,9 +155,9 @@ export const cluster: ReadonlyArray<InjectedFault<Cluster>> = [
     "follower-killed",
     killed(({ broker }) => Effect.succeed([broker.nodes[2]]), 300)
   ),
-  // Classic queues live on one node. While it is down, what is published for them goes nowhere, and RabbitMQ returns it
-  // and confirms it. It does not return what another queue takes, so here each event is for one queue. Many wait for
-  // their retry, because what expires in a classic wait queue would be lost.
+  // A classic queue lives on one node. While it is down, RabbitMQ returns and confirms what is published to it. It does
+  // not return a message that another queue takes, so here each event is for one queue. Many events wait for a retry,
+  // because a message that expires in a classic wait queue would be lost.
   fault("classic-home-killed", killed(one("beside"), 2000), {
     shape: { fanout: false, scripts: { ...usual, flaky: 40 } },
     options: { queueType: "classic" },
@@ -175,7 +175,7 @@ export const cluster: ReadonlyArray<InjectedFault<Cluster>> = [
     "all-killed",
     killed(({ broker }) => Effect.succeed(broker.nodes), 300)
   ),
-  // A channel that asks a leader for something while it is paused may fail within RabbitMQ, which takes the connection.
+  // A channel that calls a paused leader may crash inside RabbitMQ, which then closes the connection.
   fault("leader-paused", paused("beside"), { allow: { closes: ["541 INTERNAL_ERROR"] } }),
   fault("leader-paused-apart", paused("apart"), { allow: { closes: ["541 INTERNAL_ERROR"] } }),
   fault(

@@ -9,7 +9,7 @@ const blocked = (lab: Lab, alarm: RegExp) =>
     const { details } = yield* lab.bus.health
     if (!alarm.test(`${details["publishing"]}`))
       return yield* breach(`health does not name the alarm: ${JSON.stringify(details)}`)
-    // What was in the queues is handled all the same.
+    // The messages in the queues are still handled.
     const { ledger } = lab
     const pending = () => ledger.pending("handled").length
     const first = pending()
@@ -27,7 +27,7 @@ const blocked = (lab: Lab, alarm: RegExp) =>
     if (ledger.confirmed > confirmed) return yield* breach(`${ledger.confirmed - confirmed} confirmed during the alarm`)
   })
 
-/** Events pile up, some of them to be retried, but not so many that their retries, which wait, soon hold every slot. */
+/** A workload whose queues grow. Few events are retried, because waiting retries would soon occupy all handlers. */
 const backlog = {
   publishers: 20,
   pause: 40,
@@ -37,7 +37,7 @@ const backlog = {
   scripts: { flaky: 4, doomed: 1 }
 } as const
 
-/** What the broker has not enough of, or does not permit; and what handlers do wrong. */
+/** Faults of missing resources and permissions, and of handlers. */
 export const limits: ReadonlyArray<InjectedFault<SingleNode>> = [
   {
     name: "memory-alarm",
@@ -53,7 +53,7 @@ export const limits: ReadonlyArray<InjectedFault<SingleNode>> = [
       )
   },
   {
-    // What could not be retried for want of memory is still the broker's when the connection goes as well.
+    // Events whose retry was blocked by the memory alarm remain on the broker when the connection is lost as well.
     name: "alarm-and-rst",
     shape: { ...backlog, concurrency: 10, handling: 100, scripts: { flaky: 30, doomed: 5 } },
     options: { publishTimeout: "1 second" },
@@ -64,7 +64,7 @@ export const limits: ReadonlyArray<InjectedFault<SingleNode>> = [
           ctl("set_vm_memory_high_watermark", "absolute", "512MB")
         )
         yield* becomes("degraded")
-        // Longer than a publish is waited for: what retries now waits for its next try.
+        // Longer than the publish timeout, so that blocked retries wait for their next attempt.
         yield* Effect.sleep("4 seconds")
         tcp.cut()
         yield* Effect.sleep("1 second")
@@ -82,7 +82,7 @@ export const limits: ReadonlyArray<InjectedFault<SingleNode>> = [
       )
   },
   {
-    // A channel that is open goes on with the permissions that it had: the next one learns of it.
+    // An open channel keeps its permissions. Only the next one is refused.
     name: "permission-revoked",
     ownUser: true,
     shape: { publishers: 4, pause: 20 },
@@ -111,7 +111,7 @@ export const limits: ReadonlyArray<InjectedFault<SingleNode>> = [
       })
   },
   {
-    // RabbitMQ 3.10 goes on to refuse when the limit is taken away before the queue is below four fifths of it.
+    // RabbitMQ 3.10 keeps refusing if the limit is removed before the queue is below four fifths of it.
     name: "overflow",
     shape: { fanout: false, concurrency: 5, handling: 10, pause: 40 },
     allow: { failures: ["Nacked"] },
@@ -141,12 +141,13 @@ export const limits: ReadonlyArray<InjectedFault<SingleNode>> = [
       Effect.gen(function* () {
         const limit = (bytes: number) => ctl("eval", `application:set_env(rabbit, max_message_size, ${bytes}).`)
         yield* Effect.acquireRelease(limit(5000), () => limit(128 * 1024 * 1024))
-        // Channels learn the limit when they are opened.
+        // Channels read the limit when they are opened.
         tcp.cut()
         yield* Effect.sleep("1 second")
         for (let i = 0; i < 5; i++) {
           const outcome = yield* workload.publish({ padding: 6000, script: "fine" })
-          if (outcome !== "TooLarge") return yield* breach(`an event over the broker's limit is ${outcome}`)
+          if (outcome !== "TooLarge")
+            return yield* breach(`the outcome of an event over the broker's limit is ${outcome}`)
         }
       })
   },

@@ -1,7 +1,7 @@
 import { Effect } from "effect"
 import { eventually } from "../../support/eventually.ts"
 import type { InjectedFault } from "../experiments/InjectedFault.ts"
-import { heavy } from "../workload/Workload.ts"
+import { heavy } from "../workload/WorkloadShape.ts"
 
 const cutAgain =
   (times: number, pause: number): InjectedFault["inject"] =>
@@ -16,12 +16,12 @@ const cutAgain =
       { discard: true }
     )
 
-/** What can inject on the way to a broker. */
+/** Faults of the network between the bus and the broker. */
 export const network: ReadonlyArray<InjectedFault> = [
   { name: "none", allow: { disruptions: 0 }, inject: () => Effect.void },
   { name: "rst", inject: ({ tcp }) => Effect.sync(() => tcp.cut()) },
   {
-    // The broker has taken everything that is in flight, and none of it is confirmed yet.
+    // The broker has received everything in flight but confirmed none of it.
     name: "rst-unconfirmed",
     inject: ({ tcp }) =>
       Effect.gen(function* () {
@@ -32,7 +32,7 @@ export const network: ReadonlyArray<InjectedFault> = [
       })
   },
   {
-    // Handlers still hold what the connection before brought when the next one is cut.
+    // Handlers still hold deliveries of the previous connection when the next one is cut.
     name: "rst-again",
     shape: { publishers: 16, pause: 60, handling: 600, concurrency: 60, fanout: false },
     allow: { disruptions: 6 },
@@ -47,7 +47,7 @@ export const network: ReadonlyArray<InjectedFault> = [
   },
   { name: "fin", inject: ({ tcp }) => Effect.sync(() => tcp.fin()) },
   {
-    // The silence ends only after the heartbeats have noticed it, and both sides have given up.
+    // The silence lasts until the heartbeats of both sides have failed.
     name: "half-open",
     options: { heartbeat: "1 second", publishTimeout: "3 seconds" },
     allow: { failures: ["Timeout", "Disconnected"] },
@@ -71,7 +71,7 @@ export const network: ReadonlyArray<InjectedFault> = [
       })
   })),
   {
-    // Nothing is lost on the way, so nothing may be done twice.
+    // Nothing is lost on the network, so nothing may be handled twice.
     name: "network-pause",
     options: { heartbeat: "10 seconds" },
     allow: { disruptions: 0 },
@@ -86,7 +86,7 @@ export const network: ReadonlyArray<InjectedFault> = [
     name: "slow-link",
     shape: { publishers: 30, padding: 300 },
     options: { heartbeat: "1 second" },
-    // A link that is slow is no link that is dead.
+    // A slow connection must not be regarded as dead.
     allow: { disruptions: 0, failures: ["Timeout", "Blocked"] },
     inject: ({ ledger, note, tcp }) =>
       Effect.gen(function* () {
@@ -98,7 +98,7 @@ export const network: ReadonlyArray<InjectedFault> = [
         yield* Effect.promise(() => tcp.heal())
         yield* note(`${passed} confirmed while slow`)
         yield* eventually(
-          "no connection was given up",
+          "no connection was replaced",
           Effect.sync(() => tcp.accepted === accepted && passed > 0),
           {
             atMost: 100,

@@ -1,7 +1,7 @@
 import { Effect } from "effect"
 import type { SingleNode } from "../broker/LabBroker.ts"
 import type { InjectedFault } from "../experiments/InjectedFault.ts"
-import { heavy } from "../workload/Workload.ts"
+import { heavy } from "../workload/WorkloadShape.ts"
 
 const outage = ["Timeout", "Disconnected"]
 
@@ -14,12 +14,12 @@ const kill =
       yield* Effect.promise(() => broker.node.restart())
     })
 
-/** What can inject to a node. */
+/** Faults of a single node. */
 export const node: ReadonlyArray<InjectedFault<SingleNode>> = [
   { name: "kill-9", allow: { failures: outage }, inject: kill(300) },
   { name: "kill-9-heavy", shape: heavy, confirmed: 20_000, allow: { failures: outage }, inject: kill(300) },
   {
-    // Longer than a connection is waited for, by default, and longer than a publish is.
+    // Longer than the default timeouts of a connection and of a publish.
     name: "long-outage",
     allow: { failures: outage },
     inject: kill(12_500)

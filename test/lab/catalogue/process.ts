@@ -1,29 +1,29 @@
 import { Effect } from "effect"
 import { eventually } from "../../support/eventually.ts"
 import type { ProcessContext, ProcessFault } from "../experiments/ProcessExperiment.ts"
-import { heavy } from "../workload/Workload.ts"
+import { heavy } from "../workload/WorkloadShape.ts"
 
-/** Handlers that are in the middle of something, whenever one looks. */
+/** A workload with handlers busy at any time. */
 const slow = { handling: 400, publishers: 4, pause: 40 }
 
-const terminate: ProcessFault["inject"] = ({ child, note }) =>
+const terminate: ProcessFault["inject"] = ({ worker, note }) =>
   Effect.gen(function* () {
     const since = Date.now()
-    child.signal("SIGTERM")
+    worker.signal("SIGTERM")
     yield* eventually(
       "the process stops",
-      Effect.sync(() => child.end !== undefined),
+      Effect.sync(() => worker.end !== undefined),
       { atMost: "20 seconds" }
     )
     yield* note(`stopped in ${Date.now() - since} ms`)
   })
 
-const kill: ProcessFault["inject"] = ({ child }) => Effect.promise(() => child.kill())
+const kill: ProcessFault["inject"] = ({ worker }) => Effect.promise(() => worker.kill())
 
-/** Killed when the broker has confirmed what it published under a routing key that begins so, before it can ack. */
+/** Kills the process after a publish is confirmed whose routing key has a prefix, and before it can acknowledge. */
 const killAfter =
   (prefix: string): ProcessFault["inject"] =>
-  ({ child, frames }: ProcessContext) =>
+  ({ worker, frames }: ProcessContext) =>
     Effect.gen(function* () {
       let isConfirmed = false
       frames.onConfirm(prefix, () => {
@@ -31,17 +31,17 @@ const killAfter =
         frames.tcp.blackHole(["up"])
       })
       yield* eventually(
-        `the broker confirms what goes to ${prefix}`,
+        `the broker confirms a publish to ${prefix}`,
         Effect.sync(() => isConfirmed),
         { atMost: "10 seconds" }
       )
-      // The process hears of it, and acknowledges what cannot come through.
+      // The process receives the confirm. Its acknowledgement does not reach the broker.
       yield* Effect.sleep(100)
-      yield* Effect.promise(() => child.kill())
+      yield* Effect.promise(() => worker.kill())
       frames.tcp.cut()
     })
 
-/** What can inject to a process that uses the bus, of which another one takes over the work. */
+/** Faults of a process that uses the bus. A second process takes over its work. */
 export const process: ReadonlyArray<ProcessFault> = [
   { name: "process-sigterm", shape: slow, end: "0", allow: { disruptions: 0 }, inject: terminate },
   { name: "process-sigterm-heavy", shape: heavy, end: "0", allow: { disruptions: 0 }, inject: terminate },
@@ -50,15 +50,15 @@ export const process: ReadonlyArray<ProcessFault> = [
   { name: "process-sigkill-mid-retry", end: "SIGKILL", inject: killAfter("wait.") },
   { name: "process-sigkill-mid-dead-letter", end: "SIGKILL", inject: killAfter("dlq.") },
   {
-    // Longer than the broker waits for its heartbeats.
+    // Longer than the heartbeat timeout of the broker.
     name: "process-stopped",
     end: "0",
     inject: (handover) =>
       Effect.gen(function* () {
-        const { child, ledger } = handover
-        child.signal("SIGSTOP")
+        const { worker, ledger } = handover
+        worker.signal("SIGSTOP")
         yield* Effect.sleep("8 seconds")
-        child.signal("SIGCONT")
+        worker.signal("SIGCONT")
         const { confirmed } = ledger()
         yield* eventually(
           "it publishes again",

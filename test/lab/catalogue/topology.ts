@@ -2,19 +2,19 @@ import { Effect } from "effect"
 import { breach } from "../../support/eventually.ts"
 import type { InjectedFault, Lab } from "../experiments/InjectedFault.ts"
 
-/** With one queue for each event, an event that finds no queue is returned: nobody else has it. */
+/** A workload with one queue for each event: an event that reaches no queue is returned. */
 const single = { fanout: false } as const
 
-/** What RabbitMQ 3.10 says, to whole connections, when a quorum queue goes while it is published to. */
+/** The reason with which RabbitMQ 3.10 closes connections that publish to a quorum queue while it is deleted. */
 const torn = "541 INTERNAL_ERROR"
 
-/** What is declared anew just when it is deleted once more is gone before it is bound. */
+/** The reason with which RabbitMQ closes a channel when a queue is deleted between its declaration and its binding. */
 const gone = "404 NOT_FOUND - no queue"
 
-/** What can be on its way into a queue, or out of it, when it is deleted. */
+/** The most messages that can be on their way into or out of a queue when it is deleted. */
 const underWay = 60
 
-/** Deletes a queue amid the work of another; what is in it by then is destroyed by whoever deletes it. */
+/** Deletes a queue of the subscription on `work`, and excuses the loss of its messages. */
 const destroy = ({ ask, destroyed }: Lab, queue: string, work: string) =>
   Effect.gen(function* () {
     const [before, messages] = yield* ask(async (channel) => {
@@ -27,10 +27,10 @@ const destroy = ({ ask, destroyed }: Lab, queue: string, work: string) =>
 const twice = <R>(f: Effect.Effect<void, unknown, R>): Effect.Effect<void, unknown, R> =>
   Effect.andThen(f, Effect.andThen(Effect.sleep("1500 millis"), f))
 
-/** What somebody else does to exchanges, queues and bindings. */
+/** Faults of exchanges, queues and bindings that another client deletes. */
 export const topology: ReadonlyArray<InjectedFault> = [
   {
-    // For half a second no queue wants these events: each publish says so.
+    // For half a second the events reach no queue, and each publish fails.
     name: "binding-removed",
     shape: single,
     allow: { failures: ["Unroutable"] },
@@ -44,7 +44,7 @@ export const topology: ReadonlyArray<InjectedFault> = [
       })
   },
   {
-    // What is on its way into the queue when it goes is returned, refused, or never answered for.
+    // A publish during the deletion is returned, refused or never answered.
     name: "queue-deleted",
     shape: single,
     allow: { failures: ["Unroutable", "Nacked", "Timeout"], closes: [torn, gone], disruptions: 2 },

@@ -1,32 +1,28 @@
-import type { Cluster, SharedBroker, SingleNode } from "../broker/LabBroker.ts"
-import * as FaultExperiment from "./FaultExperiment.ts"
-import type { InjectedFault } from "./InjectedFault.ts"
+import type { Cluster, SingleNode } from "../broker/LabBroker.ts"
+import type { SharedBroker } from "../broker/SharedBroker.ts"
 import type { ResultRow } from "./ResultRow.ts"
 
-/** What an experiment is given. */
-export interface Environment extends FaultExperiment.Options {
-  readonly single: SharedBroker<SingleNode>
-  readonly cluster: SharedBroker<Cluster>
-  /** The one schedule of frames to run, by its own seed. */
+/** The settings of a run of the lab. */
+export interface Options {
+  readonly seed: number
+  /** The factor for all time limits. A bus that is broken on purpose is found out in less than the usual time. */
+  readonly patience?: number | undefined
+  /** The seed of the one schedule of frames to run, instead of all of them. */
   readonly schedule?: number | undefined
 }
 
-/** One line of the table. Its name is what `--only` asks for. */
-export interface Experiment {
-  readonly name: string
-  /** Has a broker of its own, in a process of its own: then it runs beside the others. */
-  readonly runsAside?: boolean
-  readonly run: (env: Environment) => Promise<ResultRow>
+/** Everything that an experiment is given. */
+export interface Environment extends Options {
+  readonly single: SharedBroker<SingleNode>
+  readonly cluster: SharedBroker<Cluster>
+  /** Called with the name of each phase as it begins. */
+  readonly progress?: (phase: string) => void
 }
 
-/** A fault on the node that all of them share. */
-export const onNode = (fault: InjectedFault<SingleNode>): Experiment => ({
-  name: fault.name,
-  run: async (env) => FaultExperiment.run(await env.single.get(), fault, env)
-})
-
-/** A fault on the cluster that all of them share. */
-export const onCluster = (fault: InjectedFault<Cluster>): Experiment => ({
-  name: fault.name,
-  run: async (env) => FaultExperiment.run(await env.cluster.get(), fault, env)
-})
+/** One row of the results. `--only` selects it by its name. */
+export interface Experiment {
+  readonly name: string
+  /** Whether it runs at the same time as the others, because it has a process and a broker of its own. */
+  readonly runsAside?: boolean
+  readonly run: (environment: Environment) => Promise<ResultRow>
+}

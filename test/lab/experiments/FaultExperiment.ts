@@ -1,42 +1,38 @@
 import { AmqpBroker } from "@effect-eventbus/amqp"
 import { Context, Effect, Exit, Fiber, Layer, Redacted, Scope } from "effect"
 import { EventBus } from "effect-eventbus"
-import { eventually, within } from "../../support/eventually.ts"
+import { eventually, messageOf, within } from "../../support/eventually.ts"
 import { unique } from "../../support/Leftovers.ts"
 import { SeededRandom } from "../../support/SeededRandom.ts"
 import { addUser, url } from "../broker/LabBroker.ts"
-import type { LabBroker } from "../broker/LabBroker.ts"
+import type { Cluster, LabBroker, SingleNode } from "../broker/LabBroker.ts"
 import * as LabClient from "../broker/LabClient.ts"
 import type { Excuse } from "../ledger/EventLedger.ts"
+import { findBreaches } from "../ledger/findBreaches.ts"
 import { Journal } from "../ledger/Journal.ts"
 import { queuesOf, takeAll } from "../ledger/LeftoverMessages.ts"
-import { defaults, judge } from "../ledger/Tolerances.ts"
+import { defaults } from "../ledger/Tolerances.ts"
 import { FrameProxy } from "../proxy/FrameProxy.ts"
 import { BusMonitor } from "../workload/BusMonitor.ts"
-import { steady, Workload } from "../workload/Workload.ts"
+import { Workload } from "../workload/Workload.ts"
+import { inFlight, steady } from "../workload/WorkloadShape.ts"
+import type { Environment, Experiment } from "./Experiment.ts"
 import type { InjectedFault, Lab } from "./InjectedFault.ts"
 import * as ResultRow from "./ResultRow.ts"
 
-export interface Options {
-  readonly seed: number
-  /** How much of the usual time things may take. A bus that is broken on purpose is found out in less. */
-  readonly patience?: number | undefined
-  /** Called with what goes on now. */
-  readonly progress?: (phase: string) => void
-}
-
-/** Milliseconds of undisturbed work before a fault; RabbitMQ 3.10 may forget younger quorum queues when it is killed. */
+/** Milliseconds of work before the fault. RabbitMQ 3.10 may forget quorum queues that are younger when it is killed. */
 const before = 1000
-/** And after it, when everything is well again. */
+/** Milliseconds of work after the recovery. */
 const after = 300
+const publishTimeout = 5000
 const quietTimeout = 60_000
 const closeTimeout = 20_000
 
-/** A scenario, from its first connection until nothing is left of it. */
-export const run = <S extends LabBroker>(
-  broker: S,
-  fault: InjectedFault<S>,
-  { patience = 1, progress, seed }: Options
+/** Runs a fault from the first connection of the bus until everything is deleted. */
+const run = <B extends LabBroker>(
+  broker: B,
+  fault: InjectedFault<B>,
+  { patience = 1, progress, seed }: Environment
 ): Promise<ResultRow.ResultRow> => {
   const started = Date.now()
   const name = unique("lab")
@@ -48,19 +44,19 @@ export const run = <S extends LabBroker>(
   const monitor = new BusMonitor()
   const [breaches, notes, excuses]: [Array<string>, Array<string>, Array<Excuse>] = [[], [], []]
   const [port = 0] = broker.ports
-  const publishTimeout = 5000
   let recovered: number | undefined
 
   const phase = (text: string) => Effect.sync(() => progress?.(text))
-  /** What does not hold is written down, and the run goes on to find out what else does not. */
+  /** Records a failure as a breach and goes on, to find all breaches of a run. */
   const expect = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A | undefined, never, R> =>
     Effect.catchCause(effect, (cause) =>
       Effect.as(
-        Effect.sync(() => breaches.push(LabClient.messageOf(cause))),
+        Effect.sync(() => breaches.push(messageOf(cause))),
         undefined
       )
     )
 
+  /** Runs the bus, the workload and the fault. */
   const live = (proxies: ReadonlyArray<FrameProxy>, frames: FrameProxy) =>
     Effect.gen(function* () {
       const login = fault.ownUser === true ? name : undefined
@@ -81,7 +77,7 @@ export const run = <S extends LabBroker>(
       yield* Effect.sleep(before)
 
       const ctl: Lab["ctl"] = (...args) => Effect.promise(() => broker.ctl(...args))
-      const lab: Lab<S> = {
+      const lab: Lab<B> = {
         broker,
         name,
         exchanges,
@@ -93,7 +89,7 @@ export const run = <S extends LabBroker>(
         frames,
         tcp: frames.tcp,
         ctl,
-        ask: (f) => LabClient.ask(port, f),
+        ask: (request) => LabClient.ask(port, request),
         becomes: (status) => {
           let last = ""
           const asked = Effect.map(bus.health, (now) => {
@@ -105,16 +101,16 @@ export const run = <S extends LabBroker>(
         destroyed: (queue, before, most) => Effect.sync(() => void excuses.push({ queue, before, most })),
         note: (text) => Effect.sync(() => void notes.push(text))
       }
-      yield* phase("breaking")
+      yield* phase("injecting the fault")
       yield* expect(Effect.scoped(fault.inject(lab)))
       const healed = Date.now()
       yield* phase("recovering")
-      const isBack = Effect.sync(() => journal.ledger.isFresh(workload.queues, healed))
-      const backs = eventually("every queue handles new events", isBack, {
-        atMost: tolerances.recovery * patience,
-        every: 5
-      })
-      recovered = yield* expect(Effect.map(backs, () => Date.now() - healed))
+      const hasRecovered = eventually(
+        "every queue handles new events",
+        Effect.sync(() => journal.ledger.isFresh(workload.queues, healed)),
+        { atMost: tolerances.recovery * patience, every: 5 }
+      )
+      recovered = yield* expect(Effect.map(hasRecovered, () => Date.now() - healed))
       if (recovered !== undefined) yield* expect(lab.becomes("healthy"))
       yield* Effect.sleep(after)
       if (recovered !== undefined && fault.confirmed !== undefined) {
@@ -126,23 +122,23 @@ export const run = <S extends LabBroker>(
           })
         )
       }
-      yield* phase("waiting for quiet")
+      yield* phase("draining")
       yield* expect(workload.stop(running, 2 * publishTimeout + 20_000 * patience))
       yield* expect(quiet(workload))
     })
 
-  /** Waits until nothing is on its way any more. */
+  /** Waits until every event is handled and all queues but those for dead letters are empty. */
   const quiet = (workload: Workload) =>
     Effect.gen(function* () {
       const { ledger } = journal
       const state = () => `${ledger.pending("handled").length} not handled, in queues: ${JSON.stringify(last)}`
-      let last: unknown = "not asked"
+      let last: unknown = "unknown"
       yield* eventually(
         "every confirmed event is handled",
         Effect.sync(() => ledger.pending("handled").every(({ queue }) => isExcused(queue))),
         { atMost: quietTimeout * patience, every: 100, state }
       )
-      // The dead letters are not looked at before the end, so they must all be there.
+      // The dead letters are counted only at the end, so they must all have arrived.
       const settled = Effect.map(queuesOf(broker, name), (queues) => {
         last = queues.filter(([queue, messages]) => messages > 0 && !queue.startsWith("dlq."))
         return queues.every(([queue, messages]) => queue.startsWith("dlq.") || messages <= tolerances.left)
@@ -153,10 +149,10 @@ export const run = <S extends LabBroker>(
       })
     })
 
-  /** Who has destroyed a part of a queue cannot wait for all of it. */
+  /** Returns whether the fault has destroyed a part of a queue. The rest of it is then not waited for. */
   const isExcused = (queue: string): boolean => excuses.some((excuse) => excuse.queue === queue)
 
-  /** Nothing of the bus may be there when its scope is closed. */
+  /** Waits until the closed bus has left nothing open. */
   const gone = (proxies: ReadonlyArray<FrameProxy>) => {
     const left = () => proxies.reduce((sum, { tcp }) => sum + tcp.connections, 0)
     return Effect.forEach(
@@ -192,7 +188,7 @@ export const run = <S extends LabBroker>(
     if (frames === undefined) return yield* Effect.die(new Error("The broker has no ports"))
     const scope = yield* Scope.make()
     const lived = yield* Effect.exit(monitor.countFibers(Scope.provide(live(proxies, frames), scope)))
-    if (Exit.isFailure(lived)) breaches.push(LabClient.messageOf(lived.cause))
+    if (Exit.isFailure(lived)) breaches.push(messageOf(lived.cause))
     yield* phase("closing")
     const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void))
     yield* expect(within("the bus is closed", closeTimeout * patience)(Fiber.join(closing)))
@@ -207,8 +203,9 @@ export const run = <S extends LabBroker>(
   return Effect.runPromiseExit(monitor.capture(program)).then((exit) => {
     const balance = journal.close().balance(excuses)
     const closes = Exit.isSuccess(exit) ? exit.value : []
-    if (Exit.isFailure(exit)) breaches.push(LabClient.messageOf(exit.cause))
-    breaches.push(...judge(balance, { tolerances, closes, excuses, leaks: monitor.leaks, shape }))
+    if (Exit.isFailure(exit)) breaches.push(messageOf(exit.cause))
+    const evidence = { tolerances, closes, excuses, leaks: monitor.leaks, inFlight: inFlight(shape) }
+    breaches.push(...findBreaches(balance, evidence))
     return {
       fault: fault.name,
       seed,
@@ -222,3 +219,15 @@ export const run = <S extends LabBroker>(
     }
   })
 }
+
+/** Makes an experiment of a fault on a single node. */
+export const onNode = (fault: InjectedFault<SingleNode>): Experiment => ({
+  name: fault.name,
+  run: async (environment) => run(await environment.single.get(), fault, environment)
+})
+
+/** Makes an experiment of a fault on a cluster. */
+export const onCluster = (fault: InjectedFault<Cluster>): Experiment => ({
+  name: fault.name,
+  run: async (environment) => run(await environment.cluster.get(), fault, environment)
+})

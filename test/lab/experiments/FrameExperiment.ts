@@ -7,7 +7,7 @@ import * as ResultRow from "./ResultRow.ts"
 
 const concurrency = 12
 
-/** So many schedules of cuts at frames. The seed of each one follows from the seed of the run, and replays it alone. */
+/** Makes an experiment of many schedules of cuts. The seed of the run determines the seed of each schedule. */
 export const experiment = (count: number): Experiment => ({
   name: "frames",
   run: async ({ progress, schedule, seed, single }) => {
@@ -21,7 +21,7 @@ export const experiment = (count: number): Experiment => ({
     model.on("error", () => {})
     const waiting = [...seeds]
     const worker = async (): Promise<void> => {
-      // A channel for each: the questions of one would wait for the answers of the others.
+      // Each worker has a channel of its own, because requests on one channel wait for each other.
       const channel = await model.createChannel()
       channel.on("error", () => {})
       for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {

@@ -4,19 +4,22 @@ import { waitQueue } from "@effect-eventbus/amqp/AmqpTopology"
 import type { Channel } from "amqplib"
 import { Context, Effect, Exit, Layer, Redacted, Scope } from "effect"
 import { EventBus } from "effect-eventbus"
-import { eventually, within } from "../../support/eventually.ts"
+import { eventually, messageOf, within } from "../../support/eventually.ts"
 import { SeededRandom } from "../../support/SeededRandom.ts"
 import { url } from "../broker/LabBroker.ts"
-import * as LabClient from "../broker/LabClient.ts"
 import type { Balance } from "../ledger/EventLedger.ts"
+import { findBreaches } from "../ledger/findBreaches.ts"
 import { Journal } from "../ledger/Journal.ts"
-import { defaults, judge } from "../ledger/Tolerances.ts"
-import { draw, FrameProxy, show } from "../proxy/FrameProxy.ts"
-import type { Cut } from "../proxy/FrameProxy.ts"
+import { drain } from "../ledger/LeftoverMessages.ts"
+import { defaults } from "../ledger/Tolerances.ts"
+import { drawCut, showCut } from "../proxy/Cut.ts"
+import type { Cut } from "../proxy/Cut.ts"
+import { FrameProxy } from "../proxy/FrameProxy.ts"
 import { BusMonitor } from "../workload/BusMonitor.ts"
-import { steady, Workload } from "../workload/Workload.ts"
+import { Workload } from "../workload/Workload.ts"
+import { inFlight, steady } from "../workload/WorkloadShape.ts"
 
-/** What came of one schedule of cuts. */
+/** The outcome of one schedule of cuts. */
 export interface Outcome {
   readonly seed: number
   readonly planned: ReadonlyArray<Cut>
@@ -28,7 +31,8 @@ export interface Outcome {
 }
 
 const events = 12
-const tiers = [20, 50]
+/** The delays of the workload's retries. */
+const delays = [20, 50]
 
 const shape = {
   ...steady,
@@ -41,15 +45,15 @@ const shape = {
 }
 
 /**
- * A few events on a connection that is cut at frames which a seed names.
+ * Publishes and handles a few events on connections that are cut at certain frames. The seed decides at which ones.
  *
- * Its queues are classic ones, which take a tenth of the time; what the broker does with quorum queues is the matter of
- * the other faults.
+ * The queues are classic because these take a tenth of the time. The other faults cover quorum queues.
  */
-export const run = (port: number, broker: Channel, seed: number): Promise<Outcome> => {
+export const run = (port: number, channel: Channel, seed: number): Promise<Outcome> => {
   const name = `frames-${process.pid}-${seed}`
+  const [work, dlq] = [`${name}.q0`, `dlq.${name}.q0`]
   const random = new SeededRandom(seed)
-  const planned = Array.from({ length: random.int(1, 3) }, () => draw(random, 12))
+  const planned = Array.from({ length: random.int(1, 3) }, () => drawCut(random, events))
   const journal = Journal.create(name)
   const monitor = new BusMonitor()
   const breaches: Array<string> = []
@@ -66,11 +70,10 @@ export const run = (port: number, broker: Channel, seed: number): Promise<Outcom
       const bus = monitor.observe(Context.get(context, EventBus.EventBus))
       const workload = yield* Workload.start(bus, name, shape, journal, random)
       const all = Array.from({ length: events }, () => workload.publish())
-      yield* within("every publish is answered", "30 seconds")(Effect.all(all, { concurrency: shape.publishers }))
+      yield* within("every publish ends", "30 seconds")(Effect.all(all, { concurrency: shape.publishers }))
       const { ledger } = journal
-      const dlq = `dlq.${name}.q0`
       const isQuiet = Effect.gen(function* () {
-        yield* Effect.promise(() => LabClient.drain(broker, [dlq], journal))
+        yield* Effect.promise(() => drain(channel, [dlq], journal))
         return ledger.pending("handled").length + ledger.pending("dead").length === 0
       })
       yield* eventually("every event has ended", isQuiet, {
@@ -80,19 +83,18 @@ export const run = (port: number, broker: Channel, seed: number): Promise<Outcom
       })
     })
 
-  const queues = (): ReadonlyArray<string> => {
+  const waitQueues = (): ReadonlyArray<string> => {
     const own = settings({ exchange: name, queueType: "classic" })
-    const waits = tiers.map((tier) => waitQueue(`${name}.q0`, tier, own).name)
-    return [`${name}.q0`, ...waits, `dlq.${name}.q0`]
+    return delays.map((delay) => waitQueue(work, delay, own).name)
   }
 
   const program = Effect.gen(function* () {
     const proxy = yield* Effect.promise(() => FrameProxy.open(port, planned))
     const scope = yield* Scope.make()
     const lived = yield* Effect.exit(monitor.countFibers(Scope.provide(live(proxy), scope)))
-    if (Exit.isFailure(lived)) breaches.push(LabClient.messageOf(lived.cause))
+    if (Exit.isFailure(lived)) breaches.push(messageOf(lived.cause))
     const closed = yield* Effect.exit(within("the bus is closed", "20 seconds")(Scope.close(scope, Exit.void)))
-    if (Exit.isFailure(closed)) breaches.push(LabClient.messageOf(closed.cause))
+    if (Exit.isFailure(closed)) breaches.push(messageOf(closed.cause))
     const gone = Effect.sync(() => proxy.tcp.connections === 0 && monitor.fibers === 0)
     const left = yield* Effect.exit(
       eventually("no socket and no fiber is left", gone, {
@@ -100,31 +102,27 @@ export const run = (port: number, broker: Channel, seed: number): Promise<Outcom
         state: () => `${proxy.tcp.links.map(({ state }) => state).join("; ")}, ${monitor.fibers} fibers`
       })
     )
-    if (Exit.isFailure(left)) breaches.push(LabClient.messageOf(left.cause))
+    if (Exit.isFailure(left)) breaches.push(messageOf(left.cause))
     yield* Effect.promise(() => proxy.tcp.close())
     yield* Effect.promise(async () => {
-      // What no event has needed was never declared: declaring it all is simpler than to ask.
-      for (const queue of queues().filter((queue) => queue.startsWith("wait."))) await broker.deleteQueue(queue)
-      await LabClient.drain(
-        broker,
-        queues().filter((queue) => !queue.startsWith("wait.")),
-        journal
-      )
-      for (const queue of queues()) await broker.deleteQueue(queue)
-      for (const exchange of [name, `${name}_dlx`]) await broker.deleteExchange(exchange)
+      // Wait queues are not drained: some of them may not exist, and reading a missing queue closes the channel.
+      for (const queue of waitQueues()) await channel.deleteQueue(queue)
+      await drain(channel, [work, dlq], journal)
+      for (const queue of [work, dlq]) await channel.deleteQueue(queue)
+      for (const exchange of [name, `${name}_dlx`]) await channel.deleteExchange(exchange)
     })
     return proxy
   })
 
   return Effect.runPromiseExit(monitor.capture(program)).then((exit) => {
-    if (Exit.isFailure(exit)) breaches.push(LabClient.messageOf(exit.cause))
+    if (Exit.isFailure(exit)) breaches.push(messageOf(exit.cause))
     const balance = journal.close().balance()
     const proxy = Exit.isSuccess(exit) ? exit.value : undefined
     const tolerances = { ...defaults, disruptions: planned.length }
-    breaches.push(
-      ...judge(balance, { tolerances, closes: proxy?.closes ?? [], excuses: [], leaks: monitor.leaks, shape })
-    )
-    const plan = planned.map(show).join("; ")
+    const closes = proxy?.closes ?? []
+    const evidence = { tolerances, closes, excuses: [], leaks: monitor.leaks, inFlight: inFlight(shape) }
+    breaches.push(...findBreaches(balance, evidence))
+    const plan = planned.map(showCut).join("; ")
     return {
       seed,
       planned,

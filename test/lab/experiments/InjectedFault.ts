@@ -6,63 +6,48 @@ import type { Breach } from "../../support/eventually.ts"
 import type { SeededRandom } from "../../support/SeededRandom.ts"
 import type { LabBroker } from "../broker/LabBroker.ts"
 import type { EventLedger } from "../ledger/EventLedger.ts"
+import type { Tolerances } from "../ledger/Tolerances.ts"
 import type { FrameProxy } from "../proxy/FrameProxy.ts"
 import type { TcpProxy } from "../proxy/TcpProxy.ts"
-import type { Shape, Workload } from "../workload/Workload.ts"
+import type { Workload } from "../workload/Workload.ts"
+import type { WorkloadShape } from "../workload/WorkloadShape.ts"
 
-/** What a fault has at hand while events flow. */
-export interface Lab<out S extends LabBroker = LabBroker> {
-  readonly broker: S
-  /** The exchange, with which the name of every queue begins. */
+/** Everything that a fault can use while events flow. */
+export interface Lab<out B extends LabBroker = LabBroker> {
+  readonly broker: B
+  /** The name of the exchange, which is also the prefix of every queue. */
   readonly name: string
   readonly exchanges: readonly [events: string, deadLetters: string]
   readonly bus: EventBus.EventBus["Service"]
   readonly workload: Workload
   readonly ledger: EventLedger
   readonly random: SeededRandom
-  /** The ways of the bus to each node; `tcp` and `frames` are those to the first. */
+  /** The proxies between the bus and each node. `frames` and `tcp` are those of the first node. */
   readonly proxies: ReadonlyArray<FrameProxy>
   readonly tcp: TcpProxy
   readonly frames: FrameProxy
+  /** Runs `rabbitmqctl` on the first node. */
   readonly ctl: (...args: ReadonlyArray<string>) => Effect.Effect<string>
-  /** Asks the first node something as another client. */
-  readonly ask: <A>(f: (channel: Channel) => Promise<A>) => Effect.Effect<A>
-  /** Waits for a status of the bus. */
+  /** Sends a request to the first node as another client. */
+  readonly ask: <A>(request: (channel: Channel) => Promise<A>) => Effect.Effect<A>
+  /** Waits until the bus reports a status. */
   readonly becomes: (status: "healthy" | "degraded" | "unhealthy") => Effect.Effect<void, Breach>
-  /** Takes it as given that what was attempted before a time, and was in a queue by then, is gone. */
+  /** Excuses the loss of at most `most` events that were published to a queue before a time. */
   readonly destroyed: (queue: string, before: number, most: number) => Effect.Effect<void>
-  /** Adds a remark to the row. */
+  /** Adds a note to the result. */
   readonly note: (text: string) => Effect.Effect<void>
 }
 
-/** What is right only for one fault. */
-export interface Tolerances {
-  /** The reasons for which publishes may fail. */
-  readonly failures: ReadonlyArray<string>
-  /** The reasons, beside those that say so, for which a publish may fail and its event be there. */
-  readonly landed: ReadonlyArray<string>
-  /** What the broker may say when it closes a channel or a connection, as the start of `{code} {text}`. */
-  readonly closes: ReadonlyArray<string>
-  /** How often everything in flight may be done twice. 0: nothing may be. */
-  readonly disruptions: number
-  /** How many events may stay in queues. */
-  readonly left: number
-  /** Reasons of dead letters that no handler gave. */
-  readonly dead: ReadonlyArray<string>
-  /** Milliseconds until every queue handles new events after the fault is over. */
-  readonly recovery: number
-}
-
-/** Something that goes wrong, and goes right again, while events flow. */
-export interface InjectedFault<in S extends LabBroker = LabBroker> {
+/** A fault that is injected while events flow, and then removed. */
+export interface InjectedFault<in B extends LabBroker = LabBroker> {
   readonly name: string
-  readonly shape?: Partial<Shape>
+  readonly shape?: Partial<WorkloadShape>
   readonly options?: AmqpOptions.Options
-  /** Whether the bus logs in as a user of this fault's own, named as its exchange. */
+  /** Whether the bus logs in as a user that only this fault uses. The user has the name of the exchange. */
   readonly ownUser?: boolean
-  /** How many events are confirmed at least, for a fault under high load. */
+  /** The number of confirmed events before the experiment may end. */
   readonly confirmed?: number
   readonly allow?: Partial<Tolerances>
-  /** Breaks something, and returns when nothing is broken any more. */
-  readonly inject: (lab: Lab<S>) => Effect.Effect<void, unknown, Scope.Scope>
+  /** Injects the fault, and returns when it is removed. */
+  readonly inject: (lab: Lab<B>) => Effect.Effect<void, unknown, Scope.Scope>
 }

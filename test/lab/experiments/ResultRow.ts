@@ -1,6 +1,6 @@
 import type { Balance } from "../ledger/EventLedger.ts"
 
-/** What came of one fault. */
+/** The result of one experiment. */
 export interface ResultRow {
   readonly fault: string
   readonly seed: number
@@ -8,23 +8,24 @@ export interface ResultRow {
   readonly handled: number
   readonly dead: number
   readonly left: number
-  /** Taken away on purpose, by the fault itself. */
+  /** Events that the fault itself destroyed on purpose. */
   readonly destroyed: number
   readonly lost: number
   readonly duplicates: number
-  /** How many publishes failed, by reason. */
+  /** The number of failed publishes by reason. */
   readonly failed: { readonly [reason: string]: number }
   readonly recovered_ms: number | undefined
   readonly took_ms: number
-  /** Everything that did not hold. */
+  /** Everything that was wrong, in words. */
   readonly breaches: ReadonlyArray<string>
   readonly notes: ReadonlyArray<string>
-  /** How many log lines, spans, errors and answers of the bus the password was looked for in. */
+  /** The number of log lines, spans, errors and health reports that were searched for the password. */
   readonly inspected: number
-  /** What the bus logged, where something did not hold. */
+  /** The last lines of the bus's log, if something was wrong. */
   readonly log: ReadonlyArray<string>
 }
 
+/** A result in which nothing happened. */
 export const empty: Omit<ResultRow, "fault" | "seed" | "took_ms"> = {
   confirmed: 0,
   handled: 0,
@@ -41,6 +42,7 @@ export const empty: Omit<ResultRow, "fault" | "seed" | "took_ms"> = {
   log: []
 }
 
+/** Returns the counts of a balance. */
 export const counts = ({ confirmed, dead, destroyed, duplicates, failed, handled, left, lost }: Balance) => ({
   confirmed,
   handled,
@@ -52,8 +54,10 @@ export const counts = ({ confirmed, dead, destroyed, duplicates, failed, handled
   failed
 })
 
+/** Returns whether nothing was wrong. */
 export const holds = ({ breaches, lost }: ResultRow): boolean => lost === 0 && breaches.length === 0
 
+/** Formats a result as one line, followed by a line for each breach. */
 export const line = (row: ResultRow): string => {
   const failures = Object.entries(row.failed).map(([reason, count]) => ` ${reason}=${count}`)
   const rare = (["left", "destroyed"] as const).flatMap((key) => (row[key] === 0 ? [] : [` ${key}=${row[key]}`]))
@@ -78,7 +82,7 @@ const titles: Record<(typeof columns)[number], string> = {
   recovered_ms: "back ms"
 }
 
-/** A table of at most 80 columns. */
+/** Formats results as a table of at most 80 columns. */
 export const table = (rows: ReadonlyArray<ResultRow>): string => {
   const text = (row: ResultRow) => [row.fault.slice(0, 26), ...columns.map((column) => `${row[column] ?? "-"}`)]
   const total = (column: (typeof columns)[number]) => rows.reduce((sum, row) => sum + (row[column] ?? 0), 0)

@@ -1,6 +1,6 @@
 /**
- * What an enemy may put into a queue, by hand. The consumer survives each of it;
- * each is handled, dead-lettered or refused, after a bounded number of deliveries.
+ * Hostile messages in a queue. The consumer survives every one of them, and each is handled, dead-lettered or refused after
+ * a bounded number of deliveries.
  */
 import { assert, describe, it } from "@effect/vitest"
 import type { Options } from "amqplib"
@@ -15,7 +15,7 @@ import * as rawFrames from "./rawFrames.ts"
 const url = inject("rabbitUrl")
 const hostileQueue = (options?: Parameters<typeof HostileQueue.make>[1]) => HostileQueue.make(url ?? "", options)
 
-/** What RabbitMQ writes into the headers of a message that died in a queue. */
+/** Returns an entry of the `x-death` header, which RabbitMQ adds to messages that it dead-letters. */
 const death = (queue: string, reason: string) => ({
   queue,
   reason,
@@ -26,14 +26,14 @@ const death = (queue: string, reason: string) => ({
 })
 
 describe.skipIf(url === null)("Hostile input", () => {
-  it.live(`${HostileBodies.all.length} bodies are dead letters at once, with their bytes and why`, () =>
+  it.live(`${HostileBodies.all.length} bodies become dead letters at once, with their bytes and the reason`, () =>
     Effect.gen(function* () {
       const { becomes, failing, handled, letters, raw, rig, to, work } = yield* hostileQueue()
       for (const { body, name } of HostileBodies.all) {
         yield* raw.publish(to.exchange, to.routingKey, body, { persistent: true, messageId: name })
       }
-      // Something decent among them, for which the same reader must still be there.
-      yield* raw.publish(to.exchange, to.routingKey, failing(9), { messageId: "decent" })
+      // A valid event behind them, which the same consumer must still handle.
+      yield* raw.publish(to.exchange, to.routingKey, failing(9), { messageId: "valid" })
       assert.deepStrictEqual(yield* handled(3), [1, 2, 3, "good"])
       yield* becomes(`dlq.${work}`, HostileBodies.all.length + 1)
       yield* becomes(work, 0)
@@ -42,9 +42,9 @@ describe.skipIf(url === null)("Hostile input", () => {
       const read = yield* Effect.timeout(Queue.takeN(yield* letters, readable.length + 1), "15 seconds")
       assert.deepStrictEqual(
         new Map(read.map(({ envelope }) => [envelope.id, envelope.fault?.reason])),
-        new Map([...readable.map(({ name, reason }) => [name, reason] as const), ["decent", "Flaky"]])
+        new Map([...readable.map(({ name, reason }) => [name, reason] as const), ["valid", "Flaky"]])
       )
-      // What is no event for anybody goes on, and is still as it came.
+      // The dead letters that no subscription can decode are dead-lettered again, with the same bytes.
       rig.queue(`dlq.${work}`)
       for (const { body, name, reason } of HostileBodies.all.filter((each) => !readable.includes(each))) {
         const { content, properties } = yield* raw.take(`dlq.dlq.${work}`)
@@ -56,7 +56,7 @@ describe.skipIf(url === null)("Hostile input", () => {
     })
   )
 
-  it.live("what properties say of the content is not believed", () =>
+  it.live("the properties of a message do not change how its content is decoded", () =>
     Effect.gen(function* () {
       const { handled, raw, to } = yield* hostileQueue()
       const hostile: ReadonlyArray<Options.Publish> = [
@@ -72,7 +72,7 @@ describe.skipIf(url === null)("Hostile input", () => {
     })
   )
 
-  it.live("attempts that are forged end all the same", () =>
+  it.live("forged attempt counts do not keep an event from becoming a dead letter", () =>
     Effect.gen(function* () {
       const { becomes, handled, letters, raw, to, work } = yield* hostileQueue()
       const reader = yield* letters
@@ -104,7 +104,7 @@ describe.skipIf(url === null)("Hostile input", () => {
     })
   )
 
-  it.live("forged routes are not followed: a retry and a dead letter go where they belong, and nowhere else", () =>
+  it.live("forged routes are not followed: a retry and a dead letter go only to their own queues", () =>
     Effect.gen(function* () {
       const { becomes, failing, handled, letters, raw, rig, to, work } = yield* hostileQueue()
       const elsewhere = rig.queue("elsewhere")
@@ -115,7 +115,7 @@ describe.skipIf(url === null)("Hostile input", () => {
       for (const headers of [{ CC: [elsewhere] }, { BCC: [elsewhere] }]) {
         yield* raw.publish(to.exchange, to.routingKey, failing(1), { headers })
         assert.deepStrictEqual(yield* handled(2), [1, 2, "good"])
-        // The copy that its publisher has a right to, and no other.
+        // The copy of the original publish, and no other.
         yield* raw.take(elsewhere)
         yield* becomes(elsewhere, 0)
         yield* raw.publish(to.exchange, to.routingKey, failing(9), { headers })
@@ -130,7 +130,8 @@ describe.skipIf(url === null)("Hostile input", () => {
     })
   )
 
-  it.live("forged deaths cost nobody an event: RabbitMQ 3.10 drops what comes back to where it says it has died", () =>
+  // RabbitMQ 3.10 drops a message that it dead-letters to a queue in which, by its `x-death` header, it has died before.
+  it.live("forged deaths lose no event", () =>
     Effect.gen(function* () {
       const { failing, handled, letters, raw, to, work } = yield* hostileQueue()
       const deaths = [
@@ -156,7 +157,7 @@ describe.skipIf(url === null)("Hostile input", () => {
       { headers: rawFrames.table(rawFrames.unsigned64("n", 2n ** 64n - 1n)) }
     ],
     [
-      "a table that amqplib takes for a type",
+      "a table that amqplib decodes as a typed value",
       { headers: rawFrames.table(rawFrames.field("h", "F", rawFrames.table(rawFrames.text("!", "bogus")))) }
     ],
     [
@@ -169,27 +170,29 @@ describe.skipIf(url === null)("Hostile input", () => {
     ["keys that are no text", { headers: rawFrames.table(rawFrames.field("\0\uFFFF", "V", Buffer.alloc(0))) }],
     ["an id of 255 bytes that are no text", { messageId: Buffer.alloc(255, 0xff) }],
     ["an empty id", { messageId: Buffer.alloc(0) }],
-    ["the last of all times", { timestamp: 2n ** 64n - 1n }],
+    ["the largest timestamp", { timestamp: 2n ** 64n - 1n }],
     ["tables, 500 deep", { headers: rawFrames.nested(500) }],
     ["tables, 4,000 deep", { headers: rawFrames.nested(4000) }],
     ["tables, 12,000 deep", { headers: rawFrames.nested(12_000) }]
   ]
   for (const [name, properties] of strange) {
-    it.live.each(["quorum", "classic"] as const)(`${name}, in a %s queue: an event like any other`, (queueType) =>
-      Effect.gen(function* () {
-        const { failing, handled, letters, to } = yield* hostileQueue({ queueType })
-        const publish = (body: string) => rawFrames.publish(url ?? "", to, body, properties)
-        assert.strictEqual(yield* publish(failing(1)), "taken")
-        assert.deepStrictEqual(yield* handled(2), [1, 2, "good"])
-        assert.strictEqual(yield* publish(failing(9)), "taken")
-        assert.deepStrictEqual(yield* handled(3), [1, 2, 3, "good"])
-        const letter = yield* Effect.timeout(Queue.take(yield* letters), "15 seconds")
-        assert.strictEqual(letter.envelope.fault?.reason, "Flaky")
-      })
+    it.live.each(["quorum", "classic"] as const)(
+      `an event with ${name} in a %s queue is handled like any other`,
+      (queueType) =>
+        Effect.gen(function* () {
+          const { failing, handled, letters, to } = yield* hostileQueue({ queueType })
+          const publish = (body: string) => rawFrames.publish(url ?? "", to, body, properties)
+          assert.strictEqual(yield* publish(failing(1)), "taken")
+          assert.deepStrictEqual(yield* handled(2), [1, 2, "good"])
+          assert.strictEqual(yield* publish(failing(9)), "taken")
+          assert.deepStrictEqual(yield* handled(3), [1, 2, 3, "good"])
+          const letter = yield* Effect.timeout(Queue.take(yield* letters), "15 seconds")
+          assert.strictEqual(letter.envelope.fault?.reason, "Flaky")
+        })
     )
   }
 
-  it.live("RabbitMQ refuses what nobody could deliver, and no consumer hears of it", () =>
+  it.live("RabbitMQ refuses what it could not deliver, and the consumer goes on", () =>
     Effect.gen(function* () {
       const { failing, handled, to } = yield* hostileQueue()
       const refused: ReadonlyArray<rawFrames.Properties> = [
@@ -205,7 +208,7 @@ describe.skipIf(url === null)("Hostile input", () => {
     })
   )
 
-  it.live("an event without a moment to wait is handled by an idle consumer, and its retry does not expire", () =>
+  it.live("an event with an expiration of 0 is handled by an idle consumer, and its retry does not expire", () =>
     Effect.gen(function* () {
       const { failing, handled, to } = yield* hostileQueue()
       assert.strictEqual(yield* rawFrames.publish(url ?? "", to, failing(1), { expiration: "0" }), "taken")
@@ -213,7 +216,7 @@ describe.skipIf(url === null)("Hostile input", () => {
     })
   )
 
-  it.live("what kills every consumer ends in the dead letters, by the broker's limit", () =>
+  it.live("an event that kills every consumer becomes a dead letter at the broker's delivery limit", () =>
     Effect.gen(function* () {
       const rig = yield* Rig.make(url ?? "", "hostile")
       const bus = yield* rig.bus({ deliveryLimit: 10 })

@@ -1,14 +1,13 @@
-/** Bodies that no decent publisher sends, and what becomes of each. */
+/** A body that no correct publisher sends, and the reason for which it is dead-lettered. */
 export interface HostileBody {
   readonly name: string
   readonly body: Uint8Array | string
-  /** Why it is dead-lettered. */
   readonly reason: string
-  /** Whether a reader without event types can decode it all the same. */
+  /** Whether a subscription without event types can decode it. */
   readonly isEvent?: boolean
 }
 
-/** The largest body that the suite's bus takes. */
+/** The largest body that the bus of the test accepts. */
 export const maxBodyBytes = 1024 * 1024
 
 const good = {
@@ -18,13 +17,13 @@ const good = {
   payload: { n: 1 }
 }
 
-/** The body of a good event, with some of its fields replaced. */
+/** Returns the body of a valid event with some fields replaced. */
 export const bodyWith = (fields: object = {}): string => JSON.stringify({ ...good, ...fields })
 
-/** A good body with a text in the place of its payload. */
+/** Returns the body of a valid event with a text in place of the payload. */
 const payloadText = (text: string): string => bodyWith({ payload: "?" }).replace('"?"', () => text)
 
-/** For every field of the envelope, what it must not be. */
+/** The invalid values for every field of the envelope. */
 const wrongFields: Readonly<Record<string, ReadonlyArray<unknown>>> = {
   event_id: [null, 7, "", "not-a-uuid", {}, []],
   event_type: [null, 7, "", {}, ["ping"]],
@@ -44,11 +43,11 @@ const wrongFields: Readonly<Record<string, ReadonlyArray<unknown>>> = {
 const deep = 100_000
 
 export const all: ReadonlyArray<HostileBody> = [
-  { name: "nothing", body: "", reason: "InvalidJson" },
+  { name: "empty", body: "", reason: "InvalidJson" },
   { name: "white space", body: " \n", reason: "InvalidJson" },
   { name: "no JSON", body: "ping", reason: "InvalidJson" },
-  { name: "half of it", body: bodyWith().slice(0, -5), reason: "InvalidJson" },
-  { name: "a number that JSON has not", body: payloadText(`{"n":NaN}`), reason: "InvalidJson" },
+  { name: "truncated JSON", body: bodyWith().slice(0, -5), reason: "InvalidJson" },
+  { name: "a number that is not JSON", body: payloadText(`{"n":NaN}`), reason: "InvalidJson" },
   {
     name: "no UTF-8",
     body: Buffer.concat([Buffer.from(`{"a":"`), Buffer.of(0xff, 0xfe), Buffer.from(`"}`)]),
@@ -83,15 +82,15 @@ export const all: ReadonlyArray<HostileBody> = [
     body: payloadText(`${`{"n":`.repeat(deep)}1${"}".repeat(deep)}`),
     reason: "TooDeep"
   },
-  { name: "brackets, 100,000 and no end", body: "[".repeat(deep), reason: "InvalidJson" },
+  { name: "100,000 open brackets", body: "[".repeat(deep), reason: "InvalidJson" },
   {
-    name: "a byte too much",
+    name: "one byte over the limit",
     body: bodyWith({ pad: "x".repeat(maxBodyBytes + 1 - bodyWith({ pad: "" }).length) }),
     reason: "TooLarge"
   },
   { name: "an unknown type", body: bodyWith({ event_type: "pong" }), reason: "UnknownEventType", isEvent: true },
   {
-    name: "a type that is a word of JavaScript's",
+    name: "a type named like a property of every object",
     body: bodyWith({ event_type: "constructor" }),
     reason: "UnknownEventType",
     isEvent: true

@@ -14,8 +14,8 @@ const Ping = EventType.make("ping", { payload: Schema.Struct({ n: Schema.Int }) 
 class Flaky extends Schema.TaggedError<Flaky>()("Flaky", {}) {}
 
 /**
- * A queue under attack, whose handler succeeds with its n-th attempt where the
- * payload says n, gives up after three, and counts.
+ * Makes a bus with one subscription. Its handler succeeds at the nth attempt, where n is in the payload, and the event is
+ * a dead letter after three attempts.
  */
 export const make = Effect.fnUntraced(function* (url: string, options: AmqpOptions.Options = {}) {
   const rig = yield* Rig.make(url, "hostile")
@@ -36,13 +36,19 @@ export const make = Effect.fnUntraced(function* (url: string, options: AmqpOptio
   )
   const to = { exchange: rig.exchange, routingKey: "ping.normal" }
 
-  /** The next attempts, each as its number, and then that there are no more: a good event is handled after them. */
+  /**
+   * Returns the numbers of the next attempts. It then publishes a valid event, and adds "good" if that one is handled
+   * next.
+   */
   const handled = Effect.fnUntraced(function* (count: number) {
     const seen = yield* Effect.timeout(Queue.takeN(attempts, count), "15 seconds")
     const good = yield* Ping.event({ n: 0 })
     yield* bus.publish(good, { unroutable: "fail" })
     const last = yield* Effect.timeout(Queue.take(attempts), "15 seconds")
-    return [...seen.map(({ attempt }) => attempt), last.event.eventId === good.eventId ? "good" : `${last.attempt} too`]
+    return [
+      ...seen.map(({ attempt }) => attempt),
+      last.event.eventId === good.eventId ? "good" : `another attempt ${last.attempt}`
+    ]
   })
 
   const becomes = (queue: string, messages: number) =>
@@ -59,7 +65,7 @@ export const make = Effect.fnUntraced(function* (url: string, options: AmqpOptio
     handled,
     becomes,
     raw: yield* RawClient.open(url),
-    /** Consumes the dead letters, as the bus does. */
+    /** Subscribes to the dead letters. */
     letters: Effect.gen(function* () {
       const letters = yield* Queue.unbounded<DecodedDelivery.DecodedDelivery>()
       yield* bus.subscribe(
@@ -67,7 +73,7 @@ export const make = Effect.fnUntraced(function* (url: string, options: AmqpOptio
       )
       return letters
     }),
-    /** A body whose handler fails so often before it succeeds. */
+    /** Returns a body whose handler fails a number of times before it succeeds. */
     failing: (times: number) => bodyWith({ payload: { n: times + 1 } })
   }
 })

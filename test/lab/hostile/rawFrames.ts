@@ -2,10 +2,7 @@ import { connect } from "amqplib"
 import { Effect } from "effect"
 import type { Scope } from "effect"
 
-/**
- * Header tables made by hand, byte by byte: they say what no client library says
- * (AMQP 0-9-1, section 4.2.5.5).
- */
+/** An encoded header table (AMQP 0-9-1, section 4.2.5.5). It may hold what no client library encodes. */
 export type Table = Buffer
 
 const u16 = (n: number) => {
@@ -26,7 +23,7 @@ const u64 = (n: bigint) => {
 const short = (bytes: Buffer) => Buffer.concat([Buffer.of(bytes.length), bytes])
 const long = (bytes: Buffer) => Buffer.concat([u32(bytes.length), bytes])
 
-/** A field of a type that its tag names. */
+/** Encodes a field of the type that a tag names. */
 export const field = (key: string, tag: string, value: Buffer): Buffer =>
   Buffer.concat([short(Buffer.from(key)), Buffer.from(tag), value])
 
@@ -34,9 +31,9 @@ export const text = (key: string, value: string): Buffer => field(key, "S", long
 export const table = (...fields: ReadonlyArray<Buffer>): Table => long(Buffer.concat(fields))
 export const unsigned64 = (key: string, value: bigint): Buffer => field(key, "L", u64(value))
 
-/** Tables in tables, so many deep. */
+/** Encodes tables nested in tables. */
 export const nested = (depth: number): Table => {
-  // From the inside out, each is 6 bytes longer: an empty key, the tag, the length.
+  // Each table is 6 bytes longer than the one inside it: an empty key, the tag and the length.
   const bytes = Buffer.alloc(4 + 6 * depth)
   for (let level = 0; level < depth; level++) {
     const at = 6 * level
@@ -53,7 +50,7 @@ export interface Properties {
   readonly expiration?: string
 }
 
-/** The content header: what flags say is there follows, in the order of the flags. */
+/** Encodes a content header: the flags, and the properties in the order of their flags. */
 const contentHeader = (size: number, { expiration, headers, messageId, timestamp }: Properties): Buffer => {
   const parts: Array<Buffer> = [short(Buffer.from("application/json"))]
   let flags = 0x8000 | 0x1000
@@ -80,7 +77,7 @@ const contentHeader = (size: number, { expiration, headers, messageId, timestamp
 const frame = (type: number, channel: number, payload: Buffer) =>
   Buffer.concat([Buffer.of(type), u16(channel), long(payload), Buffer.of(0xce)])
 
-/** Publishes by hand. Tells whether the broker took it, or ended the conversation. */
+/** Publishes a message as raw frames, and returns whether the broker took it or closed the channel. */
 export const publish = (
   url: string,
   to: { readonly exchange: string; readonly routingKey: string },
@@ -109,7 +106,7 @@ export const publish = (
     const bytes = [frame(1, number, method), frame(2, number, contentHeader(content.length, properties))]
     if (content.length > 0) bytes.push(frame(3, number, content))
     Reflect.get(model.connection, "stream").write(Buffer.concat(bytes))
-    // Once it answers something else, it has taken what came before.
+    // Methods are processed in order, so the answer to a later method shows that the publish was taken.
     const answered = channel.checkExchange(to.exchange).then(
       () => "taken" as const,
       () => "refused" as const

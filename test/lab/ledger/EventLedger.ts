@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs"
 
-/** How an event ends in each of its queues, as its handler was told. */
+/** The end of an event in each of its queues. */
 export type End = "handled" | "dead"
 
-/** What somebody saw, at a time in milliseconds. */
+/** An observation of one event. `at` is in milliseconds. */
 export type Entry =
   | {
       readonly kind: "attempted"
@@ -25,13 +25,14 @@ export type Entry =
     }
   | { readonly kind: "left"; readonly at: number; readonly id: string; readonly queue: string }
 
-/** What is known of an event. The outcome of its publish is `confirmed`, the reason of its failure, or not there. */
+/** Everything known about an event. */
 export interface Account {
   readonly id: string
   readonly at: number
   readonly queues: ReadonlyArray<string>
   readonly end: End
   readonly script: string
+  /** `confirmed`, or the reason for which the publish failed, or `undefined` while it has no answer. */
   outcome: string | undefined
   readonly handled: Map<string, number>
   readonly dead: Map<string, number>
@@ -39,42 +40,43 @@ export interface Account {
   readonly left: Set<string>
 }
 
-/** What somebody destroyed on purpose: everything of a queue that was attempted before. */
+/** The messages of a queue that a fault destroyed on purpose: at most `most`, all published before `before`. */
 export interface Excuse {
   readonly queue: string
   readonly before: number
   readonly most: number
 }
 
-export interface Pair {
+/** An event in one of its queues. */
+export interface EventInQueue {
   readonly id: string
   readonly queue: string
-  /** What the event's handler was told to do with it. */
+  /** The script that the event's handler follows. */
   readonly script: string
-  /** When it was attempted, as in the log. */
+  /** The time of its publish, formatted as in the log. */
   readonly at: string
 }
 
-/** What must be empty, and what is only counted. */
+/** The sums of a ledger. The lists at the end hold the events that did not end as they should. */
 export interface Balance {
   readonly attempted: number
   readonly confirmed: number
-  /** How many publishes failed, by reason. */
+  /** The number of failed publishes by reason. */
   readonly failed: { readonly [reason: string]: number }
   readonly handled: number
   readonly dead: number
   readonly left: number
   readonly destroyed: number
   readonly duplicates: number
-  /** Confirmed, and in no place. */
-  readonly lost: ReadonlyArray<Pair>
-  /** Publishes that never said what became of them. */
+  /** Confirmed, but neither handled nor in a queue. */
+  readonly lost: ReadonlyArray<EventInQueue>
+  /** Published, but neither confirmed nor failed. */
   readonly unanswered: ReadonlyArray<string>
-  /** In a queue or handled, and never attempted. */
+  /** Handled or in a queue, but never published. */
   readonly strangers: ReadonlyArray<string>
-  /** There, though their publish said that they are not. */
+  /** Handled or in a queue although their publish failed. */
   readonly phantoms: ReadonlyArray<string>
-  /** Ended as they should not. */
+  /** Dead letters whose handler succeeds, or handled although their handler fails. */
   readonly misjudged: ReadonlyArray<string>
 }
 
@@ -82,16 +84,16 @@ const add = (counts: Map<string, number>, key: string): void => void counts.set(
 
 const sum = (counts: Map<string, number>): number => [...counts.values()].reduce((a, b) => a + b, 0)
 
-/** The queues in which an event is all that there is of it, not the copy of one that has ended. */
+/** Returns the queues in which an event still waits. A copy of an event that has already ended does not count. */
 const waiting = ({ dead, handled, left }: Account): ReadonlyArray<string> =>
   [...left].filter((queue) => !handled.has(queue) && !dead.has(queue))
 
-/** A publish that failed so has not landed; after these it may have. */
+/** The reasons of a failed publish after which its event may nevertheless be in a queue. */
 const mayHaveLanded = new Set(["Timeout", "Interrupted"])
 
-/** The books of a run: who saw which event where. They hold whatever the process did that is under test. */
+/** The record of a run: all events, and where each was observed. It does not depend on the bus under test. */
 export class EventLedger {
-  /** The ledger that a file of entries amounts to. A last line that was cut off is no entry yet. */
+  /** Reads a ledger from a file of entries. Ignores a last line that is incomplete. */
   static read(path: string): EventLedger {
     const ledger = new EventLedger()
     const lines = readFileSync(path, "utf8").split("\n").slice(0, -1)
@@ -101,7 +103,7 @@ export class EventLedger {
 
   readonly #accounts = new Map<string, Account>()
   readonly #strangers = new Set<string>()
-  /** When an event was last attempted that its queue then handled. */
+  /** The publish time of the newest event that each queue has handled. */
   readonly #fresh = new Map<string, number>()
   #confirmed = 0
   #handled = 0
@@ -110,7 +112,7 @@ export class EventLedger {
     return this.#confirmed
   }
 
-  /** How often something was handled. */
+  /** The number of handled deliveries, duplicates included. */
   get handled(): number {
     return this.#handled
   }
@@ -146,25 +148,28 @@ export class EventLedger {
     }
   }
 
-  /** Whether each queue has handled an event that was attempted after a time. */
+  /** Returns whether each queue has handled an event that was published after a time. */
   isFresh(queues: ReadonlyArray<string>, after: number): boolean {
     return queues.every((queue) => (this.#fresh.get(queue) ?? 0) > after)
   }
 
-  /** The confirmed events that have not ended, as they should, in a queue that should have had them. */
-  pending(end: End): ReadonlyArray<Pair> {
-    return this.#pairs((account, queue) => account.end === end && !account[end].has(queue))
+  /** Returns the confirmed events that should have this end and do not have it yet. */
+  pending(end: End): ReadonlyArray<EventInQueue> {
+    return this.#confirmedWhere((account, queue) => account.end === end && !account[end].has(queue))
   }
 
-  /** The confirmed events that are in no place. */
-  missing(): ReadonlyArray<Pair> {
-    return this.#pairs(({ dead, handled, left }, queue) => !handled.has(queue) && !dead.has(queue) && !left.has(queue))
+  /** Returns the confirmed events that are neither handled nor in a queue. */
+  missing(): ReadonlyArray<EventInQueue> {
+    return this.#confirmedWhere(
+      ({ dead, handled, left }, queue) => !handled.has(queue) && !dead.has(queue) && !left.has(queue)
+    )
   }
 
+  /** Returns the sums. Events under an excuse count as destroyed, not as lost. */
   balance(excuses: ReadonlyArray<Excuse> = []): Balance {
     const accounts = [...this.#accounts.values()]
     const missing = this.missing()
-    const isExcused = ({ id, queue }: Pair): boolean =>
+    const isExcused = ({ id, queue }: EventInQueue): boolean =>
       excuses.some((excuse) => excuse.queue === queue && (this.#accounts.get(id)?.at ?? 0) < excuse.before)
     const excess = (counts: Map<string, number>): number => sum(counts) - counts.size
     const copies = (account: Account): number =>
@@ -183,7 +188,7 @@ export class EventLedger {
       left: accounts.reduce((total, account) => total + waiting(account).length, 0),
       destroyed: missing.filter(isExcused).length,
       duplicates: accounts.reduce((total, account) => total + copies(account), 0),
-      lost: missing.filter((pair) => !isExcused(pair)),
+      lost: missing.filter((event) => !isExcused(event)),
       unanswered: accounts.filter(({ outcome }) => outcome === undefined).map(({ id }) => id),
       strangers: [...this.#strangers],
       phantoms: accounts
@@ -196,15 +201,15 @@ export class EventLedger {
     }
   }
 
-  #pairs(holds: (account: Account, queue: string) => boolean): ReadonlyArray<Pair> {
-    const pairs: Array<Pair> = []
+  #confirmedWhere(holds: (account: Account, queue: string) => boolean): ReadonlyArray<EventInQueue> {
+    const found: Array<EventInQueue> = []
     for (const account of this.#accounts.values()) {
       if (account.outcome !== "confirmed") continue
       const { at, script, id } = account
       for (const queue of account.queues) {
-        if (holds(account, queue)) pairs.push({ id, queue, script, at: new Date(at).toISOString().slice(11, 23) })
+        if (holds(account, queue)) found.push({ id, queue, script, at: new Date(at).toISOString().slice(11, 23) })
       }
     }
-    return pairs
+    return found
   }
 }

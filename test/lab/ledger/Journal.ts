@@ -6,15 +6,15 @@ import type { End, Entry } from "./EventLedger.ts"
 
 const syncInterval = 100
 
-/** The files that this process has made, and is to remove however it ends. */
+/** The files that this process has created and deletes when it exits. */
 const created = new Set<string>()
 
 process.on("exit", () => created.forEach((path) => rmSync(path, { force: true })))
 
 /**
- * Where entries go as they are seen: to a file first, and then into the ledger.
+ * A file of ledger entries. Each entry is written to the file first and then applied to the ledger.
  *
- * What was written outlives this process, however it ends; the file is synced to the disk ten times a second.
+ * The entries survive a kill of this process. The file is synced to the disk ten times a second.
  */
 export class Journal {
   static create(name: string): Journal {
@@ -25,14 +25,14 @@ export class Journal {
 
   readonly path: string
   readonly ledger = new EventLedger()
-  /** Whether entries go into the ledger, too. A process that must not grow by them has them in the file alone. */
+  /** Whether entries are also applied to the ledger. A process whose memory is measured keeps them in the file only. */
   isKept = true
   #followed = 0
   readonly #file: number
   readonly #timer: NodeJS.Timeout
   #isDirty = false
 
-  /** Appends to a file, which may be another process's too. */
+  /** Appends to a file, to which other processes may append as well. */
   constructor(path: string) {
     this.path = path
     this.#file = openSync(path, "a")
@@ -64,7 +64,7 @@ export class Journal {
     this.#enter({ kind: "left", at: Date.now(), id, queue })
   }
 
-  /** Takes into the ledger what other processes have entered since. Only for who enters nothing itself meanwhile. */
+  /** Applies the new entries of other processes to the ledger. Use it only while this process writes none itself. */
   follow(): void {
     const file = openSync(this.path, "r")
     const bytes = Buffer.alloc(fstatSync(file).size - this.#followed)
@@ -75,12 +75,12 @@ export class Journal {
     for (const line of bytes.toString("utf8", 0, end).split("\n").slice(0, -1)) this.ledger.apply(JSON.parse(line))
   }
 
-  /** The ledger that the file amounts to: what other processes have entered is in it, too. */
+  /** Returns the ledger of all entries in the file, including those of other processes. */
   read(): EventLedger {
     return EventLedger.read(this.path)
   }
 
-  /** Closes the file and reads the ledger from it, so that what counts is what was written. */
+  /** Closes the file, deletes it and returns the ledger of its entries. */
   close(): EventLedger {
     clearInterval(this.#timer)
     this.#sync()
@@ -92,7 +92,7 @@ export class Journal {
   }
 
   #enter(entry: Entry): void {
-    // Written at once: a kill must not take what was already seen.
+    // Synchronously, so that a kill loses no entry.
     writeSync(this.#file, `${JSON.stringify(entry)}\n`)
     this.#isDirty = true
     if (this.isKept) this.ledger.apply(entry)

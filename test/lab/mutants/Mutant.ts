@@ -1,11 +1,11 @@
-/** A bus that is broken on purpose: pieces of its source are others. */
+/** A bus that is broken on purpose by edits of its source. */
 export interface Mutant {
   readonly name: string
-  /** Below packages/. */
+  /** The path of the file below `packages/`. */
   readonly file: string
-  /** What stands there, exactly once, and what takes its place. */
+  /** The texts to replace, each of which occurs exactly once, and their replacements. */
   readonly edits: ReadonlyArray<readonly [from: string, to: string]>
-  /** The fault under which it must be found out. */
+  /** The fault that must detect it. */
   readonly under: string
 }
 
@@ -67,7 +67,7 @@ export const mutants: ReadonlyArray<Mutant> = [
     under: "one-way-hole-up"
   },
   {
-    // Neither sent again nor failed: whoever published waits for ever.
+    // Lost events are neither sent again nor failed, so their publishers wait for ever.
     name: "in-flight-forgotten",
     file: "amqp/src/internal/ConfirmWindow.ts",
     edits: [["[...lost.filter((outgoing) => !outgoing.isDone), ...this.waiting", "[...this.waiting"]],

@@ -7,13 +7,13 @@ import type { Experiment } from "../experiments/Experiment.ts"
 import * as ResultRow from "../experiments/ResultRow.ts"
 import type { Mutant } from "./Mutant.ts"
 
-const patience = 180_000
+const timeLimit = 180_000
 
-/** Whether the output of a run says that something did not hold, in which it had something to hold. */
+/** Returns whether the result of a run shows that events were published and something was wrong. */
 const caught = (row: ResultRow.ResultRow | undefined): boolean =>
   row !== undefined && row.confirmed > 0 && !ResultRow.holds(row)
 
-/** Runs a fault on a broken bus, in a process of its own. It must be found out. */
+/** Makes an experiment that runs a fault on a broken bus, in a process of its own. The fault must detect the mutant. */
 export const experiment = (mutant: Mutant): Experiment => ({
   name: `mutant:${mutant.name}`,
   runsAside: true,
@@ -32,7 +32,7 @@ export const experiment = (mutant: Mutant): Experiment => ({
         "--seed",
         `${seed}`
       ].concat("--patience", "0.3", "--json", results),
-      { env: { ...process.env, EVENTBUS_MUTANT: mutant.name }, stdio: ["ignore", "pipe", "pipe"], timeout: patience }
+      { env: { ...process.env, EVENTBUS_MUTANT: mutant.name }, stdio: ["ignore", "pipe", "pipe"], timeout: timeLimit }
     )
     const output: Array<string> = []
     for (const stream of [child.stdout, child.stderr]) stream.on("data", (text) => output.push(String(text)))
@@ -44,7 +44,7 @@ export const experiment = (mutant: Mutant): Experiment => ({
     await rm(results, { force: true })
     const [row] = report.rows
     const isCaught = child.exitCode === 1 && caught(row)
-    const said = row === undefined ? output.join("").slice(-2000) : ResultRow.line(row)
+    const result = row === undefined ? output.join("").slice(-2000) : ResultRow.line(row)
     return {
       ...ResultRow.empty,
       fault: `mutant:${mutant.name}`,
@@ -54,7 +54,7 @@ export const experiment = (mutant: Mutant): Experiment => ({
       notes: isCaught
         ? [`caught under ${mutant.under}: lost=${row?.lost}, ${row?.breaches[0] ?? ""}`.slice(0, 200)]
         : [],
-      breaches: isCaught ? [] : [`not caught under ${mutant.under} (exit code ${child.exitCode}): ${said}`]
+      breaches: isCaught ? [] : [`not caught under ${mutant.under} (exit code ${child.exitCode}): ${result}`]
     }
   }
 })

@@ -1,4 +1,4 @@
-/** Loaded before a run whose bus is to be broken: `node --import ./mutantLoader.ts …`. */
+/** Breaks the bus of this process: `EVENTBUS_MUTANT=NAME node --import ./mutantLoader.ts …`. */
 import { registerHooks } from "node:module"
 import { mutants } from "./Mutant.ts"
 
@@ -15,7 +15,7 @@ registerHooks({
     let source = String(loaded.source)
     for (const [from, to] of mutant.edits) {
       if (source.split(from).length !== 2) {
-        throw new Error(`The mutant "${mutant.name}" does not find its place in ${mutant.file}: write it anew`)
+        throw new Error(`An edit of the mutant "${mutant.name}" does not fit ${mutant.file}: update the edit`)
       }
       source = source.replace(from, () => to)
     }

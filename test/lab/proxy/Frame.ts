@@ -1,10 +1,10 @@
-/** A frame of AMQP 0-9-1 (section 4.2.3), or the protocol header that comes before all frames. */
+/** A frame of AMQP 0-9-1 (section 4.2.3), or the protocol header that precedes all frames. */
 export interface Frame {
   readonly type: number
   readonly channel: number
-  /** The class and the method, as `0x00CC00MM`; 0 in what is no method. */
+  /** The class and the method as `0x00CC00MM`, or 0 if the frame is no method. */
   readonly method: number
-  /** The bytes as they are on the wire. */
+  /** The bytes on the wire. */
   readonly bytes: Buffer
 }
 
@@ -28,7 +28,7 @@ export const Method = {
 
 const endMark = 0xce
 
-/** A method frame of a few bytes. */
+/** Encodes a method frame. */
 export const method = (channel: number, method: number, payload: Uint8Array): Buffer => {
   const head = Buffer.alloc(11)
   head.writeUInt8(methodFrame, 0)
@@ -38,28 +38,28 @@ export const method = (channel: number, method: number, payload: Uint8Array): Bu
   return Buffer.concat([head, payload, Buffer.of(endMark)])
 }
 
-/** The size of the body that a content header announces. */
+/** Returns the size of the body that a content header announces. */
 export const bodySize = ({ bytes }: Frame): number => Number(bytes.readBigUInt64BE(11))
 
-/** The routing key of a `basic.publish`. */
+/** Returns the routing key of a `basic.publish`. */
 export const routingKey = ({ bytes }: Frame): string => {
   const at = 14 + bytes.readUInt8(13)
   return bytes.toString("utf8", at + 1, at + 1 + bytes.readUInt8(at))
 }
 
-/** What a `basic.ack` acknowledges. */
+/** Returns the delivery tag of a `basic.ack` and whether it includes all earlier ones. */
 export const acknowledged = ({ bytes }: Frame): { readonly tag: number; readonly multiple: boolean } => ({
   tag: Number(bytes.readBigUInt64BE(11)),
   multiple: (bytes.readUInt8(19) & 1) === 1
 })
 
-/** The reply code and text of a `close`, which connections and channels share. */
+/** Returns the reply code and text of a `connection.close` or `channel.close`. */
 export const closeReason = ({ bytes }: Frame): { readonly code: number; readonly text: string } => ({
   code: bytes.readUInt16BE(11),
   text: bytes.toString("utf8", 14, 14 + bytes.readUInt8(13))
 })
 
-/** Puts the frames of a stream together again. */
+/** Splits a stream of bytes into frames. */
 export class FrameReader {
   #rest: Buffer = Buffer.alloc(0)
 
@@ -68,7 +68,7 @@ export class FrameReader {
     const frames: Array<Frame> = []
     let at = 0
     while (bytes.length - at >= 8) {
-      // "AMQP0091" begins with no frame's type.
+      // No frame type is the "A" of the protocol header "AMQP0091".
       const isHeader = bytes[at] === 0x41
       const size = isHeader ? 8 : 8 + bytes.readUInt32BE(at + 3)
       if (bytes.length - at < size) break

@@ -1,97 +1,16 @@
-import type { SeededRandom } from "../../support/SeededRandom.ts"
+import type { Cut, Step } from "./Cut.ts"
 import * as Frame from "./Frame.ts"
+import { FrameStream } from "./FrameStream.ts"
 import type { Direction, Filter, Link, Verdict } from "./Link.ts"
 import { TcpProxy } from "./TcpProxy.ts"
 
-/** What a cut can wait for. */
-export type Step = "publish" | "return" | "confirm" | "deliver" | "ack"
-
-/** One cut: at which occurrence of what, counted from the cut before, and how much of the connections goes. */
-export interface Cut {
-  readonly step: Step
-  readonly nth: number
-  readonly side: "before" | "after"
-  readonly all: boolean
-}
-
-export const show = ({ all, nth, side, step }: Cut): string => `${side} ${step} ${nth}${all ? ", all" : ""}`
-
-/** Draws a cut. The occurrences are as many as a tiny workload has. */
-export const draw = (random: SeededRandom, most: number): Cut => ({
-  step: random.pick(["publish", "publish", "confirm", "confirm", "deliver", "deliver", "ack", "ack", "return"]),
-  nth: random.int(1, most),
-  side: random.pick(["before", "after"]),
-  all: random.next() < 0.4
-})
-
-const steps: { readonly [D in Direction]: ReadonlyMap<number, Step> } = {
-  up: new Map([
-    [Frame.Method.basicPublish, "publish"],
-    [Frame.Method.basicAck, "ack"]
-  ]),
-  down: new Map([
-    [Frame.Method.basicReturn, "return"],
-    [Frame.Method.basicDeliver, "deliver"],
-    [Frame.Method.basicAck, "confirm"],
-    [Frame.Method.basicNack, "confirm"]
-  ])
-}
-
-const carriesContent = new Set<number>([
-  Frame.Method.basicPublish,
-  Frame.Method.basicReturn,
-  Frame.Method.basicDeliver,
-  Frame.Method.basicGetOk
-])
-
-interface Content {
-  readonly step: Step | undefined
-  left: number
-}
-
-/** One direction of one connection, as frames. */
-class Lane {
-  readonly #reader = new Frame.FrameReader()
-  /** The content that is not complete yet, by channel. */
-  readonly #contents = new Map<number, Content>()
-
-  read(chunk: Buffer): ReadonlyArray<Frame.Frame> {
-    return this.#reader.read(chunk)
-  }
-
-  /** Whether another method may come here without tearing a message apart. */
-  get isWhole(): boolean {
-    return this.#contents.size === 0
-  }
-
-  /** Follows a frame, and says which step begins with it, and which one is complete with it. */
-  follow(
-    direction: Direction,
-    frame: Frame.Frame
-  ): { readonly begins: Step | undefined; readonly ends: Step | undefined } {
-    if (frame.type === Frame.methodFrame) {
-      const step = steps[direction].get(frame.method)
-      if (!carriesContent.has(frame.method)) return { begins: step, ends: step }
-      this.#contents.set(frame.channel, { step, left: -1 })
-      return { begins: step, ends: undefined }
-    }
-    const content = this.#contents.get(frame.channel)
-    if (content === undefined) return { begins: undefined, ends: undefined }
-    if (frame.type === Frame.headerFrame) content.left = Frame.bodySize(frame)
-    if (frame.type === Frame.bodyFrame) content.left -= frame.bytes.length - 8
-    if (content.left > 0) return { begins: undefined, ends: undefined }
-    this.#contents.delete(frame.channel)
-    return { begins: undefined, ends: content.step }
-  }
-}
-
-/** How the broker closed a connection or a channel. */
+/** The reason for which the broker closed a connection or a channel. */
 export interface Closed {
   readonly code: number
   readonly text: string
 }
 
-/** A proxy that knows AMQP: it sees why the broker closes things, cuts at a frame, and can say something itself. */
+/** A proxy that reads AMQP: it records why the broker closes channels, cuts connections at frames, and inserts methods. */
 export class FrameProxy {
   static async open(target: number, cuts: ReadonlyArray<Cut> = []): Promise<FrameProxy> {
     const self = new FrameProxy(cuts)
@@ -99,14 +18,14 @@ export class FrameProxy {
     return self
   }
 
-  /** What the broker closed, and why. */
+  /** The reasons for which the broker closed channels and connections. */
   readonly closes: Array<Closed> = []
-  /** The cuts that came to pass. */
+  /** The cuts that were made. */
   readonly done: Array<Cut> = []
   readonly #cuts: Array<Cut>
   readonly #counts = new Map<string, number>()
   #awaited: Awaited | undefined
-  readonly #sayings: Array<(lane: Channels) => Uint8Array | undefined> = []
+  readonly #insertions: Array<(channels: Channels) => Uint8Array | undefined> = []
   #tcp: TcpProxy | undefined
 
   private constructor(cuts: ReadonlyArray<Cut>) {
@@ -118,29 +37,29 @@ export class FrameProxy {
     return this.#tcp
   }
 
-  /** Says something to the broker in the client's name, on the first connection for which `make` has something to say. */
-  say(make: (channels: Channels) => Uint8Array | undefined): void {
-    this.#sayings.push(make)
+  /** Sends bytes to the broker in the client's name, on the first connection for which `make` returns some. */
+  insert(make: (channels: Channels) => Uint8Array | undefined): void {
+    this.#insertions.push(make)
   }
 
-  /** Calls back when the broker confirms the next publish under a routing key that begins so, before the client knows. */
+  /** Calls `f` when the broker confirms the next publish whose routing key has a prefix, before the client hears of it. */
   onConfirm(prefix: string, f: () => void): void {
     this.#awaited = { prefix, f, number: undefined, channel: undefined }
   }
 
   #filter(link: () => Link): Filter {
-    const lanes = { up: new Lane(), down: new Lane() }
+    const streams = { up: new FrameStream("up"), down: new FrameStream("down") }
     const channels: Channels = { publishing: new Set(), consuming: new Set(), published: new Map() }
     return (direction, chunk): Verdict => {
-      const lane = lanes[direction]
+      const stream = streams[direction]
       const pass: Array<Uint8Array> = []
-      for (const frame of lane.read(chunk)) {
+      for (const frame of stream.read(chunk)) {
         this.#watch(direction, frame, channels)
-        const { begins, ends } = lane.follow(direction, frame)
+        const { begins, ends } = stream.follow(frame)
         if (begins !== undefined && this.#strikes(begins, "before", link)) return { pass: join(pass), cut: true }
         pass.push(frame.bytes)
         if (ends !== undefined && this.#strikes(ends, "after", link)) return { pass: join(pass), cut: true }
-        if (direction === "up" && lane.isWhole && frame.type !== 0) pass.push(...this.#speak(channels))
+        if (direction === "up" && stream.isWhole && frame.type !== 0) pass.push(...this.#insert(channels))
       }
       return { pass: join(pass), cut: false }
     }
@@ -177,11 +96,11 @@ export class FrameProxy {
     awaited.f()
   }
 
-  #speak(channels: Channels): ReadonlyArray<Uint8Array> {
-    const [make] = this.#sayings
+  #insert(channels: Channels): ReadonlyArray<Uint8Array> {
+    const [make] = this.#insertions
     const words = make?.(channels)
     if (words === undefined) return []
-    this.#sayings.shift()
+    this.#insertions.shift()
     return [words]
   }
 
@@ -200,19 +119,19 @@ export class FrameProxy {
   }
 }
 
-/** A publish whose confirm somebody waits for. */
+/** A publish whose confirm is awaited. */
 interface Awaited {
   readonly prefix: string
   readonly f: () => void
-  /** Its number on its channel, by which it is confirmed. */
+  /** Its number on its channel. The broker confirms it by this number. */
   number: number | undefined
   channel: number | undefined
 }
 
-/** The channels of a connection on which something was published, or delivered. */
+/** The channels of a connection that have published or delivered messages. */
 export interface Channels {
   readonly publishing: Set<number>
-  /** How much was published on each since it was opened. */
+  /** The number of publishes on each channel since it was opened. */
   readonly published: Map<number, number>
   readonly consuming: Set<number>
 }

@@ -1,10 +1,10 @@
 import { connect } from "node:net"
 import type { Socket } from "node:net"
 
-/** `up` is towards the broker. */
+/** The direction of a flow: `up` is towards the broker. */
 export type Direction = "up" | "down"
 
-/** What goes on of what came, and whether the connection ends behind it. */
+/** The bytes that a filter passes on, and whether it cuts the connection behind them. */
 export interface Verdict {
   readonly pass: Uint8Array
   readonly cut: boolean
@@ -14,10 +14,10 @@ export type Filter = (direction: Direction, chunk: Buffer) => Verdict
 
 const tick = 50
 
-/** One way of a connection: reads no faster than it writes, than it may, or not at all. */
+/** One direction of a connection. It can be slowed down and held. */
 class Flow {
   held = false
-  /** Bytes a second. */
+  /** Bytes per second. */
   rate = Number.POSITIVE_INFINITY
   readonly #from: Socket
   readonly #to: Socket
@@ -38,7 +38,7 @@ class Flow {
     })
   }
 
-  /** Whether something else than the peer's slowness keeps it from passing things on. */
+  /** Whether it waits for the receiver or for its rate. */
   get #waits(): boolean {
     return this.#isFull || this.#timer !== undefined
   }
@@ -82,21 +82,21 @@ class Flow {
 
   #end(how: "fin" | "rst"): void {
     this.#over = how
-    // Through a hole not even the end is seen.
+    // A held flow does not pass on the end either.
     if (!this.held) this.#drain()
   }
 }
 
 /**
- * Ends a socket by RST, unless it has sent its FIN. libuv refuses to reset one that is just shutting down, and Node then
- * takes it for closed: it stays open, and the process spins at its end for ever (seen with Node 24.21).
+ * Resets a socket, or destroys it if it has already sent its FIN. libuv refuses to reset a socket that is shutting down.
+ * Node 24.21 then regards it as closed, but it stays open, and the process never exits.
  */
 const reset = (socket: Socket): void => {
   if (socket.writableEnded) socket.destroy()
   else socket.resetAndDestroy()
 }
 
-/** One connection through a proxy. */
+/** A connection through a proxy. */
 export class Link {
   readonly #client: Socket
   readonly #server: Socket
@@ -136,7 +136,7 @@ export class Link {
     })
   }
 
-  /** Goes on with everything that was held back, as a network does that works again. */
+  /** Passes on everything that was held, at full speed. */
   heal(): void {
     this.#each((flow) => {
       flow.held = false
@@ -160,13 +160,13 @@ export class Link {
     this.#server.end()
   }
 
-  /** How it is with its two ends, for whoever waits for them to close. */
+  /** Describes its two sockets. */
   get state(): string {
     const show = (socket: Socket) => `${socket.readyState}${socket.isPaused() ? ", paused" : ""}`
     return `client ${show(this.#client)}, broker ${show(this.#server)}`
   }
 
-  /** Whether both ends are closed. */
+  /** Whether both sockets are closed. */
   get isGone(): boolean {
     return this.#client.readyState === "closed" && this.#server.readyState === "closed"
   }
@@ -176,7 +176,7 @@ export class Link {
     this.#server.destroy()
   }
 
-  /** The receiver still reads what was sent before, which a reset would throw away; the sender learns of nothing. */
+  /** Resets the sender and ends the receiver, which can still read what was sent before. A reset would discard it. */
   #cutBehind(direction: Direction): void {
     const [sender, receiver] = direction === "up" ? [this.#client, this.#server] : [this.#server, this.#client]
     reset(sender)
@@ -184,7 +184,7 @@ export class Link {
     this.#destroySoon()
   }
 
-  /** A socket that is reset while it connects may never say that it is closed. */
+  /** A socket that is reset while it connects may never emit `close`. */
   #destroySoon(): void {
     setTimeout(() => this.destroy(), 500).unref()
   }

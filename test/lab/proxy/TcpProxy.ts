@@ -4,10 +4,10 @@ import type { Server, Socket } from "node:net"
 import { Link } from "./Link.ts"
 import type { Direction, Filter } from "./Link.ts"
 
-/** What happens to a new connection. */
+/** The way in which the proxy treats a new connection. */
 type Door = "open" | "mute" | "shut"
 
-/** The way to a broker, with everything that can go wrong on it. */
+/** A proxy in front of a broker that can disturb its connections. */
 export class TcpProxy {
   static async open(target: number, filter?: (link: () => Link) => Filter): Promise<TcpProxy> {
     const proxy = new TcpProxy(target, filter)
@@ -16,7 +16,7 @@ export class TcpProxy {
   }
 
   port = 0
-  /** How many connections there ever were. */
+  /** The number of connections accepted so far. */
   accepted = 0
   readonly #target: number
   readonly #filter: ((link: () => Link) => Filter) | undefined
@@ -40,7 +40,7 @@ export class TcpProxy {
     return [...this.#links]
   }
 
-  /** Nothing passes any more, in these directions, and nobody is told. */
+  /** Passes nothing on in these directions, without closing the connections. */
   blackHole(directions: ReadonlyArray<Direction> = ["up", "down"]): void {
     for (const direction of directions) this.#holes.add(direction)
     for (const link of this.#links) link.hold(directions)
@@ -51,17 +51,17 @@ export class TcpProxy {
     for (const link of this.#links) link.slow(bytesPerSecond)
   }
 
-  /** New connections are accepted, and nothing is said on them. */
+  /** Accepts new connections without passing anything on. */
   acceptOnly(): void {
     this.#door = "mute"
   }
 
-  /** Nobody listens any more. */
+  /** Refuses new connections. */
   async refuse(): Promise<void> {
     this.#door = "shut"
     const server = this.#server
     this.#server = undefined
-    // It closes for good once its connections are gone, which may be long after it stopped listening.
+    // It stops listening at once. It closes only when its connections are closed, which is not awaited.
     server?.close()
   }
 
@@ -98,7 +98,7 @@ export class TcpProxy {
     this.#mute.add(socket)
     socket.on("error", () => {})
     socket.on("close", () => this.#mute.delete(socket))
-    // Only who reads learns that the other side has gone.
+    // A socket notices the end of its peer only while it is read.
     socket.on("readable", () => {})
     socket.on("end", () => socket.end())
   }

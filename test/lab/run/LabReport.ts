@@ -1,12 +1,12 @@
 import { within } from "../../support/Deadline.ts"
-import { SharedBroker } from "../broker/LabBroker.ts"
+import { SharedBroker } from "../broker/SharedBroker.ts"
 import type { Environment, Experiment } from "../experiments/Experiment.ts"
 import * as ResultRow from "../experiments/ResultRow.ts"
 
 type Options = Pick<Environment, "seed" | "patience" | "schedule">
 
-/** No experiment may take longer, whatever happens. */
-const longest = 300_000
+/** The time limit of an experiment in milliseconds. */
+const timeLimit = 300_000
 
 const seconds = (since: number): string => `${((Date.now() - since) / 1000).toFixed(0)} s`
 
@@ -21,9 +21,9 @@ const print = (row: ResultRow.ResultRow): void => {
     )
 }
 
-/** What came of a run of the lab. */
+/** The results of a run of the lab. */
 export class LabReport {
-  /** Runs experiments one after the other, and beside them those that have a broker of their own. Says how it goes. */
+  /** Runs experiments one after the other and prints each result. Those with a broker of their own run at the same time. */
   static async run(experiments: ReadonlyArray<Experiment>, options: Options): Promise<LabReport> {
     const { seed } = options
     const [single, cluster] = [SharedBroker.single(), SharedBroker.cluster()]
@@ -35,12 +35,12 @@ export class LabReport {
       const since = Date.now()
       const count = `[${++begun}/${experiments.length}]`
       const progress = (phase: string): void => {
-        // On a terminal one line says what goes on now; elsewhere a line for each phase would only be noise.
+        // A terminal shows the phase in a line that is overwritten. A log file gets no line for each phase.
         if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${count} ${name}: ${phase}`)
       }
       if (!process.stderr.isTTY) process.stderr.write(`${count} ${name}\n`)
       progress("starting")
-      const row = await within(longest, name, run({ ...options, single, cluster, progress })).catch(
+      const row = await within(timeLimit, name, run({ ...options, single, cluster, progress })).catch(
         (error: unknown) => ({
           ...ResultRow.empty,
           fault: name,
@@ -65,8 +65,8 @@ export class LabReport {
       await Promise.all([single.stop(), cluster.stop()])
     }
     const all = experiments.flatMap((experiment) => rows.get(experiment) ?? [])
-    const said = all.reduce((sum, row) => sum + row.inspected, 0)
-    console.log(`\nThe password is in none of ${said} log lines, spans, errors and answers, or a row above says so.`)
+    const inspected = all.reduce((sum, row) => sum + row.inspected, 0)
+    console.log(`\nSearched ${inspected} log lines, spans, errors and health reports for the password.`)
     console.log(`seed=${seed} took=${seconds(started)}`)
     return new LabReport(seed, all)
   }

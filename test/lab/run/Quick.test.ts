@@ -4,8 +4,8 @@ import * as ResultRow from "../experiments/ResultRow.ts"
 import { quick } from "./experiments.ts"
 import { LabReport } from "./LabReport.ts"
 
-describe.skipIf(!BrokerNodes.isPossible)("The fault lab, in short", () => {
-  it("loses nothing", { timeout: 400_000 }, async () => {
+describe.skipIf(!BrokerNodes.isPossible)("The short form of the fault lab", () => {
+  it("loses no event", { timeout: 400_000 }, async () => {
     const report = await LabReport.run(quick, { seed: 1 })
     assert.strictEqual(report.rows.length, quick.length)
     const bad = report.rows.filter((row) => !ResultRow.holds(row))

@@ -1,99 +1,37 @@
 import { Effect, Exit } from "effect"
-import { eventually } from "../../support/eventually.ts"
+import { eventually, messageOf } from "../../support/eventually.ts"
 import { unique } from "../../support/Leftovers.ts"
 import { SeededRandom } from "../../support/SeededRandom.ts"
-import { SharedBroker, url } from "../broker/LabBroker.ts"
-import type { SingleNode } from "../broker/LabBroker.ts"
-import * as LabClient from "../broker/LabClient.ts"
-import type { Tolerances } from "../experiments/InjectedFault.ts"
+import { url } from "../broker/LabBroker.ts"
+import { SharedBroker } from "../broker/SharedBroker.ts"
 import * as ResultRow from "../experiments/ResultRow.ts"
+import { findBreaches } from "../ledger/findBreaches.ts"
 import { Journal } from "../ledger/Journal.ts"
 import { queuesOf, takeAll } from "../ledger/LeftoverMessages.ts"
-import { defaults, judge } from "../ledger/Tolerances.ts"
-import * as Frame from "../proxy/Frame.ts"
+import { defaults } from "../ledger/Tolerances.ts"
+import type { Tolerances } from "../ledger/Tolerances.ts"
 import { FrameProxy } from "../proxy/FrameProxy.ts"
 import { BusMonitor } from "../workload/BusMonitor.ts"
 import { WorkerProcess } from "../workload/WorkerProcess.ts"
-import { steady, Workload } from "../workload/Workload.ts"
+import { Workload } from "../workload/Workload.ts"
+import { inFlight, steady } from "../workload/WorkloadShape.ts"
+import { soakFaultNames, soakFaults } from "./soakFaults.ts"
 import * as Trend from "./Trend.ts"
-
-interface Stage {
-  readonly broker: SingleNode
-  readonly frames: FrameProxy
-  readonly child: WorkerProcess
-}
-
-const ctl = ({ broker }: Stage, ...args: ReadonlyArray<string>) => Effect.promise(() => broker.ctl(...args))
-
-const pause = (begin: () => void, millis: number, end: () => void | Promise<void>) =>
-  Effect.sync(begin).pipe(Effect.andThen(Effect.sleep(millis)), Effect.andThen(Effect.promise(async () => end())))
-
-const unknownTag = Buffer.from([0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0])
-
-/** What happens while it works, in no order. */
-const happenings = {
-  rst: ({ frames }: Stage) => Effect.sync(() => frames.tcp.cut()),
-  fin: ({ frames }: Stage) => Effect.sync(() => frames.tcp.fin()),
-  "half-open": ({ frames: { tcp } }: Stage) =>
-    pause(
-      () => tcp.blackHole(),
-      7000,
-      () => tcp.heal()
-    ),
-  "close-all-connections": (stage: Stage) => ctl(stage, "close_all_connections", "a fault"),
-  "channel-exception": ({ frames }: Stage) =>
-    Effect.sync(() =>
-      frames.say(({ consuming: [channel] }) =>
-        channel === undefined ? undefined : Frame.method(channel, Frame.Method.basicAck, unknownTag)
-      )
-    ),
-  "kill-9": ({ broker }: Stage) => Effect.promise(() => broker.node.restart()),
-  "stop-app": (stage: Stage) => Effect.andThen(ctl(stage, "stop_app"), ctl(stage, "start_app")),
-  "memory-alarm": (stage: Stage) =>
-    Effect.scoped(
-      Effect.andThen(
-        Effect.acquireRelease(ctl(stage, "set_vm_memory_high_watermark", "absolute", "1MB"), () =>
-          ctl(stage, "set_vm_memory_high_watermark", "absolute", "512MB")
-        ),
-        Effect.sleep("3 seconds")
-      )
-    ),
-  "process-stopped": ({ child }: Stage) =>
-    pause(
-      () => child.signal("SIGSTOP"),
-      7000,
-      () => child.signal("SIGCONT")
-    )
-}
-
-type Kind = keyof typeof happenings
-
-const kinds = [
-  "rst",
-  "fin",
-  "half-open",
-  "close-all-connections",
-  "channel-exception",
-  "kill-9",
-  "stop-app",
-  "memory-alarm",
-  "process-stopped"
-] as const satisfies ReadonlyArray<Kind>
 
 const tolerances: Tolerances = {
   ...defaults,
   failures: ["Killed"],
   landed: ["Killed"],
   closes: ["320 CONNECTION_FORCED", "406 PRECONDITION_FAILED - unknown delivery tag"],
-  // As many as there are faults: it is the number that the row shows which matters.
+  // There are many faults, so the number of duplicates has no limit. It is in the result.
   disruptions: Infinity,
-  // What waits for its next attempt when the process ends is still in its queue.
+  // Events that wait for their next attempt when the process ends are still in a queue.
   left: 100
 }
 
 const shape = { ...steady, publishers: 4, pause: 16 }
 
-/** How a soak stands. */
+/** The progress of a soak. */
 export interface Status {
   readonly elapsed: number
   readonly faults: number
@@ -102,7 +40,7 @@ export interface Status {
   readonly heap: number | undefined
 }
 
-/** What came of a soak. */
+/** The result of a soak. */
 export interface Result {
   readonly row: ResultRow.ResultRow
   readonly faults: { readonly [name: string]: number }
@@ -110,13 +48,13 @@ export interface Result {
   readonly rss: Trend.Trend
 }
 
-/** MB that the heap may grow in an hour; what is clearly more is a leak. */
+/** The MB that the heap may grow in an hour. A clearly larger growth is a leak. */
 const mostGrowth = 10
 
-/** The memory of the first part of a run says nothing: code is still compiled, and buffers grow to their size. */
+/** The part of a run at its beginning that is not measured, because code is still compiled and buffers still grow. */
 const warmUp = 0.3
 
-/** A process at steady load, to which something happens every few seconds, for some minutes. */
+/** Runs a process under steady load for some minutes, and injects a fault every few seconds. */
 export const run = async (minutes: number, seed: number, report: (status: Status) => void): Promise<Result> => {
   const random = SeededRandom.of(seed, "soak")
   const started = Date.now()
@@ -151,9 +89,9 @@ export const run = async (minutes: number, seed: number, report: (status: Status
     yield* Effect.forkScoped(Effect.forever(Effect.andThen(tick, Effect.sleep("1 second"))))
     while (Date.now() < end) {
       yield* Effect.sleep(random.int(1500, 4000))
-      const kind = random.pick(kinds)
+      const kind = random.pick(soakFaultNames)
       counts[kind] = (counts[kind] ?? 0) + 1
-      yield* happenings[kind]({ broker, frames: proxy, child: worker })
+      yield* soakFaults[kind]({ broker, frames: proxy, worker })
       const healed = Date.now()
       const isBack = Effect.sync(() => journal.ledger.isFresh(queues, healed))
       yield* eventually(`every queue handles new events after ${kind}`, isBack, { atMost: "60 seconds" })
@@ -174,13 +112,14 @@ export const run = async (minutes: number, seed: number, report: (status: Status
   })
 
   const exit = await Effect.runPromiseExit(Effect.scoped(program))
-  if (Exit.isFailure(exit)) breaches.push(LabClient.messageOf(exit.cause))
+  if (Exit.isFailure(exit)) breaches.push(messageOf(exit.cause))
   await child?.kill()
   await frames?.tcp.close()
   await single.stop()
   const balance = journal.close().balance()
   const closes = frames?.closes ?? []
-  breaches.push(...judge(balance, { tolerances, closes, excuses: [], leaks: monitor.leaks, shape }))
+  const evidence = { tolerances, closes, excuses: [], leaks: monitor.leaks, inFlight: inFlight(shape) }
+  breaches.push(...findBreaches(balance, evidence))
   const memory = child?.memory ?? []
   const kept = memory.slice(Math.floor(memory.length * warmUp))
   const trend = (of: "heap" | "rss") => Trend.of(kept.map((sample) => [sample.at, sample[of]]))

@@ -1,21 +1,21 @@
-/** How something changes over time. */
+/** The change of a value over time. */
 export interface Trend {
-  /** Its mean. */
+  /** The mean. */
   readonly level: number
-  /** By how much it grows in an hour. */
+  /** The growth in an hour. */
   readonly perHour: number
-  /** The standard error of that. */
+  /** The standard error of the growth. */
   readonly error: number
 }
 
-/** A value, and the milliseconds at which it was seen. */
+/** A value, and the time in milliseconds at which it was measured. */
 export type Sample = readonly [at: number, value: number]
 
 const hour = 3_600_000
 
 const mean = (values: ReadonlyArray<number>): number => values.reduce((sum, value) => sum + value, 0) / values.length
 
-/** The straight line that is nearest to the samples, by least squares. */
+/** Fits a straight line to samples by least squares. */
 export const of = (samples: ReadonlyArray<Sample>): Trend => {
   const [middle, level] = [mean(samples.map(([at]) => at)), mean(samples.map(([, value]) => value))]
   const spread = samples.reduce((sum, [at]) => sum + (at - middle) ** 2, 0)

@@ -6,8 +6,8 @@ import { node } from "../catalogue/node.ts"
 import { process } from "../catalogue/process.ts"
 import { start } from "../catalogue/start.ts"
 import { topology } from "../catalogue/topology.ts"
-import { onCluster, onNode } from "../experiments/Experiment.ts"
 import type { Experiment } from "../experiments/Experiment.ts"
+import { onCluster, onNode } from "../experiments/FaultExperiment.ts"
 import * as FrameExperiment from "../experiments/FrameExperiment.ts"
 import * as ProcessExperiment from "../experiments/ProcessExperiment.ts"
 import { mutants } from "../mutants/Mutant.ts"
@@ -15,7 +15,7 @@ import * as MutantExperiment from "../mutants/MutantExperiment.ts"
 
 const faults = [...network, ...node, ...channel, ...topology, ...limits].map(onNode)
 
-/** Everything, in the order in which it runs. */
+/** All experiments, in the order in which they run. */
 export const all: ReadonlyArray<Experiment> = [
   ...start,
   ...faults,
@@ -25,10 +25,10 @@ export const all: ReadonlyArray<Experiment> = [
   ...mutants.map(MutantExperiment.experiment)
 ]
 
-// A broker that is killed has tests of its own among those of the package.
+// The tests of the amqp package already kill a broker.
 const short = new Set(["rst", "queue-deleted"])
 
-/** The few that run with every `npm test`. */
+/** The experiments that are part of `npm test`. */
 export const quick: ReadonlyArray<Experiment> = [
   ...faults.filter(({ name }) => short.has(name)),
   FrameExperiment.experiment(30),

@@ -1,7 +1,8 @@
 /**
- * The fault lab: `npm run test:faults -- [--only NAME[,NAME]] [--seed N] [--quick] [--json FILE]`. One schedule of frames
- * alone is run by `--only frames --schedule N`, with the number that a breach names. `--patience 0.5` waits half as long
- * as usual for everything.
+ * Runs the fault lab: `npm run test:faults -- [--only NAME[,NAME]] [--seed N] [--quick] [--json FILE]`.
+ *
+ * `--only frames --schedule N` runs one schedule of frames, with the number that a breach names. `--patience 0.5` halves
+ * all time limits.
  */
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -21,7 +22,7 @@ const { values } = parseArgs({
   }
 })
 
-// What is to be removed at the end is removed then, too.
+// Exit handlers delete temporary files, so they must also run after a signal.
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130))
 
 const fail = (message: string): never => {
@@ -30,12 +31,12 @@ const fail = (message: string): never => {
 }
 
 const seed = values.seed === undefined ? Date.now() % 2 ** 31 : Number(values.seed)
-if (!Number.isSafeInteger(seed) || seed < 0) fail(`--seed is a whole number, not ${values.seed}`)
+if (!Number.isSafeInteger(seed) || seed < 0) fail(`--seed must be a whole number, not ${values.seed}`)
 
 const wanted = values.only?.split(",")
 const known = new Set(all.map(({ name }) => name))
 const unknown = wanted?.filter((name) => !known.has(name)) ?? []
-if (unknown.length > 0) fail(`No fault is named ${unknown.join(", ")}. There are:\n${[...known].join("\n")}`)
+if (unknown.length > 0) fail(`There is no fault named ${unknown.join(", ")}. The faults are:\n${[...known].join("\n")}`)
 if (!BrokerNodes.isPossible) fail(`The fault lab needs RabbitMQ: ${BrokerNodes.advice}`)
 
 const chosen = wanted === undefined ? (values.quick ? quick : all) : all.filter(({ name }) => wanted.includes(name))
@@ -47,5 +48,5 @@ const report = await LabReport.run(chosen, {
 })
 console.log(`\n${report.table}`)
 writeFileSync(values.json, `${JSON.stringify(report.json, undefined, 2)}\n`)
-// Whatever is left over has been told in a row; it must not keep the process.
+// The results already report anything left open. It must not keep the process alive.
 process.exit(report.isGood ? 0 : 1)

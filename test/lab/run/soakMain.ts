@@ -1,4 +1,4 @@
-/** Hours of faults: `npm run soak -- [--minutes N] [--seed N] [--json FILE]`. */
+/** Runs a soak: `npm run soak -- [--minutes N] [--seed N] [--json FILE]`. */
 import { writeFileSync } from "node:fs"
 import { parseArgs } from "node:util"
 import * as BrokerNodes from "../../support/BrokerNodes.ts"
@@ -10,7 +10,7 @@ const { values } = parseArgs({
   options: { minutes: { type: "string", default: "10" }, seed: { type: "string" }, json: { type: "string" } }
 })
 
-// What is to be removed at the end is removed then, too.
+// Exit handlers delete temporary files, so they must also run after a signal.
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130))
 
 const fail = (message: string): never => {
@@ -19,17 +19,17 @@ const fail = (message: string): never => {
 }
 
 const minutes = Number(values.minutes)
-if (!(minutes > 0)) fail(`--minutes is a number above 0, not ${values.minutes}`)
+if (!(minutes > 0)) fail(`--minutes must be a number above 0, not ${values.minutes}`)
 const seed = values.seed === undefined ? Date.now() % 2 ** 31 : Number(values.seed)
-if (!Number.isSafeInteger(seed) || seed < 0) fail(`--seed is a whole number, not ${values.seed}`)
+if (!Number.isSafeInteger(seed) || seed < 0) fail(`--seed must be a whole number, not ${values.seed}`)
 if (!BrokerNodes.isPossible) fail(`A soak needs RabbitMQ: ${BrokerNodes.advice}`)
 
 const { isTTY } = process.stderr
-let said = 0
+let reported = 0
 const clock = (millis: number): string => new Date(millis).toISOString().slice(11, 19)
 const report = ({ confirmed, elapsed, faults, handled, heap }: Soak.Status): void => {
-  if (!isTTY && elapsed - said < 30_000) return
-  said = elapsed
+  if (!isTTY && elapsed - reported < 30_000) return
+  reported = elapsed
   const memory = heap === undefined ? "" : ` heap=${heap.toFixed(1)}MB`
   const line = `${clock(elapsed)} faults=${faults} confirmed=${confirmed} handled=${handled}${memory}`
   process.stderr.write(isTTY ? `\r\u001b[K${line}` : `${line}\n`)

@@ -1,69 +1,53 @@
 import { Effect, Inspectable, Layer, Logger, Metric, Tracer } from "effect"
 import type { EventBus } from "effect-eventbus"
 import { password } from "../broker/LabBroker.ts"
+import * as RecordingTracer from "./RecordingTracer.ts"
 
-const kept = 400
+const keptLines = 400
 
 type Bus = EventBus.EventBus["Service"]
 
-/** A span that shows itself when it ends. */
-class Shown extends Tracer.NativeSpan {
-  readonly #show: (text: string) => void
-
-  constructor(options: ConstructorParameters<typeof Tracer.NativeSpan>[0], show: (text: string) => void) {
-    super(options)
-    this.#show = show
-  }
-
-  override end(...args: Parameters<Tracer.NativeSpan["end"]>): void {
-    super.end(...args)
-    this.#show(Inspectable.toStringUnknown([this.name, [...this.attributes], this.events, this.status]))
-  }
-}
-
-/** Hears everything that a bus says, and counts its fibers. */
+/** Observes a bus: keeps its log, searches everything it outputs for the password, and counts its fibers. */
 export class BusMonitor {
   /** The last lines of the log. */
   readonly log: Array<string> = []
-  /** Where the password was seen. */
+  /** The texts in which the password was found. */
   readonly leaks: Array<string> = []
-  /** How many log lines, spans, errors and answers it was looked for in. */
+  /** The number of texts that were searched for the password. */
   inspected = 0
   #fibers = 0
 
+  /** The number of fibers that run. */
   get fibers(): number {
     return this.#fibers
   }
 
-  /** Looks for the password in anything that the bus said. */
-  inspect(where: string, said: unknown): void {
+  /** Searches a value for the password. */
+  inspect(origin: string, value: unknown): void {
     this.inspected += 1
-    const text = typeof said === "string" ? said : JSON.stringify(said)
-    if (text?.includes(password) === true) this.leaks.push(`${where}: ${text.slice(0, 200)}`)
+    const text = typeof value === "string" ? value : JSON.stringify(value)
+    if (text?.includes(password) === true) this.leaks.push(`${origin}: ${text.slice(0, 200)}`)
   }
 
-  /** Hears a line of a log. */
+  /** Adds a line to the log. */
   addLogLine(line: string): void {
     this.inspect("a log line", line)
     if (line.includes("Dead-lettered")) return
     this.log.push(line)
-    if (this.log.length > kept) this.log.shift()
+    if (this.log.length > keptLines) this.log.shift()
   }
 
-  /** Runs an effect whose logs are heard. */
+  /** Captures the logs and spans of an effect. */
   capture<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
     const logger = Logger.make(({ date, logLevel, message }) => {
       const text = Array.isArray(message) ? message.map(String).join(" ") : String(message)
       this.addLogLine(`${date.toISOString().slice(11, 23)} ${logLevel} ${text}`)
     })
-    const tracer = Tracer.make({
-      span: (options) => new Shown(options, (text) => this.inspect("a span", text))
-    })
-    const ears = Layer.merge(Logger.layer([logger]), Layer.succeed(Tracer.Tracer, tracer))
-    return Effect.provide(effect, ears)
+    const tracer = RecordingTracer.make((span) => this.inspect("a span", span))
+    return Effect.provide(effect, Layer.merge(Logger.layer([logger]), Layer.succeed(Tracer.Tracer, tracer)))
   }
 
-  /** A bus of which the errors and the health are heard, too. */
+  /** Returns a bus whose publish errors and health reports are inspected. */
   observe(bus: Bus): Bus {
     const error = (error: Error) =>
       Effect.sync(() => this.inspect("an error", `${error.stack} ${Inspectable.toStringUnknown(error)}`))
@@ -74,7 +58,7 @@ export class BusMonitor {
     }
   }
 
-  /** Runs an effect whose fibers are counted, as are those that they start. */
+  /** Counts the fibers that an effect starts, including its own. */
   countFibers<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
     return Effect.provideService(effect, Metric.FiberRuntimeMetrics, {
       recordFiberStart: () => {

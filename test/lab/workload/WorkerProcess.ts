@@ -8,7 +8,7 @@ import type { Job } from "./workerMain.ts"
 
 const mb = 2 ** 20
 
-/** A process under test, of which everything that it says is heard. */
+/** A worker process under test. Its output goes to a monitor. */
 export class WorkerProcess {
   static start(job: Job, monitor: BusMonitor): WorkerProcess {
     const env = { ...process.env, EVENTBUS_LAB_JOB: JSON.stringify(job) }
@@ -19,9 +19,9 @@ export class WorkerProcess {
     return new WorkerProcess(child, monitor)
   }
 
-  /** Whether its handlers are there, and its publishers if it has any. */
+  /** Whether its subscriptions and publishers have started. */
   isWorking = false
-  /** Its memory in MB, each second. */
+  /** Its memory in MB, once a second. */
   readonly memory: Array<{ readonly at: number; readonly heap: number; readonly rss: number }> = []
   readonly #child: ChildProcess
   readonly #ended: Promise<unknown>
@@ -40,7 +40,7 @@ export class WorkerProcess {
     }
   }
 
-  /** Its exit code, or the signal that it ended by, once it has ended. */
+  /** The exit code or the signal that ended it, or `undefined` while it runs. */
   get end(): string | undefined {
     const { exitCode, signalCode } = this.#child
     return exitCode === null ? (signalCode ?? undefined) : `${exitCode}`
@@ -50,7 +50,7 @@ export class WorkerProcess {
     this.#child.kill(signal)
   }
 
-  /** Ends it for good, whatever it does. */
+  /** Kills it, unless it has already ended. */
   async kill(): Promise<void> {
     if (this.end !== undefined) return
     this.signal("SIGKILL")

@@ -7,46 +7,7 @@ import type { Breach } from "../../support/eventually.ts"
 import type { SeededRandom } from "../../support/SeededRandom.ts"
 import type { Journal } from "../ledger/Journal.ts"
 import * as HandlerScript from "./HandlerScript.ts"
-
-/** How much goes on while a fault happens. */
-export interface Shape {
-  readonly publishers: number
-  /** Milliseconds that a publisher waits before its next event. */
-  readonly pause: number
-  /** Queues with a routing key of their own. */
-  readonly queues: number
-  /** Whether one more queue wants every event. */
-  readonly fanout: boolean
-  readonly concurrency: number
-  /** The most milliseconds that a handler takes. */
-  readonly handling: number
-  /** After this long a handler is given up. */
-  readonly handlerTimeout: number
-  readonly padding: number
-  readonly scripts: HandlerScript.Shares
-}
-
-export const steady: Shape = {
-  publishers: 8,
-  pause: 8,
-  queues: 2,
-  fanout: true,
-  concurrency: 10,
-  handling: 8,
-  handlerTimeout: 3000,
-  padding: 20,
-  scripts: HandlerScript.usual
-}
-
-/** As much as goes. */
-export const heavy: Shape = {
-  ...steady,
-  publishers: 200,
-  pause: 0,
-  concurrency: 100,
-  handling: 3,
-  scripts: { flaky: 3, doomed: 1, defect: 1 }
-}
+import type { WorkloadShape } from "./WorkloadShape.ts"
 
 const Work = EventType.make("lab.work", {
   payload: Schema.Struct({ n: Schema.Int, script: Schema.String, padding: Schema.String })
@@ -55,13 +16,11 @@ const Work = EventType.make("lab.work", {
 type Bus = EventBus.EventBus["Service"]
 type WorkEvent = Event.Event<"lab.work", typeof Work.payload.Type>
 
-/** How an event is to be published, where it is not drawn. */
+/** The properties of an event that are not chosen at random. */
 export interface Choice {
   readonly script?: HandlerScript.ScriptName
   readonly lane?: number
   readonly padding?: number
-  /** A routing key, and the queues that want it. */
-  readonly route?: readonly [routingKey: string, queues: ReadonlyArray<string>]
 }
 
 const policy = FailurePolicy.tags({
@@ -70,19 +29,19 @@ const policy = FailurePolicy.tags({
   TimeoutError: FailurePolicy.retry(Schedule.spaced("50 millis").pipe(Schedule.upTo({ times: 3 })))
 })
 
-/** Milliseconds after its failure in which a publisher tries no other event. */
+/** Milliseconds that a publisher pauses after a failure. */
 const failurePause = 50
 
-/** How many deliveries may wait before publishers wait, too. */
+/** The number of waiting deliveries at which publishers pause. */
 const mostBacklog = 10_000
 
-/** Publishers and subscriptions on a bus, with a journal of everything that they see. */
+/** Publishers and subscriptions on a bus, which record everything they observe in a journal. */
 export class Workload {
-  /** Subscribes. The publishers begin with `run`. */
+  /** Subscribes to all queues. The publishers start with `run`. */
   static start(
     bus: Bus,
     name: string,
-    shape: Shape,
+    shape: WorkloadShape,
     journal: Journal,
     random: SeededRandom
   ): Effect.Effect<Workload, BrokerError.SubscribeError, Scope.Scope> {
@@ -93,8 +52,8 @@ export class Workload {
     )
   }
 
-  /** The queues of a workload: those with a routing key of their own, and the one that wants every event. */
-  static queuesOf(name: string, { fanout, queues }: Shape): ReadonlyArray<string> {
+  /** Returns the queues of a workload: those with a routing key of their own, and the one that receives every event. */
+  static queuesOf(name: string, { fanout, queues }: WorkloadShape): ReadonlyArray<string> {
     const lanes = Array.from({ length: queues }, (_, i) => `${name}.q${i}`)
     return fanout ? [...lanes, `${name}.all`] : lanes
   }
@@ -102,13 +61,13 @@ export class Workload {
   readonly queues: ReadonlyArray<string>
   readonly #lanes: ReadonlyArray<string>
   readonly #bus: Bus
-  readonly #shape: Shape
+  readonly #shape: WorkloadShape
   readonly #journal: Journal
   readonly #random: SeededRandom
   #published = 0
   #isOver = false
 
-  private constructor(bus: Bus, name: string, shape: Shape, journal: Journal, random: SeededRandom) {
+  private constructor(bus: Bus, name: string, shape: WorkloadShape, journal: Journal, random: SeededRandom) {
     this.queues = Workload.queuesOf(name, shape)
     this.#lanes = this.queues.slice(0, shape.queues)
     this.#bus = bus
@@ -117,15 +76,13 @@ export class Workload {
     this.#random = random
   }
 
-  /** Publishes an event, and enters what becomes of it. Answers `confirmed`, or the reason of the failure. */
+  /** Publishes an event and records the outcome. Returns `confirmed` or the reason of the failure. */
   publish(choice: Choice = {}): Effect.Effect<string> {
     return Effect.gen({ self: this }, function* () {
       const lane = choice.lane ?? this.#random.int(0, this.#lanes.length - 1)
       const script = choice.script ?? HandlerScript.draw(this.#shape.scripts, this.#random.int(0, 99))
-      const [routingKey, queues] = choice.route ?? [
-        `lab.q${lane}`,
-        this.queues.filter((queue, i) => i === lane || i >= this.#lanes.length)
-      ]
+      const routingKey = `lab.q${lane}`
+      const queues = this.queues.filter((_, i) => i === lane || i >= this.#lanes.length)
       const padding = "x".repeat(choice.padding ?? this.#shape.padding)
       const event = yield* Work.event({ n: this.#published++, script, padding })
       this.#journal.attempted(event.eventId, queues, HandlerScript.scripts[script].end, script)
@@ -141,13 +98,13 @@ export class Workload {
     })
   }
 
-  /** Sends one event the long way through every queue, so that every queue is there, wait queues included. */
+  /** Sends events through retries and dead letters of every subscription, so that all queues are declared. */
   get warmUp(): Effect.Effect<void, Breach> {
     const each = this.#lanes.flatMap((_, lane) => (["flaky", "doomed"] as const).map((script) => ({ lane, script })))
     const { ledger } = this.#journal
     return Effect.gen({ self: this }, function* () {
       for (const choice of each) {
-        // A queue that is a moment old may still refuse.
+        // A queue may refuse messages for a moment after it was declared.
         yield* eventually(
           "the warm-up is confirmed",
           Effect.map(this.publish(choice), (outcome) => outcome === "confirmed"),
@@ -164,7 +121,7 @@ export class Workload {
     })
   }
 
-  /** Publishes in the background. */
+  /** Starts the publishers in the background. */
   get run(): Effect.Effect<Fiber.Fiber<void>, never, Scope.Scope> {
     const publisher = Effect.gen({ self: this }, function* () {
       while (!this.#isOver) {
@@ -185,16 +142,16 @@ export class Workload {
     )
   }
 
-  /** About how many deliveries wait: who publishes faster than anybody handles has to end some time. */
+  /** The approximate number of waiting deliveries. It bounds publishers that are faster than the handlers. */
   get #backlog(): number {
     const { confirmed, handled } = this.#journal.ledger
     return confirmed * (this.#shape.fanout ? 2 : 1) - handled
   }
 
-  /** Lets the publishers end with what they have in hand. */
+  /** Stops the publishers and waits for the outcome of what they are publishing. */
   stop(running: Fiber.Fiber<void>, atMost: number): Effect.Effect<void, Breach> {
     this.#isOver = true
-    return Effect.onError(within("every publisher has its answer", atMost)(Effect.asVoid(Fiber.await(running))), () =>
+    return Effect.onError(within("every publisher ends", atMost)(Effect.asVoid(Fiber.await(running))), () =>
       Fiber.interrupt(running)
     )
   }

@@ -1,30 +1,30 @@
-/** A process that uses the bus, as a service would: it works until it is told to stop, and then ends with 0. */
+/** A process that uses the bus like a service: it works until a signal stops it, and then exits with 0. */
 import { AmqpBroker } from "@effect-eventbus/amqp"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect, Exit, Layer, Redacted, Runtime } from "effect"
 import { EventBus } from "effect-eventbus"
 import { SeededRandom } from "../../support/SeededRandom.ts"
 import { Journal } from "../ledger/Journal.ts"
-import type { Shape } from "./Workload.ts"
 import { Workload } from "./Workload.ts"
+import type { WorkloadShape } from "./WorkloadShape.ts"
 
-/** What it is told, as JSON in its environment. */
+/** The job of a worker process, passed as JSON in its environment. */
 export interface Job {
   readonly url: string
   readonly name: string
   readonly journal: string
-  readonly shape: Shape
+  readonly shape: WorkloadShape
   readonly seed: number
 }
 
 const { journal, name, seed, shape, url }: Job = JSON.parse(process.env["EVENTBUS_LAB_JOB"] ?? "{}")
-// Other users of this machine can read it there.
+// The environment of a process is visible to others, and the job contains a password.
 delete process.env["EVENTBUS_LAB_JOB"]
 
-// Without who started it, nobody would ever end it.
+// Ends when the parent process ends.
 process.stdin.on("close", () => process.exit(1)).resume()
 
-/** Says how much memory is in use, where garbage can be collected on demand. */
+/** Prints the used memory, if garbage can be collected on demand. */
 const measure = (): void => {
   if (gc === undefined) return
   gc()
@@ -52,7 +52,7 @@ const App = Work.pipe(
   )
 )
 
-// To be told to stop is no failure.
+// Stopping on a signal is no failure.
 const teardown: Runtime.Teardown = (exit, onExit) =>
   Exit.hasInterrupts(exit) ? onExit(0) : Runtime.defaultTeardown(exit, onExit)
 

@@ -58,7 +58,7 @@ export const eventEmitter: Contestant = {
   }
 }
 
-/** Effect's own: what goes in comes out, and nobody looks at it. */
+/** Effect's `PubSub`, which passes values on as they are. */
 export const pubSub: Contestant = {
   package: "effect",
   open: async ({ handled, next, scenario }) => {

@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
 import { inject } from "vitest"
+import { eventually } from "../support/eventually.ts"
 import * as Node from "./support/OwnNode.ts"
 import * as Rig from "./support/Rig.ts"
-import { until } from "./support/Wait.ts"
 
 const url = inject("rabbitUrl") ?? ""
 
@@ -21,7 +21,7 @@ describe.skipIf(inject("rabbitUrl") === null).concurrent("Health", () => {
 
       yield* run((channel) => channel.deleteQueue(`dlq.${work}`))
       const says = (topology: string, status: string) =>
-        until(
+        eventually(
           `it says "${topology}"`,
           Effect.map(events.health, (now) => now.details["topology"] === topology && now.status === status)
         )

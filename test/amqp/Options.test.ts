@@ -4,8 +4,8 @@ import * as AmqpOptions from "@effect-eventbus/amqp/AmqpOptions"
 import { assert, describe, inject, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Layer, Logger, Redacted } from "effect"
 import { Handler, Subscription } from "effect-eventbus"
+import { eventually } from "../support/eventually.ts"
 import * as Rig from "./support/Rig.ts"
-import { until } from "./support/Wait.ts"
 
 const endpointOf = (url: string) => {
   const { password, ...endpoint } = AmqpOptions.settings({ url: Redacted.make(url) }).endpoints[0]
@@ -243,7 +243,7 @@ describe.skipIf(inject("rabbitUrl") === null)("Secrets", () => {
         yield* subscribe(Handler.make(Subscription.make(queue("work"), { patterns: ["ping.*"] }), () => Effect.void))
         const other = yield* raw
         yield* other.run((channel) => channel.deleteQueue(queue("work")))
-        yield* until(
+        yield* eventually(
           "the consumer is back",
           Effect.map(health, (now) => {
             lines.push(inspect(now))

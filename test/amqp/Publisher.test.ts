@@ -3,9 +3,10 @@ import { Deferred, Effect, Fiber, Metric, Queue, Redacted, Result } from "effect
 import { Handler, Subscription } from "effect-eventbus"
 import type { PublishError } from "effect-eventbus"
 import { readings } from "../../packages/testing/src/contract/Readings.ts"
+import { eventually } from "../support/eventually.ts"
 import * as Node from "./support/OwnNode.ts"
 import * as Rig from "./support/Rig.ts"
-import { timed, until } from "./support/Wait.ts"
+import { timed } from "./support/timed.ts"
 
 const { Ping } = Rig
 
@@ -244,7 +245,7 @@ describe.skipIf(!Node.isPossible)("Publisher", () => {
       yield* watermark("absolute", "1MB")
       yield* Effect.addFinalizer(() => clear)
       // The broker tells those who publish, and takes what made it tell them.
-      yield* until(
+      yield* eventually(
         "the bus says that it is blocked",
         Effect.gen(function* () {
           for (const { publish } of [events, patient])
@@ -267,7 +268,7 @@ describe.skipIf(!Node.isPossible)("Publisher", () => {
 
       yield* Deferred.succeed(open, undefined)
       // An acknowledgement that the broker does not read would leave events in the queue.
-      yield* until(
+      yield* eventually(
         "every event is acknowledged",
         Effect.map(node.ctl("list_queues", "name", "messages"), (list) =>
           list.split("\n").some((line) => line.split("\t").join() === `${work},0`)

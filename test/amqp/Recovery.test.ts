@@ -3,17 +3,18 @@ import { Deferred, Effect, Exit, Fiber, Metric, Option, Queue, Redacted, Schedul
 import { FailurePolicy, Handler, Settlement, Subscription } from "effect-eventbus"
 import type { DecodedDelivery, EventBus } from "effect-eventbus"
 import { readings } from "../../packages/testing/src/contract/Readings.ts"
+import { eventually } from "../support/eventually.ts"
 import * as Node from "./support/OwnNode.ts"
 import * as Proxy from "./support/Proxy.ts"
 import * as Rig from "./support/Rig.ts"
-import { timed, until } from "./support/Wait.ts"
+import { timed } from "./support/timed.ts"
 
 const { Ping } = Rig
 
 type Bus = EventBus.EventBus["Service"]
 
 const becomes = ({ health }: Bus, status: string) =>
-  until(
+  eventually(
     `the bus is ${status}`,
     Effect.map(health, (now) => now.status === status)
   )
@@ -171,7 +172,7 @@ describe.skipIf(!Node.isPossible)("Recovery", () => {
       const { run, take } = yield* raw
       yield* run((channel) => channel.deleteQueue(`dlq.${work}`))
       const id = yield* publish(events)
-      yield* until(
+      yield* eventually(
         "the dead letters are back",
         Effect.map(events.queueInfo(`dlq.${work}`), (info) => Option.isSome(info) && info.value.messages > 0)
       )
@@ -257,7 +258,7 @@ describe.skipIf(!Node.isPossible)("Recovery", () => {
       yield* Stream.runForEach(events.stream(subscription), (delivered) => Queue.offer(taken, delivered)).pipe(
         Effect.forkScoped
       )
-      yield* until(
+      yield* eventually(
         "it is consumed",
         Effect.map(events.health, ({ details }) => details["consumers"] === 1)
       )

@@ -7,8 +7,8 @@ import { Handler, Subscription } from "effect-eventbus"
 import type { BrokerError } from "effect-eventbus"
 import * as Node from "./support/OwnNode.ts"
 import * as Rig from "./support/Rig.ts"
-import { deadPort, server } from "./support/Server.ts"
-import { timed } from "./support/Wait.ts"
+import { deadPort, server } from "./support/TcpServer.ts"
+import { timed } from "./support/timed.ts"
 
 const secret = "hush-hush/:@"
 

@@ -9,8 +9,8 @@ import { Deferred, Effect, Redacted } from "effect"
 import { Handler, Subscription } from "effect-eventbus"
 import * as Node from "./support/OwnNode.ts"
 import * as Rig from "./support/Rig.ts"
-import { deadPort } from "./support/Server.ts"
-import { timed } from "./support/Wait.ts"
+import { deadPort } from "./support/TcpServer.ts"
+import { timed } from "./support/timed.ts"
 
 /** An authority made for these tests, and a server's and a client's certificate of it. */
 class Authority {

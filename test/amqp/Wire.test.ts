@@ -5,9 +5,9 @@ import { assert, describe, inject, it } from "@effect/vitest"
 import type { Options } from "amqplib"
 import { Effect, Queue, Schedule, Schema } from "effect"
 import { EventType, FailurePolicy, Handler, Subscription } from "effect-eventbus"
-import * as Raw from "./support/Raw.ts"
+import { eventually } from "../support/eventually.ts"
+import * as RawClient from "./support/RawClient.ts"
 import * as Rig from "./support/Rig.ts"
-import { until } from "./support/Wait.ts"
 
 const wire = (name: string) => readFileSync(join(import.meta.dirname, `../fixtures/wire/${name}.json`))
 
@@ -116,7 +116,7 @@ describe.skipIf(url === "")("The wire", () => {
       ["a body that pollutes prototypes", "ForbiddenKey", '{"__proto__":{"polluted":true}}'],
       ["a body of another kind", "InvalidEnvelope", "7"],
       ["another content type", "handled", good, { contentType: "text/xml", contentEncoding: "gzip" }],
-      ["headers 1,000 tables deep", "handled", good, { headers: Raw.deepTable(1000) }],
+      ["headers 1,000 tables deep", "handled", good, { headers: RawClient.deepTable(1000) }],
       [
         "a header that amqplib itself could not send again",
         "handled",
@@ -176,7 +176,7 @@ describe.skipIf(url === "")("The wire", () => {
         const dead = yield* take(`dlq.${name}`)
         assert.notProperty(dead.properties.headers, "CC")
         yield* Queue.take(copies)
-        yield* until(
+        yield* eventually(
           "the queue of the copies is settled",
           Effect.map(events.queueInfo(queue("copies")), (info) => info._tag === "Some" && info.value.messages === 0)
         )

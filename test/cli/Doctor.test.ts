@@ -1,7 +1,7 @@
 import { assert, beforeAll, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as OwnNode from "../amqp/support/OwnNode.ts"
-import * as Server from "../amqp/support/Server.ts"
+import * as TcpServer from "../amqp/support/TcpServer.ts"
 import * as Fixture from "./fixtures/Fixture.ts"
 import * as Process from "./Process.ts"
 
@@ -35,7 +35,7 @@ describe("Doctor without a broker", () => {
 describe.skipIf(!OwnNode.isPossible)("Doctor on a node of its own", () => {
   let management = 0
   const node = OwnNode.ownNode(async () => {
-    management = await Effect.runPromise(Server.deadPort)
+    management = await Effect.runPromise(TcpServer.deadPort)
     return [`management.tcp.port = ${management}`, "management.tcp.ip = 127.0.0.1"]
   }, ["rabbitmq_management"])
 

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { inject } from "vitest"
 import * as Node from "../amqp/support/OwnNode.ts"
-import { until } from "../amqp/support/Wait.ts"
+import { eventually } from "../support/eventually.ts"
 import * as Process from "./Process.ts"
 
 /** The command, and where it listens, for as long as the scope is open. */
@@ -95,10 +95,10 @@ describe.skipIf(!Node.isPossible)("eventbus serve, of a broker that breaks", () 
   const node = Node.ownNode()
 
   const becomes = (get: Effect.Success<ReturnType<typeof serve>>["get"], code: number, said: RegExp) =>
-    until(
+    eventually(
       `${code}, and it says ${String(said)}`,
       Effect.map(get("/health/ready"), (ready) => ready.code === code && said.test(ready.text)),
-      "30 seconds"
+      { atMost: "30 seconds" }
     )
 
   it.live(

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises"
 
-/** The promise's result, or an error that says what took too long. */
+/** Returns the result of a promise, or fails when it takes too long. */
 export const within = async <A>(milliseconds: number, what: string, promise: Promise<A>): Promise<A> => {
   const timer = new AbortController()
   const late = sleep(milliseconds, undefined, { signal: timer.signal }).then(() => {
@@ -13,8 +13,8 @@ export const within = async <A>(milliseconds: number, what: string, promise: Pro
   }
 }
 
-/** The first result of an attempt, which is repeated for as long as it throws and time is left; then its last error. */
-export const eventually = async <A>(milliseconds: number, attempt: () => Promise<A>): Promise<A> => {
+/** Repeats an attempt until it succeeds. When the time is over it fails with the last error. */
+export const retryFor = async <A>(milliseconds: number, attempt: () => Promise<A>): Promise<A> => {
   const end = Date.now() + milliseconds
   while (true) {
     try {

@@ -2,7 +2,7 @@ import { randomBytes, randomInt } from "node:crypto"
 import type { ContainerRuntimeClient, StartedNetwork, StartedTestContainer } from "testcontainers"
 import type { BrokerNode, Options } from "./BrokerNode.ts"
 import { brokerVersion } from "./BrokerVersion.ts"
-import { eventually } from "./Deadline.ts"
+import { retryFor } from "./Deadline.ts"
 import * as NodeConfig from "./NodeConfig.ts"
 import { isFree } from "./NodeDirectory.ts"
 
@@ -171,6 +171,6 @@ export class DockerNode implements BrokerNode {
   }
 
   async #answers(): Promise<void> {
-    this.#version = await eventually(this.#timeout, () => brokerVersion(this.url, 5_000))
+    this.#version = await retryFor(this.#timeout, () => brokerVersion(this.url, 5_000))
   }
 }

@@ -8,7 +8,7 @@ import { join } from "node:path"
 import { promisify } from "node:util"
 import type { BrokerNode, Options } from "./BrokerNode.ts"
 import { brokerVersion } from "./BrokerVersion.ts"
-import { eventually } from "./Deadline.ts"
+import { retryFor } from "./Deadline.ts"
 import * as NodeDirectory from "./NodeDirectory.ts"
 import * as RabbitPackage from "./RabbitPackage.ts"
 import * as SingleCpu from "./SingleCpu.ts"
@@ -139,7 +139,7 @@ export class RabbitNode implements BrokerNode {
     this.#guard()
     await once(this.#epmd, "spawn")
     // The node would start an epmd of its own, which nobody would end.
-    await eventually(5_000, () => accepts(this.#directory.epmdPort))
+    await retryFor(5_000, () => accepts(this.#directory.epmdPort))
   }
 
   async #startServer(): Promise<void> {
@@ -148,7 +148,7 @@ export class RabbitNode implements BrokerNode {
     this.#guard()
     server.once("exit", () => this.#guard())
     await once(server, "spawn")
-    const version = await eventually(this.#timeout, async () =>
+    const version = await retryFor(this.#timeout, async () =>
       isAlive(server) ? await brokerVersion(this.url, 5_000) : undefined
     ).catch(() => undefined)
     if (version === undefined) throw new Error(`The RabbitMQ node did not start\n${await this.#log()}`)

@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process"
 import { promisify } from "node:util"
 import { brokerVersion } from "./BrokerVersion.ts"
-import { eventually, within } from "./Deadline.ts"
+import { retryFor, within } from "./Deadline.ts"
 import { RabbitNode } from "./RabbitNode.ts"
 
 /** The RabbitMQ that one run of the tests shares. */
@@ -21,7 +21,7 @@ export const address = (url: string): string => (URL.canParse(url) ? new URL(url
 
 const fromUrl = async (url: string): Promise<TestBroker> => {
   try {
-    const version = await eventually(10_000, () => brokerVersion(url, 5_000))
+    const version = await retryFor(10_000, () => brokerVersion(url, 5_000))
     return { url, kind: "env", version, stop: async () => {} }
   } catch (error) {
     const message = `The RabbitMQ that TEST_RABBITMQ_URL names, ${address(url)}, cannot be used: ${reason(error)}`
@@ -36,7 +36,7 @@ const startContainer = async (): Promise<TestBroker> => {
     // The image may have to be fetched first.
     const container = await within(180_000, `Starting ${image}`, starting)
     const url = `amqp://guest:guest@${container.getHost()}:${container.getMappedPort(5672)}`
-    const version = await eventually(10_000, () => brokerVersion(url, 5_000))
+    const version = await retryFor(10_000, () => brokerVersion(url, 5_000))
     return { url, kind: "docker", version, stop: async () => void (await container.stop()) }
   } catch (error) {
     void starting.then((container) => container.stop()).catch(() => {})

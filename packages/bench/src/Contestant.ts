@@ -1,27 +1,27 @@
 /**
- * What takes part: whatever can publish orders, and handle them.
+ * A contestant of the bench: a library that can publish and handle events.
  *
  * @since 0.1.0
  */
 
-import type { Payload } from "./Order.ts"
-import type { Place } from "./Place.ts"
+import type { BenchTopology } from "./BenchTopology.ts"
+import type { Payload } from "./SampleEvent.ts"
 import type { Scenario } from "./Scenario.ts"
 
 /**
- * Where a contestant works, and whom it tells.
+ * The topology that a contestant works on, and the callbacks that it reports to.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Stage {
   readonly scenario: Scenario
-  readonly place: Place
-  /** The next order to publish, and under which key. */
+  readonly topology: BenchTopology
+  /** Returns the next event to publish and its routing key. */
   readonly next: () => { readonly payload: Payload; readonly routingKey: string }
-  /** Whether the order is to fail at this attempt; the first one is 1. */
+  /** Whether the event is to fail at this attempt; the first one is 1. */
   readonly fails: (payload: Payload, attempt: number) => boolean
-  /** Called with each order that was handled. */
+  /** Records that an event was handled. */
   readonly handled: (payload: Payload) => void
 }
 
@@ -32,11 +32,11 @@ export interface Stage {
  * @since 0.1.0
  */
 export interface Session {
-  /** Publishes so many orders, at most so many of them in flight. Resolves when all are confirmed. */
+  /** Publishes `count` events with at most `inFlight` of them unconfirmed. Resolves when all are confirmed. */
   readonly publish: (count: number, inFlight: number) => Promise<void>
-  /** Publishes one order. */
+  /** Publishes one event. */
   readonly publishOne: () => Promise<void>
-  /** Handles the orders of the place's queues from now on. Each is acknowledged by itself. */
+  /** Handles the events of the topology's queues from now on, and acknowledges each one individually. */
   readonly consume: () => Promise<void>
   readonly close: () => Promise<void>
 }
@@ -48,13 +48,13 @@ export interface Session {
  * @since 0.1.0
  */
 export interface Contestant {
-  /** The package whose version says what was measured. */
+  /** The package whose version the report names. */
   readonly package: string
   readonly open: (stage: Stage) => Promise<Session>
 }
 
 /**
- * Publishes through a function that publishes one, so many in flight.
+ * Publishes through a function that publishes one event, with at most `inFlight` calls at once.
  *
  * @category combinators
  * @since 0.1.0

@@ -1,5 +1,5 @@
 /**
- * Who takes part in what. Each is imported only in the process that it runs in.
+ * The contestants by broker. Each is imported only in the process that it runs in.
  *
  * @since 0.1.0
  */
@@ -32,7 +32,7 @@ const rabbitmq = {
 const byBroker: Readonly<Record<Scenario["broker"], Readonly<Record<string, Load>>>> = { memory, rabbitmq }
 
 /**
- * Whom the others are compared with.
+ * The contestant of each broker that the others are compared with.
  *
  * @category getters
  * @since 0.1.0
@@ -40,7 +40,7 @@ const byBroker: Readonly<Record<Scenario["broker"], Readonly<Record<string, Load
 export const baseline: Readonly<Record<Scenario["broker"], string>> = { memory: "smqp", rabbitmq: "raw" }
 
 /**
- * The names of those who take part in scenarios on a broker: the bus comes first.
+ * Returns the names of the contestants on a broker. The bus comes first.
  *
  * @category getters
  * @since 0.1.0
@@ -48,8 +48,8 @@ export const baseline: Readonly<Record<Scenario["broker"], string>> = { memory: 
 export const names = (broker: Scenario["broker"]): ReadonlyArray<string> => Object.keys(byBroker[broker])
 
 /**
- * What Node is to import before a contestant: Effect's compiler for schemas, as the
- * README advises. One does without.
+ * Returns the modules that Node imports before a contestant: Effect's compiler for
+ * schemas, as the README advises. `eventbus-interpreted` runs without it.
  *
  * @category getters
  * @since 0.1.0
@@ -65,6 +65,6 @@ export const imports = (name: string): ReadonlyArray<string> =>
  */
 export const load = (broker: Scenario["broker"], name: string): Promise<Contestant> => {
   const load = byBroker[broker][name]
-  if (load === undefined) throw new Error(`Nobody called ${name} takes part`)
+  if (load === undefined) throw new Error(`There is no contestant named ${name}`)
   return load()
 }

@@ -46,7 +46,7 @@ const noise = 0.3
 
 type Point = readonly [x: number, y: number]
 
-/** What of the points a straight line leaves unexplained. */
+/** Returns the variation of the points that a straight line leaves unexplained. */
 const residual = (points: ReadonlyArray<Point>): number => {
   const mean = (at: 0 | 1) => points.reduce((sum, point) => sum + point[at], 0) / points.length
   const [mx, my] = [mean(0), mean(1)]

@@ -19,7 +19,7 @@ export interface Machine {
   readonly cpus: number
   readonly memoryGiB: number
   readonly system: string
-  /** How many processes wanted a CPU, at the start, over the last minute: above 0 the machine was not quiet. */
+  /** The load average of the minute before the start. Above 0 the machine was not quiet. */
   readonly load: number
   readonly node: string
   readonly rabbitmq: string | undefined

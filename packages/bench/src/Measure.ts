@@ -1,26 +1,26 @@
 /**
- * Takes a contestant through a scenario, and measures.
+ * Runs a contestant through a scenario and measures it.
  *
- * What is measured begins when twice as many events have gone through: by then the
- * code is compiled and the connections have what they need.
+ * The measurement begins after a warm-up of twice as many events. By then the code is
+ * compiled and the connections are set up.
  *
  * @since 0.1.0
  */
 
+import * as BenchTopology from "./BenchTopology.ts"
 import type { Session, Stage } from "./Contestant.ts"
-import type { Payload } from "./Order.ts"
-import * as Order from "./Order.ts"
-import * as Place from "./Place.ts"
 import * as Profiler from "./Profiler.ts"
 import type { Report } from "./Report.ts"
+import type { Payload } from "./SampleEvent.ts"
+import * as SampleEvent from "./SampleEvent.ts"
 import { pace, type Scenario } from "./Scenario.ts"
 
-/** How many events go through before, at most. Until then the compiler is still at work, and is counted with the rest. */
+/** The most events before the measurement. With fewer, the compiler would still be at work during it. */
 const mostWarmUp = 40_000
-/** A thousand a second would be at it for long, so what is paced gets warm at full speed. */
+/** A paced scenario warms up at full speed, because at its own pace it would take long. */
 const warmUpOf = ({ events, work }: Scenario): number => Math.min((work === "paced" ? 10 : 2) * events, mostWarmUp)
 
-/** Counts what is handled, and says when it is so many. */
+/** Counts handled events, and calls back at certain counts. */
 class Counter {
   readonly latencies: Array<number> = []
   #count = 0
@@ -34,7 +34,7 @@ class Counter {
 
   keepsLatencies = false
 
-  /** Calls back as soon as so many are handled, before anything else happens. */
+  /** Calls back synchronously when a number of events are handled. */
   at(count: number, f: () => void): void {
     this.#waiting.set(count, f)
   }
@@ -65,7 +65,7 @@ const meter = (): Meter => {
   }
 }
 
-/** Publishes at a fixed rate, whatever becomes of it. Nothing is kept of a publish: the garbage collector would move it. */
+/** Publishes at a fixed rate. It keeps nothing of a publish, because the garbage collector would move it. */
 const paced = (session: Session, count: number): Promise<void> =>
   new Promise((resolve, reject) => {
     const startedAt = performance.now()
@@ -95,25 +95,25 @@ const quantile = (sorted: ReadonlyArray<number>, q: number): number =>
 export const run = async (
   open: (stage: Stage) => Promise<Session>,
   scenario: Scenario,
-  place: Place.Place,
+  topology: BenchTopology.BenchTopology,
   profile: string | undefined
 ): Promise<Omit<Report, "version">> => {
   const { events, failsEvery, inFlight, work } = scenario
   const counter = new Counter()
-  const payload = Order.payloads(scenario.payloadBytes)
+  const payload = SampleEvent.payloads(scenario.payloadBytes)
   const warmUp = warmUpOf(scenario)
   let number = 0
   const stage: Stage = {
     scenario,
-    place,
+    topology,
     next: () => {
       const i = number++
-      return { payload: payload(i), routingKey: Order.routingKey(scenario, i) }
+      return { payload: payload(i), routingKey: SampleEvent.routingKey(scenario, i) }
     },
     fails: ({ number }, attempt) => failsEvery > 0 && attempt === 1 && number % failsEvery === 0,
     handled: counter.handled
   }
-  if (work === "consume") await Place.fill(place, scenario, warmUp + events)
+  if (work === "consume") await BenchTopology.fill(topology, scenario, warmUp + events)
   const session = await open(stage)
   const profiler = profile === undefined ? undefined : await Profiler.prepare()
   let running: Profiler.Profiler | undefined

@@ -6,8 +6,8 @@
 
 import { randomBytes } from "node:crypto"
 import { join } from "node:path"
+import * as Process from "./ContestantProcess.ts"
 import * as Contestants from "./Contestants.ts"
-import * as Process from "./Process.ts"
 import type { Report } from "./Report.ts"
 import type { Scenario } from "./Scenario.ts"
 
@@ -20,7 +20,7 @@ import type { Scenario } from "./Scenario.ts"
 export interface Row {
   readonly contestant: string
   readonly reports: ReadonlyArray<Report | undefined>
-  /** Why the first run failed that did. */
+  /** The error of the first run that failed. */
   readonly failure: string | undefined
 }
 

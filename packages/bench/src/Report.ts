@@ -1,5 +1,5 @@
 /**
- * What one run of one contestant was told to do, and what came of it.
+ * The job and the report of one run of one contestant.
  *
  * @since 0.1.0
  */
@@ -7,7 +7,7 @@
 import * as Schema from "effect/Schema"
 
 /**
- * What a run measured.
+ * The measurements of a run.
  *
  * @category models
  * @since 0.1.0
@@ -15,7 +15,7 @@ import * as Schema from "effect/Schema"
 export const Report = Schema.Struct({
   events: Schema.Int,
   seconds: Schema.Finite,
-  /** What the operating system counted for the process, in microseconds. */
+  /** The CPU time of the process as the operating system counts it, in microseconds. */
   cpu: Schema.Finite,
   /** The most memory that the process ever had, in bytes. */
   memory: Schema.Finite,
@@ -43,7 +43,7 @@ const ScenarioSchema = Schema.Struct({
 })
 
 /**
- * What a process is to do.
+ * The job of a process.
  *
  * @category models
  * @since 0.1.0
@@ -52,7 +52,7 @@ export const Job = Schema.Struct({
   contestant: Schema.String,
   scenario: ScenarioSchema,
   url: Schema.String,
-  /** Names the place. */
+  /** Names the topology. */
   id: Schema.String,
   /** A file for a CPU profile of what is measured. */
   profile: Schema.optionalKey(Schema.String)

@@ -1,13 +1,13 @@
 /**
- * A failed order on its way to the queue in which it waits, as the bus sends it.
+ * A failed event on its way to the queue in which it waits, as the bus sends it.
  *
  * @since 0.1.0
  */
 
 import { hostname } from "node:os"
 import type { Options } from "amqplib"
-import * as Order from "./Order.ts"
-import type { Place } from "./Place.ts"
+import type { BenchTopology } from "./BenchTopology.ts"
+import * as SampleEvent from "./SampleEvent.ts"
 
 const stack = new Error("not now").stack
 /** As long as that of a real failure. */
@@ -15,13 +15,13 @@ const fingerprint = "0123456789ab"
 const host = hostname()
 
 /**
- * What is known of an order that has failed.
+ * What is known of an event that has failed.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Failed {
-  readonly wire: Order.Wire
+  readonly wire: SampleEvent.Wire
   readonly id: string
   /** In seconds, as AMQP has it. */
   readonly timestamp: number
@@ -46,11 +46,11 @@ export const attemptOf = (headers: Readonly<Record<string, unknown>> | undefined
  */
 export const make = (
   { attempt, id, routingKey, timestamp, wire }: Failed,
-  { exchange }: Place,
-  queue: Place["queues"][number]
+  { exchange }: BenchTopology,
+  queue: BenchTopology["queues"][number]
 ): { readonly content: Buffer; readonly properties: Options.Publish } => {
   const failedAt = new Date().toISOString()
-  const properties = Order.properties(id, timestamp * 1000)
+  const properties = SampleEvent.properties(id, timestamp * 1000)
   return {
     content: Buffer.from(JSON.stringify({ ...wire, retry_count: wire.retry_count + 1 })),
     properties: {

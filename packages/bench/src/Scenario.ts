@@ -12,22 +12,22 @@
  */
 export interface Scenario {
   readonly name: string
-  /** What happens in it, for people. */
+  /** A description for the reader of the results. */
   readonly does: string
   readonly broker: "rabbitmq" | "memory"
-  /** Whether peers take part, too, where nobody says who does. */
+  /** Whether peers take part when `--peer` names none. */
   readonly isForPeers: boolean
   /** `paced` publishes at a fixed rate while it consumes, and measures how long each event takes. */
   readonly work: "publish" | "consume" | "both" | "paced"
   readonly queueType: "quorum" | "classic"
-  /** How many events are measured. */
+  /** The number of measured events. */
   readonly events: number
-  /** How many publishes are unconfirmed at once. */
+  /** The number of unconfirmed publishes at once. */
   readonly inFlight: number
   readonly prefetch: number
   readonly payloadBytes: number
   readonly queues: number
-  /** How many patterns each queue is bound by. An event matches one pattern of one queue. */
+  /** The number of patterns that bind each queue. An event matches one pattern of one queue. */
   readonly patterns: number
   /** One event in so many fails at its first attempt; 0 is none. */
   readonly failsEvery: number
@@ -116,7 +116,7 @@ export const all: ReadonlyArray<Scenario> = [
  */
 export interface Series {
   readonly name: string
-  /** What gets larger. */
+  /** The quantity that grows. */
   readonly of: string
   readonly broker: Scenario["broker"]
   readonly points: ReadonlyArray<{ readonly x: number; readonly scenario: Scenario }>

@@ -6,10 +6,10 @@
 
 import { styleText } from "node:util"
 import * as Contestants from "./Contestants.ts"
-import type { Goal } from "./Goal.ts"
 import type { Growth } from "./Growth.ts"
 import * as Outcome from "./Outcome.ts"
 import type { Profile, Share } from "./Profile.ts"
+import type { Target } from "./Targets.ts"
 
 // Styled for a terminal alone, and not where `NO_COLOR` is set: `styleText` looks.
 const bold = (text: string): string => styleText("bold", text)
@@ -82,15 +82,15 @@ export const growth = ({ lines, outcomes, series }: Growth): string =>
   ].join("\n")
 
 /**
- * What was to be reached.
+ * The targets, each with its measurement.
  *
  * @category formatting
  * @since 0.1.0
  */
-export const goals = (goals: ReadonlyArray<Goal>): string =>
+export const targets = (targets: ReadonlyArray<Target>): string =>
   [
-    bold("To reach"),
-    ...goals.map(({ isMet, measured, wanted, what }) => {
+    bold("Targets"),
+    ...targets.map(({ isMet, measured, wanted, what }) => {
       const mark = isMet ? styleText("green", "✓") : styleText("red", "✗")
       return `  ${mark} ${what.padEnd(24)} ${wanted.padEnd(6)} ${measured}`
     })

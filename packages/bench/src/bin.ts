@@ -5,9 +5,8 @@
 import { existsSync, mkdirSync } from "node:fs"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
-import * as Broker from "./Broker.ts"
+import * as BenchBroker from "./BenchBroker.ts"
 import * as Contestants from "./Contestants.ts"
-import * as Goal from "./Goal.ts"
 import * as Growth from "./Growth.ts"
 import * as Machine from "./Machine.ts"
 import * as Outcome from "./Outcome.ts"
@@ -16,6 +15,7 @@ import * as Results from "./Results.ts"
 import * as Scenario from "./Scenario.ts"
 import * as Startup from "./Startup.ts"
 import * as Table from "./Table.ts"
+import * as Targets from "./Targets.ts"
 
 const fail = (message: string): never => {
   console.error(message)
@@ -96,7 +96,7 @@ const print = (text: string): void => {
 
 const needsBroker = [...scenarios, ...series].some(({ broker }) => broker === "rabbitmq")
 const broker = needsBroker
-  ? await Broker.start().catch((error: unknown) => fail(error instanceof Error ? error.message : String(error)))
+  ? await BenchBroker.start().catch((error: unknown) => fail(error instanceof Error ? error.message : String(error)))
   : undefined
 try {
   const machine = Machine.look(broker?.version)
@@ -121,7 +121,7 @@ try {
     print(Table.growth(growth))
   }
   const startup = isWanted(Startup) ? await Startup.measure(rounds) : undefined
-  print(Table.goals(Goal.all(outcomes, growths, startup)))
+  print(Table.targets(Targets.all(outcomes, growths, startup)))
   if (out !== undefined) {
     Results.write(out, { machine, rounds, outcomes, growths, startup })
     print(`Written to ${out}`)

@@ -2,7 +2,7 @@ import { connect } from "node:net"
 import type { Socket } from "node:net"
 import { Effect } from "effect"
 import type { Scope } from "effect"
-import { server } from "./Server.ts"
+import { server } from "./TcpServer.ts"
 
 /** A way to a broker that can stop passing anything on, without a word to either side. */
 export interface Proxy {

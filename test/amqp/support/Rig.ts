@@ -7,7 +7,7 @@ import type { Scope } from "effect"
 import { EventBus, EventType, Handler, Subscription } from "effect-eventbus"
 import type { BrokerError } from "effect-eventbus"
 import { remove, unique } from "../../support/Leftovers.ts"
-import * as Raw from "./Raw.ts"
+import * as RawClient from "./RawClient.ts"
 
 /** An event of the tests, under the routing key `{type}.normal`. */
 export const Ping = EventType.untyped("ping")
@@ -25,7 +25,7 @@ export interface Rig {
   readonly bus: (
     options?: AmqpOptions.Options
   ) => Effect.Effect<EventBus.EventBus["Service"], BrokerError.BrokerError, Scope.Scope>
-  readonly raw: Effect.Effect<Raw.Raw, never, Scope.Scope>
+  readonly raw: Effect.Effect<RawClient.RawClient, never, Scope.Scope>
 }
 
 export const bus = (
@@ -60,7 +60,7 @@ export const make = (url: string, name: string): Effect.Effect<Rig, never, Scope
         return queue
       },
       bus: (own) => bus(options(own)),
-      raw: Raw.open(url)
+      raw: RawClient.open(url)
     }
   })
 

@@ -1,7 +1,7 @@
 import { AMQPClient, type AMQPProperties } from "@cloudamqp/amqp-client"
 import { type Contestant, windowed } from "../Contestant.ts"
-import * as Order from "../Order.ts"
 import * as Retry from "../Retry.ts"
+import * as SampleEvent from "../SampleEvent.ts"
 
 const open = async (url: string): Promise<AMQPClient> => {
   const client = new AMQPClient(url)
@@ -10,7 +10,7 @@ const open = async (url: string): Promise<AMQPClient> => {
   return client
 }
 
-const toProperties = (options: ReturnType<typeof Order.properties>): AMQPProperties => ({
+const toProperties = (options: ReturnType<typeof SampleEvent.properties>): AMQPProperties => ({
   deliveryMode: 2,
   messageId: options.messageId ?? "",
   contentType: "application/json",
@@ -23,37 +23,37 @@ const toProperties = (options: ReturnType<typeof Order.properties>): AMQPPropert
 
 export const amqpClient: Contestant = {
   package: "@cloudamqp/amqp-client",
-  open: async ({ fails, handled, next, place, scenario }) => {
-    const publisher = await open(place.url)
-    const consumer = await open(place.url)
+  open: async ({ fails, handled, next, topology, scenario }) => {
+    const publisher = await open(topology.url)
+    const consumer = await open(topology.url)
     const publishing = await publisher.channel()
     await publishing.confirmSelect()
     publishing.onReturn = () => {
-      throw new Error("an order was returned")
+      throw new Error("an event was returned")
     }
     const publishOne = async (): Promise<void> => {
       const { payload, routingKey } = next()
-      const { content, id, timestamp } = Order.body(payload)
-      const properties = toProperties(Order.properties(id, timestamp))
-      await publishing.basicPublish(place.exchange, routingKey, content, properties, true)
+      const { content, id, timestamp } = SampleEvent.body(payload)
+      const properties = toProperties(SampleEvent.properties(id, timestamp))
+      await publishing.basicPublish(topology.exchange, routingKey, content, properties, true)
     }
     return {
       publishOne,
       publish: windowed(publishOne),
       consume: async () => {
-        for (const queue of place.queues) {
+        for (const queue of topology.queues) {
           const channel = await consumer.channel()
           await channel.basicQos(scenario.prefetch)
           await channel.basicConsume(queue.name, { noAck: false }, async (message) => {
-            const wire = Order.parse(message.body ?? Buffer.alloc(0))
+            const wire = SampleEvent.parse(message.body ?? Buffer.alloc(0))
             const attempt = Retry.attemptOf(message.properties.headers)
             if (fails(wire.payload, attempt)) {
               const { messageId: id = "", timestamp } = message.properties
               const at = Math.floor(Number(timestamp ?? 0) / 1000)
               const failed = { wire, id, timestamp: at, routingKey: message.routingKey, attempt }
-              const { content, properties } = Retry.make(failed, place, queue)
+              const { content, properties } = Retry.make(failed, topology, queue)
               await publishing.basicPublish(
-                place.deadLetterExchange,
+                topology.deadLetterExchange,
                 queue.wait,
                 content,
                 toProperties(properties),

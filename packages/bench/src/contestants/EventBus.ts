@@ -12,9 +12,9 @@ import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
+import { retryDelay } from "../BenchTopology.ts"
 import type { Contestant, Stage } from "../Contestant.ts"
-import { Order } from "../Order.ts"
-import { retryDelay } from "../Place.ts"
+import { SampleEvent } from "../SampleEvent.ts"
 
 class NotNow extends Error {
   readonly _tag = "NotNow"
@@ -22,7 +22,7 @@ class NotNow extends Error {
 
 const handler = ({ fails, handled, scenario }: Stage, name: string, patterns: ReadonlyArray<string>) =>
   Handler.make(
-    Subscription.make(name, { events: [Order], patterns, concurrency: scenario.prefetch }),
+    Subscription.make(name, { events: [SampleEvent], patterns, concurrency: scenario.prefetch }),
     ({ payload }, { attempt }) =>
       fails(payload, attempt) ? Effect.fail(new NotNow("not now")) : Effect.sync(() => handled(payload))
   ).pipe(
@@ -39,7 +39,7 @@ const sampledOut = Tracer.make({ span: (options) => new Tracer.NativeSpan({ ...o
 const on = (brokerOf: (stage: Stage) => Layer.Layer<Broker.Broker, unknown>, tracer?: Tracer.Tracer): Contestant => ({
   package: "effect-eventbus",
   open: async (stage) => {
-    const { next, place, scenario } = stage
+    const { next, topology, scenario } = stage
     const scope = Scope.makeUnsafe()
     const layer = Layer.provide(EventBus.layer, brokerOf(stage))
     const run = <A, E>(effect: Effect.Effect<A, E>): Promise<A> =>
@@ -49,7 +49,9 @@ const on = (brokerOf: (stage: Stage) => Layer.Layer<Broker.Broker, unknown>, tra
     const isPlain = scenario.queues * scenario.patterns === 1
     const publishOne = Effect.suspend(() => {
       const { payload, routingKey } = next()
-      return Effect.flatMap(Order.event(payload), (event) => bus.publish(event, isPlain ? undefined : { routingKey }))
+      return Effect.flatMap(SampleEvent.event(payload), (event) =>
+        bus.publish(event, isPlain ? undefined : { routingKey })
+      )
     })
     return {
       publish: (count, inFlight) => {
@@ -60,7 +62,7 @@ const on = (brokerOf: (stage: Stage) => Layer.Layer<Broker.Broker, unknown>, tra
       publishOne: () => run(publishOne),
       consume: () =>
         run(
-          Effect.forEach(place.queues, ({ name, patterns }) => bus.subscribe(handler(stage, name, patterns)), {
+          Effect.forEach(topology.queues, ({ name, patterns }) => bus.subscribe(handler(stage, name, patterns)), {
             concurrency: 10,
             discard: true
           }).pipe(Scope.provide(scope))
@@ -71,10 +73,10 @@ const on = (brokerOf: (stage: Stage) => Layer.Layer<Broker.Broker, unknown>, tra
 })
 
 /** The bus on RabbitMQ: schemas, mandatory, confirms, everything on. */
-export const rabbitmq: Contestant = on(({ place }) => AmqpBroker.layer(place.options))
+export const rabbitmq: Contestant = on(({ topology }) => AmqpBroker.layer(topology.options))
 
 /** The same, with a tracer whose spans are sampled out. */
-export const traced: Contestant = on(({ place }) => AmqpBroker.layer(place.options), sampledOut)
+export const traced: Contestant = on(({ topology }) => AmqpBroker.layer(topology.options), sampledOut)
 
 /** The bus in memory. */
 export const memory: Contestant = on(() => MemoryBroker.layer())

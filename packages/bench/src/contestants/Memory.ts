@@ -5,7 +5,7 @@ import * as PubSub from "effect/PubSub"
 import * as Scope from "effect/Scope"
 import { Broker } from "smqp"
 import type { Contestant, Session } from "../Contestant.ts"
-import * as Order from "../Order.ts"
+import * as SampleEvent from "../SampleEvent.ts"
 
 /** A session of something that is done with an event as soon as it is published. */
 const synchronous = (publish: () => void, consume: () => void): Session => ({
@@ -20,16 +20,16 @@ const synchronous = (publish: () => void, consume: () => void): Session => ({
 /** Queues in memory, with JSON through them and acknowledgements. */
 export const smqp: Contestant = {
   package: "smqp",
-  open: async ({ handled, next, place, scenario }) => {
+  open: async ({ handled, next, topology, scenario }) => {
     const broker = Broker()
     broker.assertExchange("orders", "topic")
     return synchronous(
       () => {
         const { payload, routingKey } = next()
-        broker.publish("orders", routingKey, Order.body(payload).content.toString())
+        broker.publish("orders", routingKey, SampleEvent.body(payload).content.toString())
       },
       () => {
-        for (const { name, patterns } of place.queues) {
+        for (const { name, patterns } of topology.queues) {
           broker.assertQueue(name)
           for (const pattern of patterns) broker.bindQueue(name, "orders", pattern)
           broker.consume(
@@ -58,12 +58,12 @@ export const eventEmitter: Contestant = {
   }
 }
 
-/** Effect's own: what goes in comes out, and nobody looks at it. */
+/** Effect's `PubSub`, which passes values on as they are. */
 export const pubSub: Contestant = {
   package: "effect",
   open: async ({ handled, next, scenario }) => {
     const scope = Scope.makeUnsafe()
-    const orders = await Effect.runPromise(PubSub.bounded<Order.Payload>(scenario.inFlight))
+    const orders = await Effect.runPromise(PubSub.bounded<SampleEvent.Payload>(scenario.inFlight))
     const publishOne = Effect.suspend(() => PubSub.publish(orders, next().payload))
     const consume = Effect.gen(function* () {
       const subscription = yield* PubSub.subscribe(orders)

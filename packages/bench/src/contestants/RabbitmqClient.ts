@@ -1,7 +1,7 @@
 import { Connection } from "rabbitmq-client"
 import { type Contestant, windowed } from "../Contestant.ts"
-import * as Order from "../Order.ts"
 import * as Retry from "../Retry.ts"
+import * as SampleEvent from "../SampleEvent.ts"
 
 const open = async (url: string): Promise<Connection> => {
   const connection = new Connection({ url, noDelay: true })
@@ -11,20 +11,20 @@ const open = async (url: string): Promise<Connection> => {
 
 export const rabbitmqClient: Contestant = {
   package: "rabbitmq-client",
-  open: async ({ fails, handled, next, place, scenario }) => {
-    const publisher = await open(place.url)
-    const consumer = await open(place.url)
+  open: async ({ fails, handled, next, topology, scenario }) => {
+    const publisher = await open(topology.url)
+    const consumer = await open(topology.url)
     const publishing = publisher.createPublisher({
       confirm: true,
       onReturn: () => {
-        throw new Error("an order was returned")
+        throw new Error("an event was returned")
       }
     })
     const send = (
       exchange: string,
       routingKey: string,
       content: Buffer,
-      options: ReturnType<typeof Order.properties>
+      options: ReturnType<typeof SampleEvent.properties>
     ) => {
       const { expiration, persistent: _, ...properties } = options
       const ttl = expiration === undefined ? {} : { expiration: String(expiration) }
@@ -32,22 +32,22 @@ export const rabbitmqClient: Contestant = {
     }
     const publishOne = (): Promise<void> => {
       const { payload, routingKey } = next()
-      const { content, id, timestamp } = Order.body(payload)
-      return send(place.exchange, routingKey, content, Order.properties(id, timestamp))
+      const { content, id, timestamp } = SampleEvent.body(payload)
+      return send(topology.exchange, routingKey, content, SampleEvent.properties(id, timestamp))
     }
     return {
       publishOne,
       publish: windowed(publishOne),
       consume: async () => {
-        for (const queue of place.queues) {
+        for (const queue of topology.queues) {
           // It parses the bodies of this content type itself.
           const receiving = consumer.createConsumer(
             { queue: queue.name, queueOptions: { passive: true }, qos: { prefetchCount: scenario.prefetch } },
             async ({ body: wire, headers, messageId: id = "", routingKey, timestamp = 0 }) => {
               const attempt = Retry.attemptOf(headers)
               if (!fails(wire.payload, attempt)) return handled(wire.payload)
-              const { content, properties } = Retry.make({ wire, id, timestamp, routingKey, attempt }, place, queue)
-              await send(place.deadLetterExchange, queue.wait, content, properties)
+              const { content, properties } = Retry.make({ wire, id, timestamp, routingKey, attempt }, topology, queue)
+              await send(topology.deadLetterExchange, queue.wait, content, properties)
             }
           )
           await new Promise<void>((resolve) => receiving.on("ready", resolve))

@@ -1,8 +1,8 @@
 import rascalModule, { type OnMessage } from "rascal"
+import type { BenchTopology } from "../BenchTopology.ts"
 import { type Contestant, windowed } from "../Contestant.ts"
-import * as Order from "../Order.ts"
-import type { Place } from "../Place.ts"
 import * as Retry from "../Retry.ts"
+import * as SampleEvent from "../SampleEvent.ts"
 
 /** It holds a channel for each publish until that is confirmed: so many it may have, instead of its default of 5. */
 const channels = 90
@@ -14,28 +14,28 @@ const vhost = (url: string, more: object) => ({
   ...more
 })
 
-const config = (place: Place, prefetch: number) => ({
+const config = (topology: BenchTopology, prefetch: number) => ({
   vhosts: {
-    publishing: vhost(place.url, {
+    publishing: vhost(topology.url, {
       exchanges: Object.fromEntries(
-        [place.exchange, place.deadLetterExchange].map((name) => [name, { assert: false }])
+        [topology.exchange, topology.deadLetterExchange].map((name) => [name, { assert: false }])
       ),
       publications: {
-        orders: { exchange: place.exchange, confirm: true },
-        retries: { exchange: place.deadLetterExchange, confirm: true }
+        orders: { exchange: topology.exchange, confirm: true },
+        retries: { exchange: topology.deadLetterExchange, confirm: true }
       }
     }),
-    consuming: vhost(place.url, {
-      queues: Object.fromEntries(place.queues.map(({ name }) => [name, { assert: false }])),
-      subscriptions: Object.fromEntries(place.queues.map(({ name }) => [name, { queue: name, prefetch }]))
+    consuming: vhost(topology.url, {
+      queues: Object.fromEntries(topology.queues.map(({ name }) => [name, { assert: false }])),
+      subscriptions: Object.fromEntries(topology.queues.map(({ name }) => [name, { queue: name, prefetch }]))
     })
   }
 })
 
 export const rascal: Contestant = {
   package: "rascal",
-  open: async ({ fails, handled, next, place, scenario }) => {
-    const broker = await rascalModule.BrokerAsPromised.create(config(place, scenario.prefetch))
+  open: async ({ fails, handled, next, topology, scenario }) => {
+    const broker = await rascalModule.BrokerAsPromised.create(config(topology, scenario.prefetch))
     broker.on("error", (error) => {
       throw error
     })
@@ -43,32 +43,32 @@ export const rascal: Contestant = {
       publication: string,
       routingKey: string,
       content: Buffer,
-      options: ReturnType<typeof Order.properties>
+      options: ReturnType<typeof SampleEvent.properties>
     ) => {
       const publishing = await broker.publish(publication, content, { routingKey, options })
       await new Promise<void>((resolve, reject) => {
         publishing.on("success", () => resolve())
         publishing.on("error", reject)
-        publishing.on("return", () => reject(new Error("an order was returned")))
+        publishing.on("return", () => reject(new Error("an event was returned")))
       })
     }
     const publishOne = (): Promise<void> => {
       const { payload, routingKey } = next()
-      const { content, id, timestamp } = Order.body(payload)
-      return send("orders", routingKey, content, Order.properties(id, timestamp))
+      const { content, id, timestamp } = SampleEvent.body(payload)
+      return send("orders", routingKey, content, SampleEvent.properties(id, timestamp))
     }
     return {
       publishOne,
       publish: windowed(publishOne),
       consume: async () => {
-        for (const queue of place.queues) {
+        for (const queue of topology.queues) {
           const receive: OnMessage = async (message, _, ackOrNack) => {
-            const wire = Order.parse(message.content)
+            const wire = SampleEvent.parse(message.content)
             const attempt = Retry.attemptOf(message.properties.headers)
             if (fails(wire.payload, attempt)) {
               const { messageId: id, timestamp } = message.properties
               const failed = { wire, id, timestamp, routingKey: message.fields.routingKey, attempt }
-              const { content, properties } = Retry.make(failed, place, queue)
+              const { content, properties } = Retry.make(failed, topology, queue)
               await send("retries", queue.wait, content, properties)
             } else handled(wire.payload)
             ackOrNack()

@@ -1,8 +1,8 @@
 import { type Channel, type ChannelModel, type ConfirmChannel, type ConsumeMessage, connect } from "amqplib"
 import { AmqpAcknowledger } from "../../../amqp/src/internal/AmqpAcknowledger.ts"
 import type { Contestant } from "../Contestant.ts"
-import * as Order from "../Order.ts"
 import * as Retry from "../Retry.ts"
+import * as SampleEvent from "../SampleEvent.ts"
 
 const open = async (url: string): Promise<ChannelModel> => {
   const model = await connect(url, { noDelay: true })
@@ -15,7 +15,7 @@ const open = async (url: string): Promise<ChannelModel> => {
 const openConfirm = async (model: ChannelModel): Promise<ConfirmChannel> => {
   const channel = await model.createConfirmChannel()
   channel.on("return", () => {
-    throw new Error("an order was returned")
+    throw new Error("an event was returned")
   })
   return channel
 }
@@ -28,9 +28,9 @@ interface Settling {
 const twin = (settlingOf: (channel: Channel) => Settling): Contestant => ({
   package: "amqplib",
   open: async (stage) => {
-    const { fails, handled, next, place, scenario } = stage
-    const publisher = await open(place.url)
-    const consumer = await open(place.url)
+    const { fails, handled, next, topology, scenario } = stage
+    const publisher = await open(topology.url)
+    const consumer = await open(topology.url)
     const publishing = await openConfirm(publisher)
     const confirm = (confirmed: () => void) => (error: unknown) => {
       if (error) throw error
@@ -38,8 +38,14 @@ const twin = (settlingOf: (channel: Channel) => Settling): Contestant => ({
     }
     const send = (confirmed: () => void): void => {
       const { payload, routingKey } = next()
-      const { content, id, timestamp } = Order.body(payload)
-      publishing.publish(place.exchange, routingKey, content, Order.properties(id, timestamp), confirm(confirmed))
+      const { content, id, timestamp } = SampleEvent.body(payload)
+      publishing.publish(
+        topology.exchange,
+        routingKey,
+        content,
+        SampleEvent.properties(id, timestamp),
+        confirm(confirmed)
+      )
     }
     return {
       publish: (count, inFlight) =>
@@ -60,21 +66,21 @@ const twin = (settlingOf: (channel: Channel) => Settling): Contestant => ({
         }),
       publishOne: () => new Promise(send),
       consume: async () => {
-        for (const queue of place.queues) {
+        for (const queue of topology.queues) {
           const channel = await consumer.createChannel()
           await channel.prefetch(scenario.prefetch, false)
           const settling = settlingOf(channel)
           await channel.consume(queue.name, (message) => {
             if (message === null) return
             settling.add(message)
-            const wire = Order.parse(message.content)
+            const wire = SampleEvent.parse(message.content)
             const attempt = Retry.attemptOf(message.properties.headers)
             if (fails(wire.payload, attempt)) {
               const { messageId: id, timestamp } = message.properties
               const failed = { wire, id, timestamp, routingKey: message.fields.routingKey, attempt }
-              const { content, properties } = Retry.make(failed, place, queue)
+              const { content, properties } = Retry.make(failed, topology, queue)
               publishing.publish(
-                place.deadLetterExchange,
+                topology.deadLetterExchange,
                 queue.wait,
                 content,
                 properties,

@@ -1,4 +1,4 @@
-/** What of Rascal takes part: it has no types of its own. */
+/** Types for the part of Rascal that the bench uses. It has none of its own. */
 declare module "rascal" {
   import type { EventEmitter } from "node:events"
   import type { ConsumeMessage, Options } from "amqplib"

@@ -1,0 +1,263 @@
+import { spawn } from "node:child_process"
+import { once } from "node:events"
+import { join } from "node:path"
+import { createInterface } from "node:readline"
+import * as AmqpConnection from "@effect-eventbus/amqp/AmqpConnection"
+import * as AmqpTopology from "@effect-eventbus/amqp/AmqpTopology"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Option, Result } from "effect"
+import { DeadLetter, EventCodec, Fault, Handler, Subscription } from "effect-eventbus"
+import type { BrokerError, EventBus } from "effect-eventbus"
+import { inject } from "vitest"
+import * as DiscoverArguments from "../../packages/amqp/src/internal/discoverArguments.ts"
+import { eventually } from "../support/eventually.ts"
+import type * as RawClient from "./support/RawClient.ts"
+import * as Rig from "./support/Rig.ts"
+
+const { Ping } = Rig
+const url = inject("rabbitUrl") ?? ""
+const numbers = (n: number) => Array.from({ length: n }, (_, i) => i)
+
+type Bus = EventBus.EventBus["Service"]
+
+const messages = (bus: Bus, queue: string) =>
+  Effect.map(bus.queueInfo(queue), Option.match({ onNone: () => 0, onSome: ({ messages }) => messages }))
+
+/** A letter whose payload is a number. */
+const letter = (n: number) =>
+  Effect.map(Ping.event({ n }), (event) =>
+    DeadLetter.fromEnvelope({
+      ...Result.getOrThrow(
+        EventCodec.toEnvelope(event, { routingKey: "ping.normal", persistent: true, traceparent: undefined })
+      ),
+      fault: Fault.make({ reason: "Flaky", message: "no", attempts: 1, now: 0, type: "ping" })
+    })
+  )
+
+const numberOf = (body: Uint8Array): number => JSON.parse(new TextDecoder().decode(body)).payload.n
+
+/** Declares a queue, and puts letters into its dead letters. */
+const bury = Effect.fnUntraced(function* (bus: Bus, queue: string, count: number) {
+  yield* Effect.scoped(Rig.collect(bus, queue))
+  yield* Effect.forEach(numbers(count), (n) => Effect.flatMap(letter(n), bus.deadLetters(queue).put), {
+    concurrency: 1000,
+    discard: true
+  })
+})
+
+/** A queue of dead letters as another library declares it. */
+const foreign = Effect.fnUntraced(function* (
+  { channel, publish, run }: RawClient.RawClient,
+  name: string,
+  options: Parameters<typeof channel.assertQueue>[1]
+) {
+  yield* run((channel) => channel.assertQueue(name, options))
+  for (const n of [1, 2]) {
+    const { envelope } = yield* letter(n)
+    yield* publish("", name, envelope.body, { persistent: true })
+  }
+})
+
+describe.skipIf(url === "")("DeadLetters", () => {
+  const rig = Rig.make(url, "letters")
+
+  it.live(
+    "are not spoiled by being looked at 600 times: all are there, in their order",
+    () =>
+      Effect.gen(function* () {
+        const { bus, queue } = yield* rig
+        const events = yield* bus()
+        const name = queue("work")
+        yield* bury(events, name, 40)
+        for (const i of numbers(600)) {
+          const { letters } = yield* events.deadLetters(name).peek({ limit: 1 + (i % 7) })
+          assert.deepStrictEqual(
+            letters.map(({ envelope }) => numberOf(envelope.body)),
+            numbers(1 + (i % 7)),
+            `look ${i}`
+          )
+        }
+        const { letters } = yield* events.deadLetters(name).peek({ limit: 40 })
+        assert.deepStrictEqual(
+          letters.map(({ envelope }) => numberOf(envelope.body)),
+          numbers(40)
+        )
+        assert.strictEqual(yield* messages(events, `dlq.dlq.${name}`), 0)
+      }),
+    120_000
+  )
+
+  for (const [what, args] of [
+    ["a delivery limit of 20", { "x-queue-type": "quorum", "x-delivery-limit": 20 }],
+    ["no delivery limit of its own", { "x-queue-type": "quorum" }],
+    ["a limit beside other arguments", { "x-queue-type": "quorum", "x-delivery-limit": 3, "x-max-length": 1000 }]
+  ] as const) {
+    it.live(`in a quorum queue of others with ${what} are refused, and not touched`, () =>
+      Effect.gen(function* () {
+        const { bus, queue, raw } = yield* rig
+        const name = queue("work")
+        const other = yield* raw
+        yield* foreign(other, `dlq.${name}`, { durable: true, arguments: args })
+        const letters = (yield* bus()).deadLetters(name)
+        for (const look of ["peek", "groups", "replay"] as const) {
+          const error = yield* Effect.flip<unknown, BrokerError.BrokerError, never>(letters[look]())
+          assert.strictEqual(error.reason._tag, "NotBrowsable")
+          assert.include(error.message, `dlq.${name}`)
+          assert.match(error.message, /delivery limit.*x-delivery-limit 1000000000/)
+          assert.isFalse(error.isRetryable)
+        }
+        for (const _ of [1, 2]) {
+          const { fields, properties } = yield* other.take(`dlq.${name}`)
+          assert.isFalse(fields.redelivered)
+          assert.strictEqual(properties.headers?.["x-delivery-count"] ?? 0, 0)
+        }
+      })
+    )
+  }
+
+  for (const [what, options] of [
+    ["as plain as can be", { durable: true }],
+    ["with arguments", { durable: true, arguments: { "x-max-length": 10, "x-dead-letter-exchange": "123" } }],
+    ["with priorities", { durable: true, arguments: { "x-queue-type": "classic", "x-max-priority": 5 } }],
+    ["that is not durable", { durable: false }]
+  ] as const) {
+    it.live(`in a classic queue of others, ${what}, are looked at and replayed`, () =>
+      Effect.gen(function* () {
+        const { bus, queue, raw } = yield* rig
+        const name = queue("work")
+        const other = yield* raw
+        yield* foreign(other, `dlq.${name}`, options)
+        // Nor does the exchange of dead letters lead to a queue that others declared.
+        yield* other.run((channel) => channel.assertQueue(name, { durable: true }))
+        const letters = (yield* bus()).deadLetters(name)
+        for (const _ of numbers(30)) {
+          const peeked = yield* letters.peek()
+          assert.deepStrictEqual(
+            peeked.letters.map(({ envelope, type }) => [numberOf(envelope.body), type, envelope.fault]),
+            [
+              [1, "ping", undefined],
+              [2, "ping", undefined]
+            ]
+          )
+        }
+        const { groups } = yield* letters.groups()
+        assert.deepStrictEqual(
+          groups.map(({ count, reason }) => [count, reason]),
+          [[2, undefined]]
+        )
+        assert.deepInclude(yield* letters.replay(), { done: 2, skipped: 0, failed: 0 })
+        assert.deepInclude((yield* other.take(name)).properties.headers, { "eb-round": 1, "eb-attempt": 1 })
+      })
+    )
+  }
+
+  it.live("in a queue that goes with its last consumer are refused, and not touched", () =>
+    Effect.gen(function* () {
+      const { bus, queue, raw } = yield* rig
+      const name = queue("work")
+      const other = yield* raw
+      yield* foreign(other, `dlq.${name}`, { durable: true, autoDelete: true })
+      const error = yield* Effect.flip((yield* bus()).deadLetters(name).peek())
+      assert.match(error.message, /deleted with its last consumer/)
+      assert.isFalse((yield* other.take(`dlq.${name}`)).fields.redelivered)
+    })
+  )
+
+  it.live("say on which machine they failed, in headers that are small whatever a fault says", () =>
+    Effect.gen(function* () {
+      const { bus, queue, raw } = yield* rig
+      const events = yield* bus()
+      const name = queue("work")
+      const other = yield* raw
+      const long = "漢".repeat(50_000)
+      const broken = Handler.make(Subscription.make(name, { patterns: ["ping.*"] }), () =>
+        Effect.die(Object.assign(new Error(long), { name: long, stack: long }))
+      )
+      yield* events.subscribe(broken)
+      yield* events.publish(yield* Ping.event({}, { maxRetries: 0 }))
+      yield* eventually(
+        "it is a dead letter",
+        Effect.map(messages(events, `dlq.${name}`), (n) => n === 1)
+      )
+      const [dead] = (yield* events.deadLetters(name).peek()).letters
+      assert.match(dead?.envelope.fault?.host ?? "", /./)
+      // What others export may be of any size.
+      const fault = Fault.make({ reason: "r", message: "m", attempts: 1, now: 0 })
+      const forged = { ...fault, reason: long, message: long, stack: long, fingerprint: long, host: long }
+      const { envelope } = yield* letter(1)
+      yield* events.deadLetters(name).put(DeadLetter.fromEnvelope({ ...envelope, routingKey: long, fault: forged }))
+      for (const _ of [1, 2]) {
+        const { headers } = (yield* other.take(`dlq.${name}`)).properties
+        assert.isBelow(Buffer.byteLength(JSON.stringify(headers)), 16 * 1024)
+        assert.isAtLeast(Buffer.byteLength(JSON.stringify(headers)), 8 * 1024)
+      }
+    })
+  )
+
+  it.live("an argument of a queue is learnt from the broker's refusals, whatever it is", () =>
+    Effect.gen(function* () {
+      const { queue, raw, settings } = yield* rig
+      const name = queue("work")
+      const args = { "x-queue-type": "classic", "x-max-length": 7, "x-max-priority": 3, "x-message-ttl": 70_000 }
+      const texts = {
+        "x-dead-letter-exchange": "12",
+        "x-dead-letter-routing-key": "it's 'so'",
+        "x-overflow": "drop-head"
+      }
+      const all = { ...args, ...texts, "x-single-active-consumer": true }
+      yield* (yield* raw).run((channel) => channel.assertQueue(`dlq.${name}`, { durable: true, arguments: all }))
+      const connection = yield* AmqpConnection.make(settings(), "consume")
+      const guess = AmqpTopology.deadLetterQueue(`dlq.${name}`, settings())
+      const declared = yield* DiscoverArguments.learn(yield* connection.live, settings(), guess)
+      assert.deepInclude(declared, { durable: true, autoDelete: false })
+      assert.deepInclude(declared.arguments, all)
+    })
+  )
+
+  it.live(
+    "a replay that is killed loses none of 10,000, and repeats at most what was in flight",
+    () =>
+      Effect.gen(function* () {
+        const { bus, exchange, queue } = yield* rig
+        const events = yield* bus({ prefetch: 1000 })
+        const name = queue("work")
+        const total = 10_000
+        yield* bury(events, name, total)
+        const script = join(import.meta.dirname, "support/replay.ts")
+        const done = yield* Effect.promise(async () => {
+          const child = spawn(process.execPath, [script, url, exchange, name], { stdio: ["pipe", "pipe", "inherit"] })
+          const ended = once(child, "exit")
+          let done = 0
+          createInterface({ input: child.stdout }).on("line", (line) => {
+            done = Number(line)
+            if (done >= total / 3) child.kill("SIGKILL")
+          })
+          await ended
+          return done
+        })
+        assert.isAtLeast(done, total / 3)
+        assert.isBelow(done, total)
+        const seen = new Map<string, number>()
+        const counting = Handler.make(Subscription.make(name, { patterns: ["ping.*"], concurrency: 1000 }), (event) =>
+          Effect.sync(() => void seen.set(event.eventId, (seen.get(event.eventId) ?? 0) + 1))
+        )
+        yield* events.subscribe(counting)
+        yield* eventually(
+          "the broker has put back what the process held, and all is replayed",
+          Effect.andThen(
+            events.deadLetters(name).replay(),
+            Effect.sync(() => seen.size === total)
+          ),
+          { atMost: "30 seconds" }
+        )
+        yield* eventually(
+          "nothing is left",
+          Effect.zipWith(messages(events, name), messages(events, `dlq.${name}`), (a, b) => a + b === 0)
+        )
+        const repeated = [...seen.values()].reduce((sum, times) => sum + times - 1, 0)
+        // A hundred are on their way at once, and of as many more the acknowledgement may be: nobody confirms it.
+        assert.isAtMost(repeated, 200)
+      }),
+    120_000
+  )
+})

@@ -1,0 +1,36 @@
+import { channel } from "../catalogue/channel.ts"
+import { cluster } from "../catalogue/cluster.ts"
+import { limits } from "../catalogue/limits.ts"
+import { network } from "../catalogue/network.ts"
+import { node } from "../catalogue/node.ts"
+import { process } from "../catalogue/process.ts"
+import { start } from "../catalogue/start.ts"
+import { topology } from "../catalogue/topology.ts"
+import type { Experiment } from "../experiments/Experiment.ts"
+import { onCluster, onNode } from "../experiments/FaultExperiment.ts"
+import * as FrameExperiment from "../experiments/FrameExperiment.ts"
+import * as ProcessExperiment from "../experiments/ProcessExperiment.ts"
+import { mutants } from "../mutants/Mutant.ts"
+import * as MutantExperiment from "../mutants/MutantExperiment.ts"
+
+const faults = [...network, ...node, ...channel, ...topology, ...limits].map(onNode)
+
+/** All experiments, in the order in which they run. */
+export const all: ReadonlyArray<Experiment> = [
+  ...start,
+  ...faults,
+  ...process.map(ProcessExperiment.experiment),
+  ...cluster.map(onCluster),
+  FrameExperiment.experiment(1000),
+  ...mutants.map(MutantExperiment.experiment)
+]
+
+// The tests of the amqp package already kill a broker.
+const short = new Set(["rst", "queue-deleted"])
+
+/** The experiments that are part of `npm test`. */
+export const quick: ReadonlyArray<Experiment> = [
+  ...faults.filter(({ name }) => short.has(name)),
+  FrameExperiment.experiment(30),
+  ...mutants.filter(({ name }) => name === "returns-ignored").map(MutantExperiment.experiment)
+]

@@ -108,7 +108,7 @@ export class Broker extends Context.Service<
      * Fails with `Unroutable` when no queue is bound for it.
      */
     readonly publish: (envelope: Envelope) => Effect.Effect<void, PublishError.Reason>
-    /** Declares the queue and the queue of its dead letters, and binds it. What is there already stays as it is. */
+    /** Declares and binds the queue, and declares the queue for its dead letters. Existing queues stay as they are. */
     readonly declare: (queue: QueueSpec) => Effect.Effect<void, SubscribeError>
     /**
      * Declares the queue, and returns when it is bound and being consumed. Each

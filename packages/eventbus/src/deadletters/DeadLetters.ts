@@ -164,7 +164,7 @@ export interface DeadLetters {
     options?: DeadLetterFilter.DeadLetterFilter & {
       /** Default: 10. */
       readonly limit?: number | undefined
-      /** Which end of the queue to take when there are more than the limit. `newest` reads past all others. Default: `oldest`. */
+      /** The end of the queue to take from. `newest` reads past all others. Default: `oldest`. */
       readonly order?: "oldest" | "newest" | undefined
     }
   ) => Effect.Effect<Peeked, BrokerError>

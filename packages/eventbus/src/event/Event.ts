@@ -67,7 +67,7 @@ export interface Event<out Type extends string = string, out Payload = unknown> 
 }
 
 /**
- * Options of a new event, beside its payload.
+ * Options of a new event, other than its payload.
  *
  * @category models
  * @since 0.1.0

@@ -7,7 +7,7 @@
 import type { Envelope } from "../../broker/Envelope.ts"
 import type { MemoryConsumer } from "./MemoryConsumer.ts"
 
-/** A message in a queue. A class, because V8 promotes object literals to old space once some of them wait for a while. */
+/** A waiting message. A class, because V8 treats object literals as old, with all they hold, once some of them wait. */
 export class QueuedMessage {
   readonly envelope: Envelope
   readonly expiresAt: number

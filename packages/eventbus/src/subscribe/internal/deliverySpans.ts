@@ -32,7 +32,7 @@ const producerOf = ({ traceparent }: Pick<Envelope, "traceparent">): Tracer.Exte
 const linkTo = (span: Tracer.AnySpan | undefined): ReadonlyArray<Tracer.SpanLink> =>
   span === undefined ? [] : [{ span, attributes: {} }]
 
-/** Makes a span the parent of all that the fiber does next. The fiber ends with its delivery, so nothing is restored. */
+/** Makes a span the parent of all that the fiber does next. It is not restored, as the fiber ends with its delivery. */
 const goOnIn = (fiber: AnyFiber, span: Tracer.AnySpan): void =>
   fiber.setContext(Context.add(fiber.context, Tracer.ParentSpan, span))
 

@@ -127,7 +127,7 @@ describe("MemoryBroker, as it fills up", () => {
       const health = yield* bus.health
       assert.strictEqual(health.status, "degraded")
       assert.strictEqual(health.details["settlementsStalled"], 1)
-      assert.include(String(health.details["settling"]), '"q": the broker takes no events')
+      assert.include(String(health.details["settling"]), '"q": the broker has taken no events')
       const stalled = Effect.map(Metric.snapshot, (all) => all.find(({ id }) => id === "eventbus_settlements_stalled"))
       assert.deepInclude((yield* stalled)?.state, { value: 1 })
 
@@ -165,7 +165,7 @@ describe("MemoryBroker, as it fills up", () => {
       Effect.gen(function* () {
         const exit = yield* Effect.exit(withBroker({ capacity })(Effect.void))
         assert.isTrue(Exit.hasDies(exit))
-        assert.include(String(exit), `from 1 up, not ${capacity}`)
+        assert.include(String(exit), `of at least 1, not ${capacity}`)
       })
     )
   }

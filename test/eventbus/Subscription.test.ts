@@ -112,7 +112,7 @@ describe("Subscription", () => {
           }),
         'two event types called "invoice.paid"'
       ],
-      "no pattern": [make({ patterns: [] }), '"billing" names neither events nor patterns'],
+      "no pattern": [make({ patterns: [] }), '"billing" has neither events nor patterns'],
       "no concurrency": [make({ concurrency: 0 }), `${concurrency} 0`],
       "a negative concurrency": [make({ concurrency: -1 }), `${concurrency} -1`],
       "half a concurrency": [make({ concurrency: 1.5 }), `${concurrency} 1.5`],

@@ -1,18 +1,16 @@
 /**
- * The event types of the agent platform, and the functions that make events of
- * them.
+ * The event types of the agent platform, and the functions that create their events.
  *
- * Agents work on tasks, save their state, and follow plans; the system around
- * them has a life of its own. For each of these five there is a family of types,
- * named `agent.*`, `task.*`, `state.*`, `plan.*` and `system.*`, and one function
- * that makes events of the family. They say which agent or service speaks, and
- * put the id of a task or a plan into the payload, where every service of the
- * platform looks for it. The rest of a payload is any JSON.
+ * There are five families of types: `agent.*`, `task.*`, `state.*`, `plan.*` and
+ * `system.*`. One function for each family creates its events. It sets the agent or
+ * service that the event comes from, and puts the id of a task or a plan into the
+ * payload, where the services of the platform expect it. The rest of a payload is any
+ * JSON.
  *
- * Everything else is as with event types of your own: publish the events, and
- * subscribe to the types or to patterns.
+ * Use the types like event types of your own: publish their events, and subscribe to
+ * the types or to patterns.
  *
- * **Example** (Submitting a task, and working on it)
+ * **Example** (Submitting a task and working on it)
  *
  * ```ts
  * import * as assert from "node:assert"
@@ -53,7 +51,7 @@ import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 
 /**
- * The payload of a task's events: the task's id, and any other JSON.
+ * The payload of task events: the task's id, and any other JSON.
  *
  * @category schemas
  * @since 0.1.0
@@ -61,7 +59,7 @@ import * as Schema from "effect/Schema"
 export const TaskPayload = Schema.StructWithRest(Schema.Struct({ task_id: Schema.String }), [Schema.JsonObject])
 
 /**
- * The payload of a plan's events: the plan's id, and any other JSON.
+ * The payload of plan events: the plan's id, and any other JSON.
  *
  * @category schemas
  * @since 0.1.0
@@ -72,7 +70,7 @@ const taskType = <const Name extends `task.${string}`>(name: Name) => EventType.
 const planType = <const Name extends `plan.${string}`>(name: Name) => EventType.make(name, { payload: PlanPayload })
 
 /**
- * `agent.started`: an agent is up.
+ * `agent.started`: an agent has started.
  *
  * @category agent events
  * @since 0.1.0
@@ -80,7 +78,7 @@ const planType = <const Name extends `plan.${string}`>(name: Name) => EventType.
 export const AgentStarted = EventType.untyped("agent.started")
 
 /**
- * `agent.stopped`: an agent has ended.
+ * `agent.stopped`: an agent has stopped.
  *
  * @category agent events
  * @since 0.1.0
@@ -88,7 +86,7 @@ export const AgentStarted = EventType.untyped("agent.started")
 export const AgentStopped = EventType.untyped("agent.stopped")
 
 /**
- * `agent.error`: something went wrong in an agent.
+ * `agent.error`: an agent has had an error.
  *
  * @category agent events
  * @since 0.1.0
@@ -96,7 +94,7 @@ export const AgentStopped = EventType.untyped("agent.stopped")
 export const AgentError = EventType.untyped("agent.error")
 
 /**
- * `agent.heartbeat`: an agent is still there.
+ * `agent.heartbeat`: an agent is still running.
  *
  * @category agent events
  * @since 0.1.0
@@ -104,7 +102,7 @@ export const AgentError = EventType.untyped("agent.error")
 export const AgentHeartbeat = EventType.untyped("agent.heartbeat")
 
 /**
- * `task.submitted`: someone wants a task done.
+ * `task.submitted`: a task is waiting to be done.
  *
  * @category task events
  * @since 0.1.0
@@ -112,7 +110,7 @@ export const AgentHeartbeat = EventType.untyped("agent.heartbeat")
 export const TaskSubmitted = taskType("task.submitted")
 
 /**
- * `task.started`: an agent works on a task.
+ * `task.started`: an agent has started a task.
  *
  * @category task events
  * @since 0.1.0
@@ -144,7 +142,7 @@ export const TaskFailed = taskType("task.failed")
 export const TaskTimeout = taskType("task.timeout")
 
 /**
- * `task.cancelled`: nobody wants a task done any more.
+ * `task.cancelled`: a task is no longer wanted.
  *
  * @category task events
  * @since 0.1.0
@@ -152,7 +150,7 @@ export const TaskTimeout = taskType("task.timeout")
 export const TaskCancelled = taskType("task.cancelled")
 
 /**
- * `state.saved`: an agent's state is in the store.
+ * `state.saved`: an agent has saved its state.
  *
  * @category state events
  * @since 0.1.0
@@ -160,7 +158,7 @@ export const TaskCancelled = taskType("task.cancelled")
 export const StateSaved = EventType.untyped("state.saved")
 
 /**
- * `state.loaded`: an agent has its state from the store.
+ * `state.loaded`: an agent has loaded its state.
  *
  * @category state events
  * @since 0.1.0
@@ -168,7 +166,7 @@ export const StateSaved = EventType.untyped("state.saved")
 export const StateLoaded = EventType.untyped("state.loaded")
 
 /**
- * `state.recovered`: an agent has its state again after a failure.
+ * `state.recovered`: an agent has recovered its state after a failure.
  *
  * @category state events
  * @since 0.1.0
@@ -176,7 +174,7 @@ export const StateLoaded = EventType.untyped("state.loaded")
 export const StateRecovered = EventType.untyped("state.recovered")
 
 /**
- * `plan.created`: there is a plan.
+ * `plan.created`: a plan has been created.
  *
  * @category plan events
  * @since 0.1.0
@@ -184,7 +182,7 @@ export const StateRecovered = EventType.untyped("state.recovered")
 export const PlanCreated = planType("plan.created")
 
 /**
- * `plan.started`: a plan is being followed.
+ * `plan.started`: a plan has been started.
  *
  * @category plan events
  * @since 0.1.0
@@ -224,7 +222,7 @@ export const PlanCompleted = planType("plan.completed")
 export const PlanFailed = planType("plan.failed")
 
 /**
- * `system.shutdown`: a service is about to end.
+ * `system.shutdown`: a service is about to shut down.
  *
  * @category system events
  * @since 0.1.0
@@ -232,7 +230,7 @@ export const PlanFailed = planType("plan.failed")
 export const SystemShutdown = EventType.untyped("system.shutdown")
 
 /**
- * `system.health_check`: a service says how it is.
+ * `system.health_check`: a service reports its health.
  *
  * @category system events
  * @since 0.1.0
@@ -240,9 +238,9 @@ export const SystemShutdown = EventType.untyped("system.shutdown")
 export const SystemHealthCheck = EventType.untyped("system.health_check")
 
 /**
- * All of the platform's event types.
+ * All event types of the platform.
  *
- * **Example** (Receiving every event of the platform, each with its type)
+ * **Example** (Receiving every event of the platform with its type)
  *
  * ```ts
  * import { Console } from "effect"
@@ -284,7 +282,7 @@ export const all = [
 ] as const
 
 /**
- * All of the platform's event types, by their names.
+ * All event types of the platform, by name.
  *
  * @category event types
  * @since 0.1.0
@@ -292,13 +290,13 @@ export const all = [
 export const byName: ReadonlyMap<string, (typeof all)[number]> = new Map(all.map((type) => [type.name, type]))
 
 /**
- * What all five functions take: whatever an event may say beside its payload,
- * except for who speaks, which each family says in its own way.
+ * Options of all five functions: the options of an event, without its source, which
+ * each family sets in its own way.
  *
  * **Details**
  *
- * Inside of a handler, `traceId`, `executionId` and `parentEventId` are those of
- * the event being handled, unless they are given here.
+ * Inside a handler, `traceId` and `executionId` default to those of the event being
+ * handled, and `parentEventId` to its id.
  *
  * @category models
  * @since 0.1.0
@@ -306,15 +304,15 @@ export const byName: ReadonlyMap<string, (typeof all)[number]> = new Map(all.map
 export interface Options extends Omit<Event.Options, "sourceAgentId" | "sourceService"> {}
 
 /**
- * What the functions take where an agent, a service, or both may speak.
+ * Options of the functions whose events come from an agent, a service, or both.
  *
  * @category models
  * @since 0.1.0
  */
 export interface SpeakerOptions extends Options {
-  /** The agent that speaks: the event's `sourceAgentId`. */
+  /** The agent that the event comes from: its `sourceAgentId`. */
   readonly agentId?: string | undefined
-  /** The service that speaks: the event's `sourceService`. */
+  /** The service that the event comes from: its `sourceService`. */
   readonly serviceName?: string | undefined
 }
 
@@ -328,9 +326,9 @@ const toEventOptions = ({ agentId, serviceName, ...options }: SpeakerOptions): E
 type Untyped<Name extends string> = EventType.EventType<Name, typeof Schema.JsonObject>
 
 /**
- * Makes an event of an agent's life.
+ * Creates an event about an agent.
  *
- * **Example** (An agent that has started)
+ * **Example** (Reporting that an agent has started)
  *
  * ```ts
  * import { Effect } from "effect"
@@ -359,14 +357,14 @@ export const createAgentEvent = <Name extends `agent.${string}`>(
 }
 
 /**
- * Makes an event of a task.
+ * Creates an event about a task.
  *
  * **Details**
  *
- * The payload is the task data with the task's id as `task_id`, which takes the
- * place of a `task_id` in the data.
+ * The payload is the task data with the task's id as `task_id`, which replaces any
+ * `task_id` in the data.
  *
- * **Example** (A task that is done)
+ * **Example** (Reporting that a task is done)
  *
  * ```ts
  * import * as assert from "node:assert"
@@ -398,9 +396,9 @@ export const createTaskEvent = <Name extends `task.${string}`>(
 }
 
 /**
- * Makes an event of an agent's state.
+ * Creates an event about an agent's state.
  *
- * **Example** (A checkpoint)
+ * **Example** (Reporting a checkpoint)
  *
  * ```ts
  * import { Effect } from "effect"
@@ -429,14 +427,14 @@ export const createStateEvent = <Name extends `state.${string}`>(
 }
 
 /**
- * Makes an event of a plan.
+ * Creates an event about a plan.
  *
  * **Details**
  *
- * The payload is the plan data with the plan's id as `plan_id`, which takes the
- * place of a `plan_id` in the data.
+ * The payload is the plan data with the plan's id as `plan_id`, which replaces any
+ * `plan_id` in the data.
  *
- * **Example** (A step that failed, urgently)
+ * **Example** (Reporting a failed step urgently)
  *
  * ```ts
  * import { Effect } from "effect"
@@ -467,9 +465,9 @@ export const createPlanEvent = <Name extends `plan.${string}`>(
 }
 
 /**
- * Makes an event of the system.
+ * Creates an event about the system.
  *
- * **Example** (A service that is about to end)
+ * **Example** (Announcing a shutdown)
  *
  * ```ts
  * import { Effect } from "effect"

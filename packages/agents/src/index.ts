@@ -1,5 +1,5 @@
 /**
- * The agent platform's event types and creators.
+ * The event types of the agent platform, and the functions that create their events.
  *
  * @since 0.1.0
  */

@@ -1,8 +1,8 @@
 /**
- * The event bus: publish events, subscribe to them.
+ * The event bus: publish events, and subscribe to them.
  *
- * Provide `layerMemory` and everything stays in this process; provide `layer`
- * with a broker, and the same program runs on it.
+ * With `layerMemory`, everything stays in this process. With `layer` and a broker, the
+ * same program runs on that broker.
  *
  * @since 0.1.0
  */
@@ -31,7 +31,7 @@ import type { Subscription } from "./subscribe/Subscription.ts"
 export type { PublishOptions } from "./publish/Publisher.ts"
 
 /**
- * A subscription that is being handled.
+ * A running subscription.
  *
  * @category models
  * @since 0.1.0
@@ -39,14 +39,14 @@ export type { PublishOptions } from "./publish/Publisher.ts"
 export interface Running {
   /** The name of the queue. */
   readonly queue: string
-  /** What is known of the queue, if it exists. */
+  /** Returns the state of the queue, if it exists. */
   readonly info: Effect.Effect<Option.Option<Broker.QueueInfo>, BrokerError>
-  /** Stops taking events, and waits for the handlers that are running, up to the drain timeout. */
+  /** Stops taking events, and waits for the running handlers up to the drain timeout. */
   readonly stop: Effect.Effect<void>
 }
 
 /**
- * Publishes events, and delivers them to subscriptions.
+ * The bus, which publishes events and delivers them to subscriptions.
  *
  * @category services
  * @since 0.1.0
@@ -55,57 +55,56 @@ export class EventBus extends Context.Service<
   EventBus,
   {
     /**
-     * Publishes an event, and succeeds when the broker has it safe in every queue
-     * that wants it. The errors say whether it may have landed: after a `Timeout` it
-     * may, and after a `Nacked` some of its queues may have it. A routing key of more
-     * than 255 bytes is a `RangeError`.
+     * Publishes an event. Succeeds when the broker has stored it safely in every queue
+     * that is bound for it. The error says whether the event may have landed: it may
+     * after a `Timeout`, and some of its queues may have it after a `Nacked`. Throws a
+     * `RangeError` for a routing key of more than 255 bytes.
      */
     readonly publish: (event: Event.Event, options?: PublishOptions) => Effect.Effect<void, PublishError.PublishError>
     /**
-     * Publishes many events, in flight together. It fails with the first failure;
-     * other events may have been published then.
+     * Publishes many events concurrently. Fails with the first failure. Other events may
+     * have been published by then.
      */
     readonly publishAll: (
       events: Iterable<Event.Event>,
       options?: PublishOptions
     ) => Effect.Effect<void, PublishError.PublishError>
     /**
-     * Declares the queue of a subscription, and handles nothing yet: what is published
-     * from now on waits for its handler. Subscribing declares the queue, too, so you need
-     * this only to publish before the handler starts. For a temporary subscription it is a
-     * `RangeError`.
+     * Declares the queue of a subscription without handling its events: they wait for
+     * the handler. Subscribing declares the queue too, so you need this only to publish
+     * before the handler starts. Throws a `RangeError` for a temporary subscription.
      */
     readonly declare: <Ev extends Event.Event>(subscription: Subscription<Ev>) => Effect.Effect<void, SubscribeError>
     /**
-     * Handles events in the background for as long as the scope is open, or until it is
-     * stopped. The queue is bound and being consumed when it returns.
+     * Handles events in the background until the scope closes or you stop it. Returns
+     * when the queue is bound and being consumed.
      */
     readonly subscribe: <Ev extends Event.Event, E, R>(
       handler: Handler<Ev, E, R>
     ) => Effect.Effect<Running, SubscribeError, R | Scope.Scope>
-    /** Handles events until it is interrupted. */
+    /** Handles events until interrupted. */
     readonly run: <Ev extends Event.Event, E, R>(
       handler: Handler<Ev, E, R>
     ) => Effect.Effect<never, SubscribeError, Exclude<R, Scope.Scope>>
-    /** The deliveries of a subscription, for those who settle them by hand. */
+    /** Streams the deliveries of a subscription, which you settle yourself. */
     readonly stream: <Ev extends Event.Event>(
       subscription: Subscription<Ev>
     ) => Stream.Stream<Settleable<Ev>, SubscribeError>
-    /** What is known of a queue, if it exists. */
+    /** Returns the state of a queue, if it exists. */
     readonly queueInfo: (queue: string) => Effect.Effect<Option.Option<Broker.QueueInfo>, BrokerError>
-    /** Removes the events that wait in a queue, and says how many. */
+    /** Deletes the events that wait in a queue, and returns their number. */
     readonly purge: (queue: string) => Effect.Effect<number, BrokerError>
     /**
-     * The dead letters of a queue. A name that no queue can have, and what no option can
-     * mean, is a `RangeError`.
+     * Returns the dead letters of a queue, to look at, replay and delete. Throws a
+     * `RangeError` for an invalid name or option.
      */
     readonly deadLetters: (queue: string, options?: DeadLetters.Options) => DeadLetters.DeadLetters
-    /** How the bus is. It never fails, and never holds a secret. */
+    /** The health of the bus. It never fails, and contains no secrets. */
     readonly health: Effect.Effect<Broker.Health>
   }
 >()("effect-eventbus/EventBus") {}
 
-/** Adds to a broker's health the settlements that it has refused so far. */
+/** Adds the stalled settlements to the health of a broker. */
 const withStalled = (health: Broker.Health, stalled: StalledSettlements): Broker.Health => {
   if (stalled.size === 0) return health
   const reasons = Array.from(stalled.reasons, ([queue, why]) => `"${queue}": ${why}`)
@@ -117,7 +116,7 @@ const withStalled = (health: Broker.Health, stalled: StalledSettlements): Broker
 }
 
 /**
- * Makes a bus on a broker.
+ * Creates a bus on the provided broker.
  *
  * @category constructors
  * @since 0.1.0
@@ -129,7 +128,7 @@ export const make: Effect.Effect<EventBus["Service"], never, Broker.Broker> = Ef
 
   const subscribe: EventBus["Service"]["subscribe"] = Effect.fnUntraced(function* (handler) {
     const { name } = handler.subscription
-    // In a scope of its own, which ends with the outer one or before.
+    // The subscription has a scope of its own, so that it can stop before the outer scope closes.
     const scope = yield* Scope.fork(yield* Effect.scope)
     yield* Effect.onError(Scope.provide(Subscriber.start(broker, handler, stalled), scope), (cause) =>
       Scope.close(scope, Exit.failCause(cause))
@@ -143,7 +142,7 @@ export const make: Effect.Effect<EventBus["Service"], never, Broker.Broker> = Ef
     declare: (subscription) => {
       if (!subscription.temporary) return broker.declare(subscription)
       throw new RangeError(
-        `The subscription "${subscription.name}" is temporary: its queue is there while it is handled`
+        `The subscription "${subscription.name}" is temporary: its queue exists only while it is handled`
       )
     },
     subscribe,
@@ -157,7 +156,7 @@ export const make: Effect.Effect<EventBus["Service"], never, Broker.Broker> = Ef
 })
 
 /**
- * The bus, on whichever broker is provided.
+ * A layer with the bus, on the broker that you provide.
  *
  * @category layers
  * @since 0.1.0
@@ -165,8 +164,8 @@ export const make: Effect.Effect<EventBus["Service"], never, Broker.Broker> = Ef
 export const layer: Layer.Layer<EventBus, never, Broker.Broker> = Layer.effect(EventBus, make)
 
 /**
- * The bus in this process's memory: for tests, demos, and deployments of one
- * process. It keeps nothing when the process ends. Tests look into its queues
+ * A layer with a bus in this process's memory, for tests, demos, and single-process
+ * deployments. Its events are lost when the process ends. Tests inspect its queues
  * through `MemoryBroker`.
  *
  * @category layers
@@ -178,15 +177,15 @@ export const layerMemory: Layer.Layer<EventBus | MemoryBroker.MemoryBroker> = La
 )
 
 /**
- * Provides a handler as a layer, for applications that are layers. It handles events
- * for as long as the application runs.
+ * Returns a layer that runs a handler, for applications that are layers. The handler
+ * runs as long as the application.
  *
  * **Gotchas**
  *
- * Layers side by side start in no order. One that publishes at its start may do so
- * before the queue of the handler is there: call `bus.declare(subscription)` first.
+ * Sibling layers start in no particular order. A layer that publishes when it starts may
+ * do so before the queue of the handler exists. Call `bus.declare(subscription)` first.
  *
- * **Example** (An application that is a layer)
+ * **Example** (Building an application from layers)
  *
  * ```ts
  * import { Console, Layer } from "effect"

@@ -1,11 +1,11 @@
 /**
  * Typed, durable events: publish, subscribe, retry, dead letter.
  *
- * The way of an event is the order of the modules: an `EventType` makes an
- * `Event`; `EventBus.publish` encodes it (`EventCodec`) into an `Envelope`, which
- * a `Broker` moves into queues and hands out as a `Delivery`; a `Subscription`
- * decodes it, a `Handler` handles it, a `FailurePolicy` answers its failure with
- * a `Settlement`.
+ * An event passes through the modules in this order. An `EventType` creates an `Event`.
+ * `EventBus.publish` encodes it (`EventCodec`) into an `Envelope`. A `Broker` puts the
+ * envelope into queues, and hands it out as a `Delivery`. A `Subscription` decodes the
+ * delivery, and a `Handler` handles the event. When the handler fails, a
+ * `FailurePolicy` answers with a `Settlement`.
  *
  * @since 0.1.0
  */

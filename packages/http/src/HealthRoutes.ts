@@ -1,6 +1,6 @@
 /**
- * `/health/live` and `/health/ready`, for whoever starts, stops and feeds processes:
- * Kubernetes, a load balancer, a supervisor.
+ * The routes `/health/live` and `/health/ready`, for Kubernetes, a load balancer or a
+ * supervisor.
  *
  * @since 0.1.0
  */
@@ -13,13 +13,13 @@ import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type * as Layer from "effect/Layer"
 
-/** How long a broker may take to say how it is. The one on RabbitMQ takes two seconds at most. */
+/** The time that a broker gets to report its health. The one on RabbitMQ takes at most two seconds. */
 const timeout = "3 seconds"
 
 const silent: Health = {
   status: "unhealthy",
   connected: false,
-  details: { error: "the broker does not say how it is" }
+  details: { error: "the broker does not report its health" }
 }
 
 const answer = (status: number, body: object) =>
@@ -38,19 +38,20 @@ const ready = ({ health }: EventBus["Service"]) =>
   )
 
 /**
- * The routes of health, for an app that has a server.
+ * A layer with the health routes, for an app that has a server.
  *
  * **Details**
  *
- * `GET /health/live` is 200 as long as the process answers: a broker that is away
- * cannot be cured by a restart. `GET /health/ready` is 200 while the bus is
- * `healthy`: connected, not blocked, every subscription attached, and the queues and
- * exchanges of dead letters in place. Otherwise it is 503, and its JSON says what is
- * amiss; it holds no secret. It answers within three seconds.
+ * `GET /health/live` returns 200 as long as the process answers, because a restart does
+ * not help when the broker is down. `GET /health/ready` returns 200 while the bus is
+ * `healthy`: it is connected and not blocked, every subscription is attached, and the
+ * queues and exchanges for dead letters exist. Otherwise it returns 503, with JSON that
+ * says what is wrong and contains no secrets. It answers within three seconds.
  *
- * Probes are in no access log. `/metrics` is Effect's own `PrometheusMetrics.layerHttp()`.
+ * The access log does not list these requests. For `/metrics`, use Effect's
+ * `PrometheusMetrics.layerHttp()`.
  *
- * **Example** (Health and metrics in an app's own server)
+ * **Example** (Serving health and metrics from an app's server)
  *
  * ```ts
  * import * as assert from "node:assert"

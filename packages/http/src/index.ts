@@ -1,5 +1,5 @@
 /**
- * What those who run a bus ask it over HTTP, as routes for an app's own server.
+ * HTTP routes for operating a bus, which you add to the server of your app.
  *
  * @since 0.1.0
  */

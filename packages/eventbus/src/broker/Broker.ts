@@ -1,9 +1,9 @@
 /**
- * The port between the bus and what moves its events.
+ * The port between the bus and a message broker.
  *
  * Above it, events have types, schemas and policies. Below it, there are queues
  * and bytes. A broker makes no decisions: it moves envelopes, keeps queues, and
- * settles deliveries as it is told.
+ * settles deliveries as the bus asks.
  *
  * @since 0.1.0
  */
@@ -20,22 +20,22 @@ import type * as PublishError from "./PublishError.ts"
 import type { QueueSpec } from "./QueueSpec.ts"
 
 /**
- * What is known of a queue.
+ * The state of a queue.
  *
  * @category models
  * @since 0.1.0
  */
 export interface QueueInfo {
   readonly name: string
-  /** How many events wait to be delivered. */
+  /** The number of messages that wait to be delivered. */
   readonly messages: number
   readonly consumers: number
 }
 
 /**
- * How the broker is. `degraded` is connected but not taking events, or lacking one
- * of its consumers or something that they need, such as the queue of their dead
- * letters.
+ * The health of a broker. A `degraded` broker is connected, but takes no events, lacks
+ * one of its consumers, or lacks something that they need, such as the queue for their
+ * dead letters.
  *
  * @category models
  * @since 0.1.0
@@ -47,45 +47,45 @@ export interface Health {
 }
 
 /**
- * A running consumer. It recovers by itself, and ends only when it is cancelled
- * or its scope closes, which gives back whatever is not settled.
+ * A running consumer. It recovers by itself. It ends when you cancel it, or when its
+ * scope closes, which gives unsettled deliveries back to the queue.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Consumer {
-  /** Takes no more deliveries from the broker. */
+  /** Stops taking deliveries from the broker. */
   readonly cancel: Effect.Effect<void>
 }
 
 /**
- * An envelope that someone looks at in its queue. No consumer gets it meanwhile.
+ * An envelope that is being browsed in its queue. No consumer receives it meanwhile.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Browsed {
   readonly envelope: Envelope
-  /** Takes it out of its queue. Fails when the broker has put it back already. */
+  /** Removes the envelope from its queue. Fails when the broker has already put it back. */
   readonly remove: Effect.Effect<void, BrokerError>
 }
 
 /**
- * Looks through the envelopes that wait in a queue, in their order. When its scope
- * closes, all that were not removed are where they were before, in the same order.
+ * A cursor over the envelopes that wait in a queue, in their order. When its scope
+ * closes, the envelopes that were not removed are back in their places.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Browser {
-  /** How many waited when it began. */
+  /** The number of envelopes that waited at the start. */
   readonly waiting: number
-  /** The next ones, at most so many. There are none when no more wait. */
+  /** Returns the next envelopes, at most `atMost`, or none when no more wait. */
   readonly take: (atMost: number) => Effect.Effect<ReadonlyArray<Browsed>, BrokerError>
 }
 
 /**
- * What moves envelopes.
+ * A message broker: it moves envelopes, keeps queues, and hands out deliveries.
  *
  * @category services
  * @since 0.1.0
@@ -93,57 +93,59 @@ export interface Browser {
 export class Broker extends Context.Service<
   Broker,
   {
-    /** The messaging system, as OpenTelemetry calls it: `rabbitmq`, say. */
+    /** The OpenTelemetry name of the messaging system, such as `rabbitmq`. */
     readonly system: string
-    /** What events are published to, where the system has a name for it, or "". */
+    /** The name of the exchange that events are published to, or `""` where the system has none. */
     readonly destination: string
-    /** The name of this machine, which faults carry; `undefined` where it says nothing. */
+    /** The name of this machine, which faults carry. `undefined`: faults carry no host. */
     readonly host: string | undefined
-    /** How many deliveries a consumer may hold unsettled, where its subscription does not say. */
+    /** The number of unsettled deliveries that a consumer may hold, unless its subscription sets it. */
     readonly prefetch: number
-    /** The largest body it takes, in bytes. */
+    /** The largest body that the broker takes, in bytes. */
     readonly maxBodyBytes: number
     /**
-     * Succeeds when the broker has the envelope safe in at least one queue. What
-     * no queue wants is `Unroutable`.
+     * Succeeds when the broker has stored the envelope safely in at least one queue.
+     * Fails with `Unroutable` when no queue is bound for it.
      */
     readonly publish: (envelope: Envelope) => Effect.Effect<void, PublishError.Reason>
-    /** Declares the queue and the queue of its dead letters, and binds it. What is there already stays as it is. */
+    /** Declares and binds the queue, and declares the queue for its dead letters. Existing queues stay as they are. */
     readonly declare: (queue: QueueSpec) => Effect.Effect<void, SubscribeError>
     /**
      * Declares the queue, and returns when it is bound and being consumed. Each
-     * delivery is handed to `deliver`, which returns at once and never throws. It is
-     * not called by whoever publishes, so that a handler may publish what it handles.
-     * At most the concurrency of the queue is live and not settled at a time.
+     * delivery is passed to `deliver`, which returns at once and never throws. A
+     * publish does not call `deliver` itself, so a handler may publish the events that
+     * it handles. At any time, the number of live, unsettled deliveries is at most the
+     * concurrency of the queue.
      */
     readonly consume: (
       queue: QueueSpec,
       deliver: (delivery: Delivery) => void
     ) => Effect.Effect<Consumer, SubscribeError, Scope.Scope>
     /**
-     * Succeeds when the broker has the envelope safe in the queue of that name, whatever
-     * the queue is bound to. Fails with `Unroutable` when there is no such queue.
+     * Succeeds when the broker has stored the envelope safely in the queue of that name,
+     * whatever the queue is bound to. Fails with `Unroutable` when there is no such queue.
      *
-     * With a delay, in milliseconds, the envelope is safe at once and comes to the
-     * queue when the delay is over. A full queue must not refuse it, because it takes
-     * the place of a delivery that the queue has room for until it is acknowledged.
+     * With a delay, in milliseconds, the envelope is stored at once and enters the queue
+     * when the delay is over. A full queue must not refuse it: the envelope takes the
+     * place of a delivery that still occupies the queue until it is acknowledged.
      */
     readonly put: (
       queue: string,
       envelope: Envelope,
       delay?: number | undefined
     ) => Effect.Effect<void, PublishError.Reason>
-    /** Looks through a queue without spoiling it: a queue that would not stand being looked at is refused. */
+    /** Browses a queue without changing it. Fails with `NotBrowsable` when browsing would lose messages. */
     readonly browse: (queue: string) => Effect.Effect<Browser, BrokerError, Scope.Scope>
+    /** Returns the state of a queue, if it exists. */
     readonly queueInfo: (queue: string) => Effect.Effect<Option.Option<QueueInfo>, BrokerError>
-    /** Removes the events that wait in the queue, and says how many. */
+    /** Deletes the messages that wait in the queue, and returns their number. */
     readonly purge: (queue: string) => Effect.Effect<number, BrokerError>
     readonly health: Effect.Effect<Health>
   }
 >()("effect-eventbus/Broker") {}
 
 /**
- * The deliveries of a queue, for those who take them one after the other.
+ * Consumes a queue, and returns its deliveries for you to take one at a time.
  *
  * @category running
  * @since 0.1.0
@@ -152,7 +154,7 @@ export const deliveries = Effect.fnUntraced(function* (
   broker: Broker["Service"],
   queue: QueueSpec
 ): Effect.fn.Return<Queue.Dequeue<Delivery>, SubscribeError, Scope.Scope> {
-  // What no longer fits is of a channel that is lost, and comes anew.
+  // A delivery that no longer fits belongs to a lost channel: the broker delivers it again.
   const deliveries = yield* Queue.sliding<Delivery>(queue.concurrency ?? broker.prefetch)
   yield* broker.consume(queue, (delivery) => {
     Queue.offerUnsafe(deliveries, delivery)

@@ -1,5 +1,5 @@
 /**
- * Why a broker could not do what it was asked, other than publish.
+ * The errors of all broker operations but publishing.
  *
  * @since 0.1.0
  */
@@ -9,7 +9,7 @@ import * as Schema from "effect/Schema"
 const id = (name: string) => `effect-eventbus/BrokerError/${name}`
 
 /**
- * No connection could be made, or it was lost on the way. Time may cure it.
+ * A connection that could not be made, or that was lost. A retry may succeed.
  *
  * @category errors
  * @since 0.1.0
@@ -28,7 +28,7 @@ export class ConnectionFailed extends Schema.TaggedError<ConnectionFailed>(id("C
 }
 
 /**
- * The broker did not answer in time. Time may cure it.
+ * An operation that the broker did not answer in time. A retry may succeed.
  *
  * @category errors
  * @since 0.1.0
@@ -46,7 +46,7 @@ export class TimedOut extends Schema.TaggedError<TimedOut>(id("TimedOut"))("Time
 }
 
 /**
- * The broker refuses the login. Someone has to change the credentials.
+ * A login that the broker refuses. Change the credentials.
  *
  * @category errors
  * @since 0.1.0
@@ -64,8 +64,8 @@ export class AuthenticationFailed extends Schema.TaggedError<AuthenticationFaile
 }
 
 /**
- * The certificate is not one to trust, or not one of that host. Someone has to
- * change a certificate or an address.
+ * A certificate that is not trusted, or that belongs to another host. Change the
+ * certificate or the address.
  *
  * @category errors
  * @since 0.1.0
@@ -83,7 +83,7 @@ export class CertificateRejected extends Schema.TaggedError<CertificateRejected>
 }
 
 /**
- * The virtual host is not there, or not for this user.
+ * A virtual host that does not exist, or that this user has no access to.
  *
  * @category errors
  * @since 0.1.0
@@ -101,7 +101,7 @@ export class VhostNotFound extends Schema.TaggedError<VhostNotFound>(id("VhostNo
 }
 
 /**
- * The user may not do this. Someone has to grant a permission.
+ * An operation that this user may not do. Grant the permission.
  *
  * @category errors
  * @since 0.1.0
@@ -119,7 +119,7 @@ export class PermissionDenied extends Schema.TaggedError<PermissionDenied>(id("P
 }
 
 /**
- * What an argument of a queue can be; `undefined` where it has none.
+ * The schema of a queue's argument. `undefined`: the queue does not have it.
  *
  * @category errors
  * @since 0.1.0
@@ -127,7 +127,7 @@ export class PermissionDenied extends Schema.TaggedError<PermissionDenied>(id("P
 export const Argument = Schema.UndefinedOr(Schema.Union([Schema.String, Schema.Finite, Schema.Boolean]))
 
 /**
- * What an argument of a queue can be; `undefined` where it has none.
+ * The value of a queue's argument. `undefined`: the queue does not have it.
  *
  * @category errors
  * @since 0.1.0
@@ -135,14 +135,14 @@ export const Argument = Schema.UndefinedOr(Schema.Union([Schema.String, Schema.F
 export type Argument = typeof Argument.Type
 
 /**
- * What exists on the broker was declared with other arguments. Nothing was
- * changed: delete it there, or subscribe in the way it was declared.
+ * A queue or exchange that exists with other arguments. It was not changed. Delete it
+ * on the broker, or subscribe with the arguments that it has.
  *
  * @category errors
  * @since 0.1.0
  */
 export class TopologyMismatch extends Schema.TaggedError<TopologyMismatch>(id("TopologyMismatch"))("TopologyMismatch", {
-  /** The queue, or what else differs. */
+  /** The name of the queue or exchange that differs. */
   name: Schema.String,
   /** The argument that differs, as the broker names it. */
   argument: Schema.String,
@@ -159,7 +159,7 @@ export class TopologyMismatch extends Schema.TaggedError<TopologyMismatch>(id("T
 }
 
 /**
- * Something that should be there is not, and this user was not asked to make it.
+ * A queue, an exchange or a dead letter that does not exist. It was not created.
  *
  * @category errors
  * @since 0.1.0
@@ -177,8 +177,8 @@ export class NotFound extends Schema.TaggedError<NotFound>(id("NotFound"))("NotF
 }
 
 /**
- * A queue that would not stand being looked at: it was declared in a way by which its
- * messages would get lost. Nothing was taken out of it.
+ * A queue that cannot be browsed, because it was declared in a way that would lose
+ * messages. Nothing was taken out of it.
  *
  * @category errors
  * @since 0.1.0
@@ -188,7 +188,7 @@ export class NotBrowsable extends Schema.TaggedError<NotBrowsable>(id("NotBrowsa
   detail: Schema.String
 }) {
   override get message(): string {
-    return `"${this.name}" would not stand being looked at: ${this.detail}`
+    return `"${this.name}" cannot be browsed: ${this.detail}`
   }
   get isRetryable(): boolean {
     return false
@@ -196,7 +196,7 @@ export class NotBrowsable extends Schema.TaggedError<NotBrowsable>(id("NotBrowsa
 }
 
 /**
- * Anything else the broker said.
+ * Any other refusal by the broker.
  *
  * @category errors
  * @since 0.1.0
@@ -214,7 +214,7 @@ export class Refused extends Schema.TaggedError<Refused>(id("Refused"))("Refused
 }
 
 /**
- * Every reason.
+ * The schema of every reason.
  *
  * @category errors
  * @since 0.1.0
@@ -241,8 +241,8 @@ export const Reason = Schema.Union([
 export type Reason = typeof Reason.Type
 
 /**
- * The broker could not be reached, or could not do what it was asked. `reason`
- * says which; `isRetryable` says whether time may cure it.
+ * A failed broker operation. `reason` says why it failed, and `isRetryable` whether a
+ * retry may succeed.
  *
  * @category errors
  * @since 0.1.0
@@ -259,8 +259,8 @@ export class BrokerError extends Schema.TaggedError<BrokerError>("effect-eventbu
 }
 
 /**
- * A subscription could not start. It is only ever a failure of the start: what
- * breaks later is recovered from.
+ * A subscription that could not start. Only the start can fail: a running subscription
+ * recovers from failures.
  *
  * @category errors
  * @since 0.1.0

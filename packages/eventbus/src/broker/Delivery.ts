@@ -10,9 +10,9 @@ import type { Envelope } from "./Envelope.ts"
 
 /**
  * A message that a broker hands out, to be settled once: acknowledged or given back.
- * Both effects never fail. A delivery that is no longer live (its channel is gone)
- * belongs to the broker again: settling it does nothing but count, and the broker
- * delivers the message again.
+ * Neither effect fails. A delivery whose channel is gone is no longer live: it belongs
+ * to the broker again, which delivers the message again. Settling it only counts a stale
+ * settlement.
  *
  * @category models
  * @since 0.1.0
@@ -25,7 +25,7 @@ export interface Delivery {
   isLive(): boolean
   /** Removes the message from its queue. */
   readonly ack: Effect.Effect<void>
-  /** Puts the message back to where it was in its queue. */
+  /** Puts the message back where it was in its queue. */
   readonly requeue: Effect.Effect<void>
 }
 

@@ -1,5 +1,5 @@
 /**
- * An event as it travels: bytes, and what a broker needs to know of them.
+ * An encoded event: its bytes, and the properties that a broker needs.
  *
  * @since 0.1.0
  */
@@ -9,61 +9,61 @@ import * as JsonMember from "./internal/jsonMember.ts"
 import type { Priority } from "./Priority.ts"
 
 /**
- * Where an event was before it was retried or dead-lettered.
+ * The queue and exchange of an event before it was retried or dead-lettered.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Origin {
-  /** The queue that gave it up, which is called as its subscription. */
+  /** The queue that retried or dead-lettered it: the name of the subscription. */
   readonly queue: string
-  /** What it was published to; `undefined` in memory. */
+  /** The exchange that it was published to. `undefined` in memory. */
   readonly exchange: string | undefined
 }
 
 /**
- * An encoded event. Of one that another service published, only the routing key
- * and the body are certain.
+ * An encoded event. When another service published it, only the routing key and the
+ * body are certain to be there.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Envelope {
-  /** The event's id: a broker confirms, returns and deduplicates by it. */
+  /** The event's id, by which a broker confirms, returns and deduplicates it. */
   readonly id: string | undefined
   readonly type: string | undefined
   readonly version: number | undefined
   /** The key under which the event was first published. */
   readonly routingKey: string
   readonly body: Uint8Array
-  /** When it happened, in milliseconds since 1970. */
+  /** The event's timestamp, in milliseconds since 1970. */
   readonly timestamp: number | undefined
   readonly source: string | undefined
   readonly traceId: string | undefined
   readonly priority: Priority
-  /** How long it may wait in a queue, in milliseconds. */
+  /** The longest time that the event may wait in a queue, in milliseconds. */
   readonly ttl: number | undefined
-  /** Whether it outlives the broker's process. */
+  /** Whether the event survives a restart of the broker. */
   readonly persistent: boolean
   /** https://www.w3.org/TR/trace-context/#traceparent-header */
   readonly traceparent: string | undefined
-  /** How often it was taken out of the dead letters and delivered anew. */
+  /** The number of times that the event was replayed from the dead letters. */
   readonly round: number
-  /** Which attempt of its queue this is, from 1; `undefined` where only the body knows. */
+  /** The number of this attempt in its queue, from 1. `undefined`: only the body says it. */
   readonly attempt: number | undefined
-  /** Where it was retried or dead-lettered; `undefined` where it comes from its publisher. */
+  /** The origin of a retried or dead-lettered event. `undefined` when it comes from its publisher. */
   readonly origin: Origin | undefined
-  /** Why it was retried or dead-lettered. */
+  /** The failure for which the event was retried or dead-lettered. */
   readonly fault: Fault | undefined
 }
 
 const encoder = new TextEncoder()
-/** A byte order mark is a part of the body, too. */
+/** Keeps a byte order mark, which is part of the body. */
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true })
 
 /**
- * The envelope with another value, as JSON, of one member of its body, which must
- * be a JSON object. Every other byte is kept.
+ * Sets one member of the body to a JSON value. The body must be a JSON object. Every
+ * other byte is kept.
  *
  * @category combinators
  * @since 0.1.0
@@ -74,8 +74,8 @@ export const withMember = (self: Envelope, key: string, value: string): Envelope
 })
 
 /**
- * The envelope for the next attempt: the body says so in `retry_count`, and is
- * otherwise kept byte by byte. It does not expire while it waits.
+ * Returns the envelope for the next attempt. The body counts it in `retry_count`, and
+ * is otherwise kept byte by byte. The envelope does not expire while it waits.
  *
  * @category combinators
  * @since 0.1.0
@@ -91,8 +91,8 @@ export const retried = (
 })
 
 /**
- * The envelope for the dead letters: the same bytes, and why. The dead letters
- * count attempts anew.
+ * Returns the envelope for the dead letters: the same bytes, with the fault. Attempts
+ * start again at 1.
  *
  * @category combinators
  * @since 0.1.0
@@ -106,8 +106,8 @@ export const deadLettered = (self: Envelope, fault: Fault | undefined): Envelope
 })
 
 /**
- * The envelope of a dead letter for its queue, where it is delivered as if for the
- * first time. The body is the caller's to reset.
+ * Returns the envelope that delivers a dead letter to its queue as on a first attempt.
+ * It does not change the body.
  *
  * @category combinators
  * @since 0.1.0

@@ -1,11 +1,11 @@
 /**
- * How urgent an event is: the last word of its routing key.
+ * The urgency of an event: the last word of its routing key.
  *
  * @since 0.1.0
  */
 
 /**
- * The platform's four priorities, from the least to the most urgent.
+ * One of the platform's four priorities.
  *
  * @category models
  * @since 0.1.0
@@ -13,7 +13,7 @@
 export type Priority = (typeof all)[number]
 
 /**
- * Every priority, in ascending order.
+ * Every priority, from the least to the most urgent.
  *
  * @category constructors
  * @since 0.1.0
@@ -21,7 +21,7 @@ export type Priority = (typeof all)[number]
 export const all = ["low", "normal", "high", "critical"] as const
 
 /**
- * Returns `true` when a value is one of the four priorities.
+ * Returns whether a value is one of the four priorities.
  *
  * @category guards
  * @since 0.1.0

@@ -1,5 +1,5 @@
 /**
- * Why an event was not, or may not have been, published.
+ * The errors of publishing.
  *
  * @since 0.1.0
  */
@@ -9,7 +9,7 @@ import * as Schema from "effect/Schema"
 const id = (name: string) => `effect-eventbus/PublishError/${name}`
 
 /**
- * No queue wanted it. Only when asked for by `unroutable: "fail"`.
+ * An event that no queue is bound for. An error only with `unroutable: "fail"`.
  *
  * @category errors
  * @since 0.1.0
@@ -26,9 +26,9 @@ export class Unroutable extends Schema.TaggedError<Unroutable>(id("Unroutable"))
 }
 
 /**
- * The broker refused it: a queue is full, or is electing a leader. Of several
- * queues, those that did not refuse may have stored it, and so may one that lost
- * its leader meanwhile.
+ * An event that the broker refused, because a queue is full or is electing a leader.
+ * Other queues may have stored the event, and so may a queue that has lost its leader
+ * meanwhile.
  *
  * @category errors
  * @since 0.1.0
@@ -43,8 +43,8 @@ export class Nacked extends Schema.TaggedError<Nacked>(id("Nacked"))("Nacked", {
 }
 
 /**
- * The broker takes no events (an alarm, or a full queue in memory), and did not
- * within the publish timeout. Not sent.
+ * An event that was not sent, because the broker took no events within the publish
+ * timeout: an alarm blocked it, or a queue in memory was full.
  *
  * @category errors
  * @since 0.1.0
@@ -54,7 +54,7 @@ export class Blocked extends Schema.TaggedError<Blocked>(id("Blocked"))("Blocked
   millis: Schema.Finite
 }) {
   override get message(): string {
-    return `the broker takes no events (${this.detail}), for ${this.millis} ms now`
+    return `the broker has taken no events for ${this.millis} ms (${this.detail})`
   }
   get isRetryable(): boolean {
     return true
@@ -62,7 +62,8 @@ export class Blocked extends Schema.TaggedError<Blocked>(id("Blocked"))("Blocked
 }
 
 /**
- * There was no connection within the publish timeout. Not sent.
+ * An event that was not sent, because there was no connection within the publish
+ * timeout.
  *
  * @category errors
  * @since 0.1.0
@@ -80,8 +81,8 @@ export class Disconnected extends Schema.TaggedError<Disconnected>(id("Disconnec
 }
 
 /**
- * It was sent, and no confirm came within the publish timeout, or its confirm was
- * lost with the connection: it may have landed. Publishing the same event again
+ * An event that was sent but not confirmed: no confirm came within the publish timeout,
+ * or it was lost with the connection. The event may have landed. Publishing it again
  * may make a duplicate with the same event id.
  *
  * @category errors
@@ -97,7 +98,7 @@ export class Timeout extends Schema.TaggedError<Timeout>(id("Timeout"))("Timeout
 }
 
 /**
- * Its body is over the limit. Not sent.
+ * An event that was not sent, because its body is over the limit.
  *
  * @category errors
  * @since 0.1.0
@@ -115,8 +116,8 @@ export class TooLarge extends Schema.TaggedError<TooLarge>(id("TooLarge"))("TooL
 }
 
 /**
- * Its payload is refused by the schema of its type, or one of its fields is not
- * what every receiver asks for: a trace id that is no UUID, say. Not sent.
+ * An event that was not sent, because the schema of its type refuses its payload, or
+ * because one of its fields is invalid, such as a trace id that is not a UUID.
  *
  * @category errors
  * @since 0.1.0
@@ -133,7 +134,7 @@ export class EncodeFailed extends Schema.TaggedError<EncodeFailed>(id("EncodeFai
 }
 
 /**
- * The user may not publish there. Not stored.
+ * An event that was not stored, because the user may not publish to the exchange.
  *
  * @category errors
  * @since 0.1.0
@@ -150,7 +151,7 @@ export class NotPermitted extends Schema.TaggedError<NotPermitted>(id("NotPermit
 }
 
 /**
- * Every reason.
+ * The schema of every reason.
  *
  * @category errors
  * @since 0.1.0
@@ -175,8 +176,8 @@ export const Reason = Schema.Union([
 export type Reason = typeof Reason.Type
 
 /**
- * An event was not published, or (`Timeout`) may not have been. `reason` says
- * why; `isRetryable` says whether time may cure it.
+ * A failed publish. `reason` says why it failed, and `isRetryable` whether a retry may
+ * succeed. After a `Timeout`, the event may have landed all the same.
  *
  * @category errors
  * @since 0.1.0

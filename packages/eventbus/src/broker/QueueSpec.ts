@@ -1,5 +1,5 @@
 /**
- * A queue as a broker keeps it, and the names of queues.
+ * The description of a queue, and the names of queues.
  *
  * @since 0.1.0
  */
@@ -12,7 +12,7 @@
  */
 export interface QueueSpec {
   readonly name: string
-  /** The routing keys that it receives. Empty for a queue of dead letters. */
+  /** The patterns of the routing keys that the queue receives. Empty for a queue of dead letters. */
   readonly patterns: ReadonlyArray<string>
   /** The number of deliveries that may be unsettled at once. `undefined`: the broker's configured prefetch. */
   readonly concurrency: number | undefined
@@ -28,7 +28,7 @@ export interface QueueSpec {
 
 const namePattern = /^[A-Za-z0-9._-]+$/
 const deadLetterPrefix = "dlq."
-/** Leaves room in 255 bytes for the names of the queues that a queue brings along. */
+/** Leaves room in 255 bytes for the longer names of the queues that belong to a queue. */
 const maxName = 180
 
 /**

@@ -1,9 +1,9 @@
 /**
  * Routing keys, and the topic patterns that select them.
  *
- * An event goes out under the key `{event_type}.{priority}`. A subscription
- * names the keys it wants by patterns of dotted words, in which `*` stands for
- * exactly one word and `#` for any number of words, none included
+ * An event is published with the key `{event_type}.{priority}`. A subscription selects
+ * keys by patterns of dotted words. In a pattern, `*` stands for exactly one word and
+ * `#` for any number of words, including none
  * (https://www.rabbitmq.com/tutorials/tutorial-five-javascript).
  *
  * @since 0.1.0
@@ -12,14 +12,14 @@
 import type { Priority } from "./Priority.ts"
 
 /**
- * The routing key an event has unless its publisher says otherwise.
+ * Returns the default routing key of an event.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const make = (eventType: string, priority: Priority): string => `${eventType}.${priority}`
 
-/** A short string is at most 255 bytes: AMQP 0-9-1, section 4.2.5.3. */
+/** The limit of an AMQP short string: AMQP 0-9-1, section 4.2.5.3. */
 const maxBytes = 255
 
 const encoder = new TextEncoder()
@@ -29,7 +29,7 @@ const checkLength = (what: string, value: string): void => {
   // No character takes more than three bytes a code unit.
   const bytes = value.length * 3 <= maxBytes ? 0 : encoder.encode(value).length
   if (bytes > maxBytes) {
-    throw new RangeError(`A ${what} has at most ${maxBytes} bytes, this one has ${bytes}: "${value.slice(0, 60)}…"`)
+    throw new RangeError(`A ${what} has at most ${maxBytes} bytes, but this one has ${bytes}: "${value.slice(0, 60)}…"`)
   }
 }
 
@@ -46,8 +46,8 @@ export const check = (key: string): string => {
 }
 
 /**
- * Returns the pattern, or throws a `RangeError` when no routing key could ever
- * match it: an empty word, or a wildcard that is only part of a word.
+ * Returns the pattern, or throws a `RangeError` when no routing key can match it: it
+ * has an empty word, or a wildcard that is only part of a word.
  *
  * @category guards
  * @since 0.1.0
@@ -55,16 +55,16 @@ export const check = (key: string): string => {
 export const checkPattern = (pattern: string): string => {
   checkLength("pattern", pattern)
   for (const word of pattern.split(".")) {
-    if (word === "") throw new RangeError(`A pattern has no empty words: "${pattern}"`)
+    if (word === "") throw new RangeError(`A pattern must not have empty words: "${pattern}"`)
     if (word.length > 1 && /[*#]/.test(word)) {
-      throw new RangeError(`A wildcard stands alone between dots, but "${pattern}" has the word "${word}"`)
+      throw new RangeError(`A wildcard must be a word of its own, but "${pattern}" has the word "${word}"`)
     }
   }
   return pattern
 }
 
 /**
- * Tells whether a pattern selects a routing key.
+ * Returns whether a pattern selects a routing key.
  *
  * **Example** (Matching one word, and any number of words)
  *
@@ -82,7 +82,7 @@ export const checkPattern = (pattern: string): string => {
  */
 export const matches = (pattern: string, key: string): boolean => {
   const words = key.split(".")
-  // reached[i]: the pattern so far can account for the first i words
+  // reached[i]: the pattern so far matches the first i words.
   let reached = words.map((_, i) => i === 0).concat(words.length === 0)
   for (const token of pattern.split(".")) {
     const next = reached.map(() => false)

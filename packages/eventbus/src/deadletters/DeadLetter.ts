@@ -1,5 +1,5 @@
 /**
- * A dead letter: an event that could not be handled, and why.
+ * A dead letter: an event that could not be handled, with its fault.
  *
  * @since 0.1.0
  */
@@ -15,26 +15,26 @@ import * as EventCodec from "../event/EventCodec.ts"
 import type * as EventType from "../event/EventType.ts"
 
 /**
- * A dead letter. Why it is one is its envelope's `fault`, which is `undefined`
- * where whoever put it there did not say.
+ * A dead letter. The `fault` of its envelope says why it is one. `undefined`: it has no
+ * recorded fault.
  *
  * @category models
  * @since 0.1.0
  */
 export interface DeadLetter {
-  /** The event's id, or a name made of the bytes of a body that has none. */
+  /** The event's id, or a hash of the body when it has none. */
   readonly id: string
-  /** The event's type, if anything says it. */
+  /** The event's type, if known. */
   readonly type: string | undefined
   readonly envelope: Envelope.Envelope
 }
 
 const decode = EventCodec.decoder([])
-/** Enough to tell bodies apart. */
+/** The number of bytes that suffice to tell bodies apart. */
 const maxDigested = 64 * 1024
 
 /**
- * Makes a dead letter of its envelope.
+ * Creates a dead letter from its envelope.
  *
  * @category constructors
  * @since 0.1.0
@@ -51,9 +51,9 @@ export const fromEnvelope = (envelope: Envelope.Envelope): DeadLetter => {
 }
 
 /**
- * The envelope under which the letter's queue gets it once more, as if for the first
- * time: its attempt and the body's `retry_count` start again, and its round is
- * counted. Every other byte is kept, and all of a body that is no event.
+ * Returns the envelope that delivers a dead letter to its queue again, as on a first
+ * attempt. The attempt and the body's `retry_count` start again, and the round is
+ * counted. Every other byte is kept. A body that is not an event is kept as it is.
  *
  * @category combinators
  * @since 0.1.0
@@ -64,9 +64,9 @@ export const replayed = ({ envelope }: DeadLetter): Envelope.Envelope => {
 }
 
 /**
- * The letter with another payload, in its JSON form, or why it cannot have that: the
- * schema of the type refuses it, the event is of another type, or the body is no
- * event at all. Every other byte is kept.
+ * Replaces the payload of a dead letter, in its JSON form. Fails when the schema of the
+ * type refuses the payload, when the event has another type, or when the body is not an
+ * event. Every other byte is kept.
  *
  * @category combinators
  * @since 0.1.0
@@ -78,9 +78,9 @@ export const edited = (
 ): Result.Result<DeadLetter, EncodeFailed> => {
   const fail = (detail: string) => Result.fail(new EncodeFailed({ detail }))
   const event = decode(letter.envelope)
-  if (Result.isFailure(event)) return fail(`it is no event: ${event.failure.detail}`)
+  if (Result.isFailure(event)) return fail(`it is not an event: ${event.failure.detail}`)
   const { eventType } = event.success
-  if (type !== undefined && type.name !== eventType) return fail(`it is of the type ${eventType}, not ${type.name}`)
+  if (type !== undefined && type.name !== eventType) return fail(`its type is ${eventType}, not ${type.name}`)
   const envelope = Envelope.withMember(letter.envelope, "payload", JSON.stringify(payload))
   const result = (type === undefined ? decode : EventCodec.decoder([type]))(envelope)
   return Result.isFailure(result) ? fail(result.failure.detail) : Result.succeed({ ...letter, envelope })
@@ -110,8 +110,8 @@ const Fault = Schema.Struct({
 }).pipe(Schema.encodeKeys({ firstFailedAt: "first_failed_at", lastFailedAt: "last_failed_at" }))
 
 /**
- * A dead letter as plain data, for a line of NDJSON, say. The body is text, or
- * `body_base64` where it is not UTF-8.
+ * The schema of a dead letter as plain data, such as a line of NDJSON. The body is text,
+ * or `body_base64` when it is not UTF-8.
  *
  * @category schemas
  * @since 0.1.0
@@ -149,7 +149,7 @@ const textOf = (body: Uint8Array): string | undefined => {
 }
 
 /**
- * The letter as plain data, from which `fromJson` makes the same letter.
+ * Converts a dead letter to plain data, from which `fromJson` restores it.
  *
  * @category encoding
  * @since 0.1.0
@@ -167,7 +167,7 @@ export const toJson = ({ envelope }: DeadLetter): typeof Json.Encoded => {
 const decodeJson = Schema.decodeUnknownResult(Json)
 
 /**
- * Makes a letter of its plain data.
+ * Restores a dead letter from plain data.
  *
  * @category decoding
  * @since 0.1.0

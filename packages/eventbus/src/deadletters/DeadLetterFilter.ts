@@ -1,5 +1,5 @@
 /**
- * Which of the dead letters someone means.
+ * Filters that select dead letters.
  *
  * @since 0.1.0
  */
@@ -8,34 +8,33 @@ import * as Duration from "effect/Duration"
 import type { DeadLetter } from "./DeadLetter.ts"
 
 /**
- * What a dead letter must be. All that is said must hold; where nothing is said,
- * every letter is meant.
+ * A filter of dead letters. It selects the dead letters that match all of its criteria.
+ * `{}` selects all of them.
  *
  * @category models
  * @since 0.1.0
  */
 export interface DeadLetterFilter {
   readonly ids?: ReadonlyArray<string> | undefined
-  /** What the id begins with. */
+  /** The first characters of the id. */
   readonly idPrefix?: string | undefined
   /** The event's type. */
   readonly type?: string | undefined
-  /** The error's tag, or what else is the fault's reason. */
+  /** The fault's reason, such as the tag of an error. */
   readonly reason?: string | undefined
   readonly fingerprint?: string | undefined
-  /** It last failed longer ago than that. */
+  /** The last failure is longer ago than this. */
   readonly olderThan?: Duration.Input | undefined
-  /** It last failed within that time. */
+  /** The last failure is at most this long ago. */
   readonly newerThan?: Duration.Input | undefined
-  /** Somewhere in the body or in the error's message, whether in capitals or not. */
+  /** A text that the body or the error's message contains, in upper or lower case. */
   readonly text?: string | undefined
 }
 
 const decoder = new TextDecoder()
 
 /**
- * What tells whether a letter is one of those meant, at a time in milliseconds
- * since 1970.
+ * Returns a predicate that applies a filter. `now` is in milliseconds since 1970.
  *
  * @category predicates
  * @since 0.1.0

@@ -23,8 +23,8 @@ import { Grouping } from "./internal/grouping.ts"
 import { scan, type Source } from "./internal/scan.ts"
 
 /**
- * The number of dead letters that were looked at, and the number that waited. The
- * first is smaller where enough were found, or `maxHeld` was reached.
+ * The number of dead letters that were looked at, and the number that waited. The first
+ * is smaller when enough were found, or when `maxHeld` was reached.
  *
  * @category models
  * @since 0.1.0
@@ -41,7 +41,7 @@ export interface Scan {
  * @since 0.1.0
  */
 export interface Peeked extends Scan {
-  /** In the order in which they wait. */
+  /** The selected dead letters, in the order in which they wait. */
   readonly letters: ReadonlyArray<DeadLetter.DeadLetter>
 }
 
@@ -52,7 +52,7 @@ export interface Peeked extends Scan {
  * @since 0.1.0
  */
 export interface Group {
-  /** `undefined`, as is the reason, where the dead letters carry no fault. */
+  /** `undefined`, like the reason, when the dead letters have no fault. */
   readonly fingerprint: string | undefined
   readonly reason: string | undefined
   readonly type: string | undefined
@@ -61,7 +61,7 @@ export interface Group {
   readonly first: number | undefined
   /** The time of the latest last failure, in milliseconds since 1970. */
   readonly last: number | undefined
-  /** The one that waits at the front. */
+  /** The first of the group in the queue. */
   readonly sample: { readonly id: string; readonly message: string }
 }
 
@@ -77,9 +77,9 @@ export interface ReplayResult {
   readonly waiting: number
   /** The number that was replayed, or deleted. */
   readonly done: number
-  /** The number that the filter did not select. They are where they were. */
+  /** The number that the filter did not select. They stay in their places. */
   readonly skipped: number
-  /** The number that could not be published. They are where they were. */
+  /** The number that could not be published. They stay in their places. */
   readonly failed: number
   /** The reason of the latest failure. */
   readonly failure: PublishError | undefined
@@ -94,7 +94,7 @@ export interface ReplayResult {
 export interface BulkOptions extends DeadLetterFilter.DeadLetterFilter {
   /** The largest number of dead letters to take, the oldest first. Default: all that wait at the start. */
   readonly limit?: number | undefined
-  /** Called after each dead letter, and a last time when interrupted. */
+  /** A listener, called after each dead letter and once more on interruption. */
   readonly onProgress?: ((result: ReplayResult) => Effect.Effect<void>) | undefined
 }
 
@@ -105,7 +105,7 @@ export interface BulkOptions extends DeadLetterFilter.DeadLetterFilter {
  * @since 0.1.0
  */
 export interface ReplayOptions extends BulkOptions {
-  /** The largest number a second, evenly spread. Default: as many as the broker takes. */
+  /** The largest number of replays per second, evenly spread. Default: no limit. */
   readonly rate?: number | undefined
 }
 
@@ -124,7 +124,7 @@ export interface ReplayOptions extends BulkOptions {
  * subscription to the dead letters discards it. Dead letters are held back while they
  * are looked at, and their order is kept only while one operation looks at a time.
  *
- * **Example** (Replaying what failed for the same reason)
+ * **Example** (Replaying the dead letters of one failure)
  *
  * ```ts
  * import * as assert from "node:assert"
@@ -164,7 +164,7 @@ export interface DeadLetters {
     options?: DeadLetterFilter.DeadLetterFilter & {
       /** Default: 10. */
       readonly limit?: number | undefined
-      /** Which end of the queue to take when there are more than the limit. `newest` reads past all others. Default: `oldest`. */
+      /** The end of the queue to take from. `newest` reads past all others. Default: `oldest`. */
       readonly order?: "oldest" | "newest" | undefined
     }
   ) => Effect.Effect<Peeked, BrokerError>
@@ -173,18 +173,17 @@ export interface DeadLetters {
     filter?: DeadLetterFilter.DeadLetterFilter
   ) => Effect.Effect<Scan & { readonly groups: ReadonlyArray<Group> }, BrokerError>
   /**
-   * Delivers dead letters again, to the queue that gave them up and to no other: as on
-   * their first attempt, with their round counted. A dead letter that comes back in
-   * the meantime is not taken again.
+   * Delivers dead letters again, as on their first attempt, with their round counted.
+   * They go only to the queue that dead-lettered them. A dead letter that comes back in
+   * the meantime is not replayed again.
    *
-   * It stops at the first failure that is not the dead letter's own, because all
-   * others would fail in the same way.
+   * The replay stops at the first failure that would affect all other dead letters too.
    */
   readonly replay: (options?: ReplayOptions) => Effect.Effect<ReplayResult, BrokerError>
   /**
    * Delivers a dead letter again with another payload, in its JSON form. With a type,
-   * the payload must match its schema: otherwise it fails with `EncodeFailed`, as does
-   * a dead letter that is no event.
+   * the payload must match its schema. Fails with `EncodeFailed` when it does not, or
+   * when the dead letter is not an event.
    */
   readonly edit: (
     id: string,
@@ -193,7 +192,7 @@ export interface DeadLetters {
   ) => Effect.Effect<void, BrokerError | PublishError>
   /** Permanently deletes dead letters. `{}` selects all of them. */
   readonly discard: (options: BulkOptions) => Effect.Effect<ReplayResult, BrokerError>
-  /** Adds a dead letter, such as one that was exported before. */
+  /** Adds a dead letter, such as one that you have exported before. */
   readonly put: (letter: DeadLetter.DeadLetter) => Effect.Effect<void, PublishError>
 }
 
@@ -205,15 +204,15 @@ export interface DeadLetters {
  */
 export interface Options {
   /**
-   * The number of dead letters that may be held back at once while they are looked
-   * at: the broker has to remember each. Default: 10,000.
+   * The number of dead letters that may be held back at once while you look at them. The
+   * broker keeps track of each. Default: 10,000.
    */
   readonly maxHeld?: number | undefined
 }
 
 const fromOne = (what: string, value: number): number => {
   if (!Number.isInteger(value) || value < 1) {
-    throw new RangeError(`${what} must be a whole number from 1 up, not ${value}`)
+    throw new RangeError(`${what} must be a whole number of at least 1, not ${value}`)
   }
   return value
 }
@@ -279,7 +278,7 @@ export const make = (broker: Broker["Service"], queue: string, options: Options 
       ).pipe(
         Effect.flatMap(({ done, failure, skipped }) => {
           if (done > 0) return Effect.void
-          const detail = `it is none of the ${skipped} dead letters of "${queue}" that were looked at`
+          const detail = `it is not among the ${skipped} dead letters of "${queue}" that were looked at`
           return Effect.fail(failure ?? new BrokerError({ reason: new NotFound({ name: id, detail }) }))
         })
       ),

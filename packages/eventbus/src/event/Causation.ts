@@ -1,9 +1,9 @@
 /**
- * What caused what: events as the trees that they make.
+ * Trees of events, linked by cause and effect.
  *
- * Every event names the event that caused it. Of what was seen of events, by
- * handlers, onlookers and readers of dead letters alike, this makes trees in which
- * each event stands once, however often it was seen.
+ * Every event names the event that caused it. From the deliveries and dead letters that
+ * you have seen, `forest` builds trees in which each event occurs once, however often
+ * you saw it.
  *
  * @since 0.1.0
  */
@@ -14,22 +14,22 @@ import type { Fault } from "../broker/Fault.ts"
 import type { Event } from "./Event.ts"
 
 /**
- * An event, where it was seen, and what it caused.
+ * An event with its sightings and the events that it caused.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Causation {
   readonly event: Event
-  /** In the order in which it was seen. */
+  /** In the order of the input. */
   readonly sightings: ReadonlyArray<Sighting>
   /** The events that name this one as their parent, the earliest first. */
   readonly caused: ReadonlyArray<Causation>
 }
 
 /**
- * Where an event was seen, and which attempt that was. In a queue of dead letters
- * the fault says why it is one.
+ * The queue in which an event was seen, and the attempt. A dead letter also has the
+ * fault that made it one.
  *
  * @category models
  * @since 0.1.0
@@ -41,7 +41,7 @@ export interface Sighting {
 }
 
 /**
- * What was seen of an event: all that trees are made of.
+ * An event as it was seen in a queue, such as a `DecodedDelivery`.
  *
  * @category models
  * @since 0.1.0
@@ -53,17 +53,17 @@ export interface Seen {
   readonly attempt: number
 }
 
-/** A tree that grows. */
+/** A tree under construction. */
 interface Growing extends Causation {
   readonly sightings: Array<Sighting>
   readonly caused: Array<Growing>
 }
 
 /**
- * Makes the trees of the events that were seen, the earliest first. At the top of
- * a tree is an event whose parent was not seen, or that has none.
+ * Builds the trees of events, the earliest first. The root of a tree is an event whose
+ * parent was not seen, or that has none.
  *
- * **Example** (The tree of a trace, from what handlers are given)
+ * **Example** (Building the tree of a trace from deliveries)
  *
  * ```ts
  * import * as assert from "node:assert"
@@ -119,7 +119,7 @@ export const forest = (seen: Iterable<Seen>): ReadonlyArray<Causation> => {
   const tops: Array<Growing> = []
   for (const tree of [...trees.values()].toSorted((a, b) => timeOf(a) - timeOf(b))) {
     const parent = trees.get(tree.event.parentEventId ?? "")
-    // Whoever writes an event may write anything, circles included.
+    // Parents come from the wire, so they may form a cycle.
     if (parent === undefined || isBelow(parent, tree)) {
       tops.push(tree)
     } else {

@@ -1,9 +1,9 @@
 /**
- * What links an event to the one that caused it.
+ * The links between an event and the event that caused it.
  *
- * Correlation is ambient: while a handler runs, every event that it creates or
- * publishes takes over the handled event's trace and execution, and names the
- * handled event as its parent, unless told otherwise.
+ * Correlation is ambient. While a handler runs, every event that it creates or
+ * publishes inherits the trace and the execution of the handled event, and names the
+ * handled event as its parent. You can override each of them.
  *
  * @since 0.1.0
  */
@@ -23,7 +23,7 @@ export interface Correlation {
 }
 
 /**
- * No correlation: what holds outside of a handler.
+ * The empty correlation, which applies outside of handlers.
  *
  * @category constructors
  * @since 0.1.0
@@ -31,7 +31,7 @@ export interface Correlation {
 export const none: Correlation = { traceId: undefined, executionId: undefined, parentEventId: undefined }
 
 /**
- * The correlation that holds here.
+ * The current correlation.
  *
  * **Example** (Carrying a trace in from a request)
  *

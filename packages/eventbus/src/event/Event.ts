@@ -1,10 +1,9 @@
 /**
  * An event: something that happened, as data.
  *
- * The thirteen fields are the platform's own. On the wire they are snake_case
- * JSON, so that services in other languages read them; here they are camelCase.
- * Fields that this library does not know are kept in `extensions` and go out
- * again as they came.
+ * The platform defines the thirteen fields. On the wire they are snake_case JSON, which
+ * services in other languages read. Here they are camelCase. Unknown fields are kept in
+ * `extensions`, and are encoded again unchanged.
  *
  * @since 0.1.0
  */
@@ -19,7 +18,7 @@ import * as Correlation from "./Correlation.ts"
 import * as Instant from "./internal/timestamp.ts"
 
 /**
- * Marks an event, and holds what encodes its payload.
+ * Marks an event, and holds the encoder of its payload.
  *
  * @category type IDs
  * @since 0.1.0
@@ -27,7 +26,7 @@ import * as Instant from "./internal/timestamp.ts"
 export const TypeId = "~effect-eventbus/Event" as const
 
 /**
- * What encodes the payload of an event: its type.
+ * The encoder of an event's payload: the event's type.
  *
  * @category models
  * @since 0.1.0
@@ -59,16 +58,16 @@ export interface Event<out Type extends string = string, out Payload = unknown> 
   readonly priority: Priority
   /** Seconds that the event may wait in a queue before it expires. */
   readonly ttlSeconds: number | undefined
-  /** How often the event has been retried: 0 on the first attempt. */
+  /** The number of retries so far: 0 on the first attempt. */
   readonly retryCount: number
-  /** How often it may be retried, where its handler leaves that to the event. */
+  /** The number of retries that the event asks for, which `FailurePolicy.retryUpToMax` follows. */
   readonly maxRetries: number
-  /** Fields of the body that are none of the thirteen. */
+  /** The fields of the body that are not among the thirteen. */
   readonly extensions: Schema.JsonObject
 }
 
 /**
- * What a creator of events may say beside the payload.
+ * Options of a new event, other than its payload.
  *
  * @category models
  * @since 0.1.0
@@ -80,9 +79,9 @@ export interface Options {
   readonly timestamp?: DateTime.Utc | undefined
   readonly sourceAgentId?: string | undefined
   readonly sourceService?: string | undefined
-  /** Default: that of the event being handled, if any. */
+  /** Default: the trace of the event being handled, if any. */
   readonly traceId?: string | undefined
-  /** Default: that of the event being handled, if any. */
+  /** Default: the execution of the event being handled, if any. */
   readonly executionId?: string | undefined
   /** Default: the event being handled, if any. */
   readonly parentEventId?: string | undefined
@@ -95,7 +94,7 @@ export interface Options {
 }
 
 /**
- * How often an event may be retried when it does not say.
+ * The default of `maxRetries`.
  *
  * @category constructors
  * @since 0.1.0
@@ -103,8 +102,8 @@ export interface Options {
 export const defaultMaxRetries = 3
 
 /**
- * Makes an event of now, with the correlation that holds here. `EventType`
- * values call this: use their `event`.
+ * Creates an event with the current time and the current correlation. `EventType`
+ * values call it: use their `event`.
  *
  * @category constructors
  * @since 0.1.0
@@ -137,7 +136,7 @@ export const make = <const Type extends string, Payload>(
   })
 
 /**
- * The correlation that the events caused by this one inherit.
+ * Returns the correlation that the events caused by this one inherit.
  *
  * @category getters
  * @since 0.1.0
@@ -149,8 +148,8 @@ export const toCorrelation = (event: Event): Correlation.Correlation => ({
 })
 
 /**
- * Fills the links that an event leaves open from a correlation. An event never
- * becomes its own parent, so the handled event can be published again.
+ * Fills the missing links of an event from a correlation. An event never becomes its
+ * own parent, so a handler may publish the handled event again.
  *
  * @category combinators
  * @since 0.1.0

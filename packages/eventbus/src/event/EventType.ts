@@ -1,6 +1,6 @@
 /**
- * The type of an event, as a value: a dotted name, the schema of its payload, a
- * version. It makes events, and subscriptions ask for it.
+ * The type of an event as a value: a dotted name, the schema of the payload, and a
+ * version. It creates events, and subscriptions select it.
  *
  * @since 0.1.0
  */
@@ -21,8 +21,7 @@ import * as Event from "./Event.ts"
 export const TypeId = "~effect-eventbus/EventType" as const
 
 /**
- * Schemas that a payload may have: anything that is a JSON object when encoded
- * and needs no services.
+ * A schema for payloads: it encodes to a JSON object, and needs no services.
  *
  * @category models
  * @since 0.1.0
@@ -38,7 +37,7 @@ export type PayloadSchema = Schema.ConstraintCodec<unknown, object>
 export interface EventType<out Name extends string, in out Payload extends PayloadSchema> extends Any {
   readonly name: Name
   readonly payload: Payload
-  /** Makes an event of this type. Never fails: the schema checks it when it is published. */
+  /** Creates an event of this type. It never fails: the schema checks the payload when you publish the event. */
   readonly event: (
     payload: Payload["Type"],
     options?: Event.Options
@@ -60,7 +59,7 @@ export interface Any extends Event.Encoder {
 }
 
 /**
- * The event that an event type makes.
+ * The event that an event type creates.
  *
  * @category models
  * @since 0.1.0
@@ -69,7 +68,7 @@ export type EventOf<T extends Any> =
   T extends EventType<infer Name, infer Payload> ? Event.Event<Name, Payload["Type"]> : never
 
 /**
- * Whether a value is an event type.
+ * Returns whether a value is an event type.
  *
  * @category guards
  * @since 0.1.0
@@ -79,16 +78,17 @@ export const isEventType = (u: unknown): u is Any => Predicate.hasProperty(u, Ty
 const namePattern = /^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/
 
 /**
- * Makes an event type.
+ * Creates an event type.
  *
  * **Details**
  *
- * The payload travels in the canonical JSON form of its schema, so that dates
- * and big integers need no care. `version` (default 1) goes with each event in
- * a header. A name that is not dotted words of letters, digits, `_` and `-`, or
- * that leaves no room for the priority in a routing key, is a `RangeError`.
+ * The payload is encoded in the canonical JSON form of its schema, so dates and big
+ * integers work. `version` (default 1) travels with each event in a header.
  *
- * **Example** (An event type, and an event of it)
+ * Throws a `RangeError` when the name is not dotted words of letters, digits, `_` and
+ * `-`, or is too long for a routing key with a priority.
+ *
+ * **Example** (Creating an event type and an event)
  *
  * ```ts
  * import { Effect, Schema } from "effect"
@@ -112,12 +112,14 @@ export const make = <const Name extends string, Payload extends PayloadSchema>(
   }
 ): EventType<Name, Payload> => {
   if (!namePattern.test(name)) {
-    throw new RangeError(`An event type is named by dotted words of letters, digits, "_" and "-", not "${name}"`)
+    throw new RangeError(
+      `The name of an event type must be dotted words of letters, digits, "_" and "-", not "${name}"`
+    )
   }
   RoutingKey.check(RoutingKey.make(name, "critical"))
   const version = options.version ?? 1
   if (!Number.isInteger(version) || version < 1) {
-    throw new RangeError(`The version of "${name}" must be a whole number from 1 up, not ${version}`)
+    throw new RangeError(`The version of "${name}" must be a whole number of at least 1, not ${version}`)
   }
   const codec = Schema.toCodecJson(options.payload)
   const self: EventType<Name, Payload> = {
@@ -133,8 +135,8 @@ export const make = <const Name extends string, Payload extends PayloadSchema>(
 }
 
 /**
- * Makes an event type whose payload is any JSON object, as patterns without
- * types receive it.
+ * Creates an event type whose payload is any JSON object, as a subscription without
+ * event types receives it.
  *
  * @category constructors
  * @since 0.1.0

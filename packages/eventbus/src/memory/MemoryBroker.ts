@@ -1,10 +1,10 @@
 /**
  * A broker in this process's memory.
  *
- * It keeps the promises of a broker for as long as the process lives: topic
- * routing, prefetch, retries after a delay, dead letters with their fault, times
- * to live, priorities. All its delays are those of the `Clock`, so tests drive
- * them with the test clock. Its queues are bounded: a full one pushes back.
+ * It keeps the promises of a broker while the process lives: topic routing, prefetch,
+ * delayed retries, dead letters with their faults, times to live, and priorities. Its
+ * delays follow the `Clock`, so tests control them with the test clock. Its queues are
+ * bounded: a full queue makes publishers wait.
  *
  * @since 0.1.0
  */
@@ -32,9 +32,9 @@ import { deadLetterQueue, MemoryQueues } from "./internal/MemoryQueues.ts"
 import type { QueuedMessage } from "./internal/QueuedMessage.ts"
 
 /**
- * Looks into the queues of the memory broker, and changes nothing.
+ * A read-only view of the queues of the memory broker.
  *
- * **Example** (Looking at the dead letters in a test)
+ * **Example** (Inspecting the dead letters in a test)
  *
  * ```ts
  * import * as assert from "node:assert"
@@ -66,9 +66,9 @@ export class MemoryBroker extends Context.Service<
   {
     /** The names of all queues. */
     readonly queues: Effect.Effect<ReadonlyArray<string>>
-    /** What waits in a queue, next one first. */
+    /** Returns the envelopes that wait in a queue, the next one first. */
     readonly peek: (queue: string) => Effect.Effect<ReadonlyArray<Envelope.Envelope>>
-    /** Waits until at least so many envelopes wait in a queue, and returns them. */
+    /** Returns the envelopes that wait in a queue, as soon as there are at least `count`. */
     readonly expect: (queue: string, count: number) => Effect.Effect<ReadonlyArray<Envelope.Envelope>>
   }
 >()("effect-eventbus/MemoryBroker") {}
@@ -80,19 +80,19 @@ export class MemoryBroker extends Context.Service<
  * @since 0.1.0
  */
 export interface Options {
-  /** How many deliveries a consumer may hold, where its subscription does not say. Default: 1. */
+  /** The number of unsettled deliveries that a consumer may hold, unless its subscription sets it. Default: 1. */
   readonly prefetch?: number | undefined
-  /** How many events a queue keeps, waiting and unsettled ones together. Default: 100,000. */
+  /** The number of events that a queue keeps, waiting or unsettled. Default: 100,000. */
   readonly capacity?: number | undefined
-  /** How long a publish waits for room before it is `Blocked`. Default: 10 seconds. */
+  /** The time that a publish waits for room before it fails with `Blocked`. Default: 10 seconds. */
   readonly publishTimeout?: Duration.Input | undefined
-  /** Default: 4 MiB. */
+  /** The largest body of an event, in bytes. Default: 4 MiB. */
   readonly maxBodyBytes?: number | undefined
 }
 
 const checkCapacity = (capacity: number): number => {
   if (!Number.isInteger(capacity) || capacity < 1) {
-    throw new RangeError(`The capacity of a queue must be a whole number from 1 up, not ${capacity}`)
+    throw new RangeError(`The capacity of a queue must be a whole number of at least 1, not ${capacity}`)
   }
   return capacity
 }
@@ -181,7 +181,7 @@ const declare = Effect.fnUntraced(function* (queues: MemoryQueues, wanted: Queue
   return queue
 })
 
-/** Consumes a queue for as long as the scope is open. */
+/** Consumes a queue until the scope closes. */
 const consume = Effect.fnUntraced(function* (
   queues: MemoryQueues,
   wanted: QueueSpec.QueueSpec,
@@ -193,7 +193,7 @@ const consume = Effect.fnUntraced(function* (
   const consumer = new MemoryConsumer(limit, (message) => {
     Queue.offerUnsafe(deliveries, new MemoryDelivery(message, consumer, queue))
   })
-  // In a fiber of its own: a handler that publishes would otherwise run its own handler on top of itself, and so on.
+  // Delivers in a fiber of its own. Otherwise a handler that publishes would run the next handler on its own stack.
   const delivering = yield* Effect.forkScoped(
     Effect.map(Queue.takeAll(deliveries), (taken) => taken.forEach(deliver)).pipe(
       Effect.forever({ disableYield: true }),
@@ -217,7 +217,7 @@ const consume = Effect.fnUntraced(function* (
   }
 })
 
-/** Holds what it shows, and puts it back when the scope closes. */
+/** Holds the messages that it shows, and puts them back when the scope closes. */
 const browse = Effect.fnUntraced(function* (queue: MemoryQueue) {
   const held = yield* Effect.acquireRelease(
     Effect.sync(() => new Set<QueuedMessage>()),
@@ -240,7 +240,7 @@ const browse = Effect.fnUntraced(function* (queue: MemoryQueue) {
 })
 
 /**
- * A broker in memory, and the service that looks into it.
+ * A layer with a broker in memory, and the service that inspects it.
  *
  * @category layers
  * @since 0.1.0

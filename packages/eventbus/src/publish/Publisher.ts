@@ -1,6 +1,6 @@
 /**
- * Takes events through correlation, encoding and a span to the broker: the twin of
- * `Subscriber`.
+ * Publishes events: correlates and encodes them, and passes them to the broker in a span.
+ * The counterpart of `Subscriber`.
  *
  * @since 0.1.0
  */
@@ -30,15 +30,15 @@ export interface PublishOptions {
   /** Whether the event outlives a restart of the broker, where its queue does. Default: `true`. */
   readonly persistent?: boolean | undefined
   /**
-   * Whether it is an error that no queue is bound for the event. On a bus that is
-   * normal, so the default, `ignore`, counts it and warns once for each routing key.
-   * `fail` makes it an `Unroutable`.
+   * Whether an event that no queue is bound for is an error. On a bus it is normal, so
+   * the default, `ignore`, counts the event and warns once for each routing key. With
+   * `fail`, the publish fails with `Unroutable`.
    */
   readonly unroutable?: "ignore" | "fail" | undefined
 }
 
 /**
- * An event with all that is decided about its publish.
+ * An event with the settings of its publish.
  *
  * @category models
  * @since 0.1.0
@@ -76,14 +76,14 @@ const decide = (event: Event.Event, options: PublishOptions | undefined): Public
   unroutable: options?.unroutable ?? "ignore"
 })
 
-/** Makes what warns of a routing key that no queue is bound for: once. */
+/** Returns a function that warns once of each routing key that no queue is bound for. */
 const unroutableWarning = () => {
   const warned = new Set<string>()
   return (routingKey: string): Effect.Effect<void> =>
     Effect.suspend(() => {
       if (warned.has(routingKey) || warned.size === maxWarned) return Effect.void
       warned.add(routingKey)
-      return Effect.logWarning(`No queue is bound for "${routingKey}": its events go nowhere`)
+      return Effect.logWarning(`No queue is bound for "${routingKey}": its events are dropped`)
     })
 }
 
@@ -121,7 +121,7 @@ export const make = (broker: Broker["Service"]): Effect.Effect<Publisher> =>
         : broker.publish(encoded.success)
     }
 
-    /** Holds nothing of the event: the garbage collector moves whatever waits for a confirm. */
+    /** Does not hold the event: the garbage collector moves all that waits for a confirm. */
     const failing = (eventId: string, eventType: string, routingKey: string, unroutable: "ignore" | "fail") => {
       return (reason: PublishError.Reason): Effect.Effect<void, PublishError.PublishError> =>
         reason._tag === "Unroutable" && unroutable === "ignore"

@@ -10,7 +10,7 @@ import type { Event } from "../event/Event.ts"
 import type { Settlement } from "./Settlement.ts"
 
 /**
- * A delivery as a handler sees it, beside its event.
+ * A delivery as a handler receives it, with its event.
  *
  * @category models
  * @since 0.1.0
@@ -22,7 +22,7 @@ export interface DecodedDelivery<out E extends Event = Event> {
   readonly queue: string
   /** The number of this attempt, from 1. */
   readonly attempt: number
-  /** Whether the broker delivered the event before. */
+  /** Whether the broker has delivered the event before. */
   readonly redelivered: boolean
 }
 

@@ -1,10 +1,10 @@
 /**
- * What is done with the events of a subscription.
+ * Handlers for the events of a subscription.
  *
- * A handler is a pipeline: a function from an event to an effect, then what is
- * wrapped around it. Each step sees the errors that the steps before it left.
- * Events are delivered at least once, so a handler must bear to see one twice:
- * it is the same `eventId`.
+ * A handler is a pipeline: a function from an event to an effect, and the steps that
+ * wrap it. Each step sees the errors that the steps before it left unanswered. Events
+ * are delivered at least once, so a handler may receive an event twice, with the same
+ * `eventId`.
  *
  * @since 0.1.0
  */
@@ -34,8 +34,7 @@ import type { Subscription } from "./Subscription.ts"
 export const TypeId = "~effect-eventbus/Handler" as const
 
 /**
- * A step of a handler that has a part in its failures: what makes an attempt fail
- * by itself, and what answers the failures of the steps before it.
+ * A step of a handler, as data: a timeout, an answer to failures, or a named wrapper.
  *
  * @category models
  * @since 0.1.0
@@ -54,24 +53,24 @@ export type Step =
 export interface Any extends Pipeable.Pipeable {
   readonly [TypeId]: typeof TypeId
   readonly subscription: Subscription<Event>
-  /** What it says of failures, from the inside out: as data, for those who ask before anything fails. */
+  /** The steps from the inside out, which let tools explain a handler before anything fails. */
   readonly steps: ReadonlyArray<Step>
 }
 
 /**
- * A handler of the events `Ev`, which may fail with `E` and requires `R`.
+ * A handler for the events `Ev`, which may fail with `E` and requires `R`.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Handler<in out Ev extends Event, out E, out R> extends Any {
   readonly subscription: Subscription<Ev>
-  /** Prepares, once for the life of the subscription, what handles each delivery. */
+  /** Prepares the function that handles deliveries, once for each start of the subscription. */
   readonly prepare: (scope: Scope.Scope) => Effect.Effect<Handle<Ev, E, R>, never, R>
 }
 
 /**
- * Handles one delivery.
+ * A function that handles one delivery and decides its settlement.
  *
  * @category models
  * @since 0.1.0
@@ -81,7 +80,7 @@ export interface Handle<in Ev extends Event, out E, out R> {
 }
 
 /**
- * Whether a value is a handler.
+ * Returns whether a value is a handler.
  *
  * @category guards
  * @since 0.1.0
@@ -102,7 +101,7 @@ class Pipeline<in out Ev extends Event, out E, out R> extends Pipeable.Class imp
   }
 }
 
-/** Wraps what prepares a handler: once for the life of its subscription, not for each delivery. */
+/** Wraps the preparation of a handler, which runs once for each start of its subscription. */
 const aroundPrepare = <Ev extends Event, E, R, E2, R2>(
   self: Handler<Ev, E, R>,
   f: (
@@ -120,27 +119,26 @@ const aroundStep = <Ev extends Event, E, R, E2, R2>(
 ): Handler<Ev, E2, R | R2> => aroundPrepare<Ev, E, R, E2, R | R2>(self, Effect.map(f), ...steps)
 
 /**
- * Wraps what handles each delivery.
+ * Wraps the function that handles each delivery.
  *
  * **When to use**
  *
- * Use to add to handlers what this library does not know: a lock, a tenant, an
- * inbox, an audit line. `timeout`, `tap`, `provide` and `onFailure` are made of it.
+ * Use it to extend handlers with features of your own, such as a lock, a tenant, an
+ * inbox or an audit line. `timeout`, `tap`, `provide` and `onFailure` are built on it.
  *
  * **Details**
  *
- * The function is given what handles a delivery so far, and returns what handles it
- * from now on. It runs once for each start of the subscription, so state that it
- * makes is shared by the deliveries. What is added later is further out: an
- * `onFailure` after it answers its failures, too. The `name` shows in
- * `eventbus explain`.
+ * `f` receives the function that handles a delivery so far, and returns its replacement.
+ * `f` runs once for each start of the subscription, so its state is shared by all
+ * deliveries. Later steps wrap earlier ones: an `onFailure` after this step also answers
+ * its failures. `eventbus explain` shows the `name`.
  *
  * **Gotchas**
  *
- * To skip an event is to return `Settlement.ack` without calling the inner function.
- * A delivery is settled when the outermost effect succeeds, so do not fork.
+ * To skip an event, return `Settlement.ack` without calling the inner function. A
+ * delivery is settled when the outermost effect succeeds, so do not fork.
  *
- * **Example** (An inbox: each event takes effect once)
+ * **Example** (Handling each event once, with an inbox)
  *
  * ```ts
  * import * as assert from "node:assert"
@@ -182,10 +180,24 @@ const aroundStep = <Ev extends Event, E, R, E2, R2>(
  * @since 0.1.0
  */
 export const around: {
+  /**
+   * Wraps the function that handles each delivery.
+   *
+   * `f` receives the function that handles a delivery so far, and returns its
+   * replacement. `f` runs once for each start of the subscription. `eventbus explain`
+   * shows the `name`.
+   */
   <Ev extends Event, E, R, E2, R2>(
     f: (handle: Handle<Ev, E, R>) => Handle<Ev, E2, R2>,
     options?: { readonly name?: string | undefined }
   ): (self: Handler<Ev, E, R>) => Handler<Ev, E2, R | R2>
+  /**
+   * Wraps the function that handles each delivery.
+   *
+   * `f` receives the function that handles a delivery so far, and returns its
+   * replacement. `f` runs once for each start of the subscription. `eventbus explain`
+   * shows the `name`.
+   */
   <Ev extends Event, E, R, E2, R2>(
     self: Handler<Ev, E, R>,
     f: (handle: Handle<Ev, E, R>) => Handle<Ev, E2, R2>,
@@ -202,14 +214,13 @@ export const around: {
 )
 
 /**
- * Makes a handler of a function.
+ * Creates a handler from a function.
  *
  * **Details**
  *
- * The event is acknowledged when the effect succeeds, whatever its value. Inside
- * of it, events that are made or published belong to the trace of the event being
- * handled. The delivery beside the event says which attempt this is and, for a
- * dead letter, why it is one.
+ * The event is acknowledged when the effect succeeds, whatever its value. Events that
+ * the effect creates or publishes belong to the trace of the handled event. The second
+ * argument has the number of the attempt and, for a dead letter, its fault.
  *
  * **Example** (Handling an event)
  *
@@ -242,8 +253,8 @@ export const make = <Ev extends Event, Eff extends Effect.Effect<unknown, unknow
   subscription: Subscription<Ev>,
   f: (event: Ev, delivery: DecodedDelivery<Ev>) => Eff
 ): Handler<Ev, Effect.Error<Eff>, Effect.Services<Eff>> => {
-  // Inferred as a whole, because `a ? Effect.fail(x) : Effect.fail(y)` is a union of effects. That an effect is
-  // one of its own error and services is what the compiler does not see through a type parameter.
+  // The effect is inferred as a whole, because `a ? Effect.fail(x) : Effect.fail(y)` is a union of effects. The
+  // compiler cannot see through a type parameter that an effect has its own error and services.
   const handle = (event: Ev, delivery: DecodedDelivery<Ev>) =>
     Effect.suspend(() => f(event, delivery)) as Effect.Effect<unknown, Effect.Error<Eff>, Effect.Services<Eff>>
   return new Pipeline<Ev, Effect.Error<Eff>, Effect.Services<Eff>>(subscription, [], () =>
@@ -252,15 +263,21 @@ export const make = <Ev extends Event, Eff extends Effect.Effect<unknown, unknow
 }
 
 /**
- * Fails an attempt with a `TimeoutError` when it takes longer.
+ * Fails an attempt with a `TimeoutError` when it takes longer than the duration.
  *
  * @category combinators
  * @since 0.1.0
  */
 export const timeout: {
+  /**
+   * Fails an attempt with a `TimeoutError` when it takes longer than the duration.
+   */
   (
     duration: Duration.Input
   ): <Ev extends Event, E, R>(self: Handler<Ev, E, R>) => Handler<Ev, E | Cause.TimeoutError, R>
+  /**
+   * Fails an attempt with a `TimeoutError` when it takes longer than the duration.
+   */
   <Ev extends Event, E, R>(self: Handler<Ev, E, R>, duration: Duration.Input): Handler<Ev, E | Cause.TimeoutError, R>
 } = dual(2, <Ev extends Event, E, R>(self: Handler<Ev, E, R>, duration: Duration.Input) =>
   aroundStep(self, (handle) => (delivery) => Effect.timeout(handle(delivery), duration), {
@@ -270,16 +287,24 @@ export const timeout: {
 )
 
 /**
- * Runs an effect on each event that was handled, before it is acknowledged. Its
- * failure is a failure of the attempt.
+ * Runs an effect after each handled event, before it is acknowledged. When the effect
+ * fails, the attempt fails.
  *
  * @category combinators
  * @since 0.1.0
  */
 export const tap: {
+  /**
+   * Runs an effect after each handled event, before it is acknowledged. When the effect
+   * fails, the attempt fails.
+   */
   <Ev extends Event, X, E2, R2>(
     f: (event: Ev, delivery: DecodedDelivery<Ev>) => Effect.Effect<X, E2, R2>
   ): <E, R>(self: Handler<Ev, E, R>) => Handler<Ev, E | E2, R | R2>
+  /**
+   * Runs an effect after each handled event, before it is acknowledged. When the effect
+   * fails, the attempt fails.
+   */
   <Ev extends Event, E, R, X, E2, R2>(
     self: Handler<Ev, E, R>,
     f: (event: Ev, delivery: DecodedDelivery<Ev>) => Effect.Effect<X, E2, R2>
@@ -300,8 +325,8 @@ export const tap: {
 )
 
 /**
- * What the compiler asks of a handler with errors that its policy does not
- * answer: something that no handler has, under a name that says which they are.
+ * A requirement that no handler meets, by which a handler does not compile when its
+ * policy leaves errors unanswered. The compiler's message shows those errors.
  *
  * @category models
  * @since 0.1.0
@@ -309,15 +334,18 @@ export const tap: {
 export type Unanswered<E> = [E] extends [never] ? unknown : { readonly "no policy answers": E }
 
 /**
- * Answers the failures of the steps before it. What abstains is dead-lettered.
+ * Answers the failures of the steps before it. When the policy abstains, the event
+ * becomes a dead letter.
  *
  * **Details**
  *
- * The policy must answer every error of the handler, or this does not compile. A
- * policy that asks for a retry or for dead letters where the subscription has
- * none is a `RangeError`. An interruption is no failure, and is not answered.
+ * The policy must answer every error of the handler, or the code does not compile. An
+ * interruption is not a failure, and is not answered.
  *
- * **Example** (An answer for each error)
+ * Throws a `RangeError` when the policy retries or dead-letters, but the subscription
+ * has no retries or no dead letters.
+ *
+ * **Example** (Answering each error)
  *
  * ```ts
  * import { Effect, Schema } from "effect"
@@ -338,17 +366,29 @@ export type Unanswered<E> = [E] extends [never] ? unknown : { readonly "no polic
  * @since 0.1.0
  */
 export const onFailure: {
+  /**
+   * Answers the failures of the steps before it. When the policy abstains, the event
+   * becomes a dead letter.
+   *
+   * The policy must answer every error of the handler, or the code does not compile.
+   */
   <E>(
     policy: FailurePolicy<E>
   ): <Ev extends Event, E2, R>(self: Handler<Ev, E2, R> & Unanswered<Exclude<E2, E>>) => Handler<Ev, never, R>
+  /**
+   * Answers the failures of the steps before it. When the policy abstains, the event
+   * becomes a dead letter.
+   *
+   * The policy must answer every error of the handler, or the code does not compile.
+   */
   <Ev extends Event, E, R>(self: Handler<Ev, E, R>, policy: FailurePolicy<E>): Handler<Ev, never, R>
 } = dual(2, <Ev extends Event, E, R>(self: Handler<Ev, E, R>, policy: FailurePolicy<E>): Handler<Ev, never, R> => {
   const { atMostOnce, deadLetterQueue, name: queue } = self.subscription
   if (atMostOnce && policy.retries) {
-    throw new RangeError(`"${queue}" is at-most-once, so its handler cannot retry: its policy may only discard`)
+    throw new RangeError(`"${queue}" is at-most-once, so its handler cannot retry: use a policy that discards`)
   }
   if (deadLetterQueue === undefined && policy.deadLetters) {
-    throw new RangeError(`"${queue}" has no dead letters, so its policy cannot ask for them: let it discard`)
+    throw new RangeError(`"${queue}" has no dead letters, so its handler cannot use them: use a policy that discards`)
   }
   return aroundStep(
     self,
@@ -361,7 +401,7 @@ export const onFailure: {
 })
 
 /**
- * Asks a policy what becomes of a failed delivery.
+ * Asks a policy for the settlement of a failed delivery.
  *
  * @category combinators
  * @since 0.1.0
@@ -386,16 +426,24 @@ export const answer = <E>(
   )
 
 /**
- * Gives a handler services from a layer, which is built once for the life of the
- * subscription.
+ * Provides a handler with the services of a layer, which is built once for each start
+ * of the subscription.
  *
  * @category combinators
  * @since 0.1.0
  */
 export const provide: {
+  /**
+   * Provides a handler with the services of a layer, which is built once for each start
+   * of the subscription.
+   */
   <ROut, RIn>(
     layer: Layer.Layer<ROut, never, RIn>
   ): <Ev extends Event, E, R>(self: Handler<Ev, E, R>) => Handler<Ev, E, RIn | Exclude<R, ROut>>
+  /**
+   * Provides a handler with the services of a layer, which is built once for each start
+   * of the subscription.
+   */
   <Ev extends Event, E, R, ROut, RIn>(
     self: Handler<Ev, E, R>,
     layer: Layer.Layer<ROut, never, RIn>

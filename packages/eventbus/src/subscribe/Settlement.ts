@@ -1,5 +1,5 @@
 /**
- * How a delivery ends.
+ * The ways to end a delivery.
  *
  * @since 0.1.0
  */
@@ -8,7 +8,7 @@ import * as Duration from "effect/Duration"
 import type { Fault } from "../broker/Fault.ts"
 
 /**
- * The event was handled: it leaves the queue.
+ * The settlement of a handled event: it leaves the queue.
  *
  * @category models
  * @since 0.1.0
@@ -18,8 +18,8 @@ export interface Ack {
 }
 
 /**
- * The event goes back to its queue as it is, at once, and no attempt is used
- * up: it was not handled at all.
+ * The settlement of an event that was not handled at all: it goes back to its queue at
+ * once and unchanged, and no attempt is counted.
  *
  * @category models
  * @since 0.1.0
@@ -29,7 +29,8 @@ export interface Requeue {
 }
 
 /**
- * The event comes back after a delay, with its attempt counted.
+ * The settlement of an event to retry: it comes back after a delay, and the attempt is
+ * counted.
  *
  * @category models
  * @since 0.1.0
@@ -41,7 +42,8 @@ export interface Retry {
 }
 
 /**
- * The event goes to the dead letters of its queue, with the fault.
+ * The settlement of an event to dead-letter: it moves to the dead letters of its queue,
+ * with the fault.
  *
  * @category models
  * @since 0.1.0
@@ -52,7 +54,8 @@ export interface DeadLetter {
 }
 
 /**
- * The event was not handled, and leaves the queue all the same. It is counted.
+ * The settlement of an event to drop: it leaves the queue without being handled, and is
+ * counted.
  *
  * @category models
  * @since 0.1.0
@@ -63,7 +66,7 @@ export interface Discard {
 }
 
 /**
- * How a delivery ends.
+ * The way in which a delivery ends.
  *
  * @category models
  * @since 0.1.0
@@ -71,18 +74,24 @@ export interface Discard {
 export type Settlement = Ack | Requeue | Retry | DeadLetter | Discard
 
 /**
+ * Removes the event from its queue.
+ *
  * @category constructors
  * @since 0.1.0
  */
 export const ack: Settlement = { _tag: "Ack" }
 
 /**
+ * Puts the event back into its queue, at once and unchanged.
+ *
  * @category constructors
  * @since 0.1.0
  */
 export const requeue: Settlement = { _tag: "Requeue" }
 
 /**
+ * Retries the event after a delay.
+ *
  * @category constructors
  * @since 0.1.0
  */
@@ -93,19 +102,23 @@ export const retry = (delay: Duration.Input, fault?: Fault | undefined): Settlem
 })
 
 /**
+ * Moves the event to the dead letters of its queue.
+ *
  * @category constructors
  * @since 0.1.0
  */
 export const deadLetter = (fault?: Fault | undefined): Settlement => ({ _tag: "DeadLetter", fault })
 
 /**
+ * Drops the event. It is counted, and logged as a warning.
+ *
  * @category constructors
  * @since 0.1.0
  */
 export const discard = (fault?: Fault | undefined): Settlement => ({ _tag: "Discard", fault })
 
 /**
- * Says why, where a settlement has a place for it and none was given.
+ * Adds a fault to a settlement that allows one and has none.
  *
  * @category combinators
  * @since 0.1.0
@@ -114,7 +127,7 @@ export const because = (self: Settlement, fault: Fault): Settlement =>
   "fault" in self && self.fault === undefined ? { ...self, fault } : self
 
 /**
- * Why a delivery that was not handled was not, where it says so.
+ * Returns the fault of a settlement, if it has one.
  *
  * @category getters
  * @since 0.1.0

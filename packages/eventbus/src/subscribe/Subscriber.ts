@@ -1,11 +1,11 @@
 /**
- * Takes deliveries from a broker through decoding, handler and policy to their
- * settlement.
+ * Decodes, handles and settles the deliveries of a subscription. The counterpart of
+ * `Publisher`.
  *
- * Every delivery is settled: acknowledged when its handler succeeds, as the
- * policy says when it fails. What cannot be decoded never reaches a handler. A
- * subscription that stops lets its handlers finish, up to its drain timeout; what
- * is not done by then goes back to its queue untouched.
+ * Every delivery is settled. It is acknowledged when its handler succeeds; when the
+ * handler fails, its policy decides. A delivery that cannot be decoded never reaches a
+ * handler. When a subscription stops, its handlers may finish within the drain timeout.
+ * Deliveries that are not handled by then go back to the queue unchanged.
  *
  * @since 0.1.0
  */
@@ -36,19 +36,19 @@ import * as Settle from "./internal/settle.ts"
 import { StalledSettlements } from "./internal/StalledSettlements.ts"
 import type { Subscription } from "./Subscription.ts"
 
-/** How long handlers that were interrupted may take to clean up. */
+/** The time that interrupted handlers get to clean up. */
 const interruptTimeout = "1 second"
 
-/** What happens where a handler says nothing. */
+/** The policy for failures that the handler leaves unanswered. */
 const defaultPolicy = FailurePolicy.retryUpToMax
 
-/** The broker's clock ends the wait in a queue; only a retried event has waited without it. */
+/** Returns whether a retried event has expired. The broker expires all others. */
 const expired = (event: Event.Event, attempt: number, now: number): boolean =>
   attempt > 1 &&
   event.ttlSeconds !== undefined &&
   DateTime.toEpochMillis(event.timestamp) + event.ttlSeconds * 1000 <= now
 
-/** What is left to settle of a delivery that left its queue before it was handled: nothing. */
+/** Returns a delivery without settlement, for an event that left its queue before it was handled. */
 const gone = ({ envelope, redelivered }: Delivery): Delivery => ({
   envelope,
   redelivered,
@@ -57,7 +57,7 @@ const gone = ({ envelope, redelivered }: Delivery): Delivery => ({
   requeue: Effect.void
 })
 
-/** Receives a delivery: what comes of it is to be handled, unless it has been settled already. */
+/** Returns a function that decodes deliveries. It returns `undefined` for one that it has settled itself. */
 const receiver = <Ev extends Event.Event>(
   { atMostOnce, decode, name: queue }: Subscription<Ev>,
   maxBodyBytes: number,
@@ -82,7 +82,7 @@ const receiver = <Ev extends Event.Event>(
       )
     )
 
-  /** Decodes a delivery; one that cannot be decoded, or is too old, is settled here and now. */
+  /** Decodes a delivery. Settles one that cannot be decoded, or that has expired. */
   const open = (delivery: Delivery): Effect.Effect<DecodedDelivery<Ev> | undefined> => {
     const { envelope, redelivered } = delivery
     const bytes = envelope.body.length
@@ -100,7 +100,7 @@ const receiver = <Ev extends Event.Event>(
       attempt,
       redelivered
     }
-    // A dead letter is there to be looked at, however old it is, and one that someone replays is wanted.
+    // Dead letters never expire, and neither do replayed ones: an operator asked for them.
     if (attempt === 1 || event.ttlSeconds === undefined || envelope.round > 0 || QueueSpec.isDeadLetterQueue(queue)) {
       return Effect.succeed(delivered)
     }
@@ -115,14 +115,14 @@ const receiver = <Ev extends Event.Event>(
     if (!delivery.isLive()) return Effect.undefined
     count(1)
     if (!atMostOnce) return open(delivery)
-    // It leaves its queue before it is handled. What was delivered before may have been handled, and must not be again.
+    // It leaves its queue first. One that was delivered before may have been handled, and must not be handled again.
     return delivery.redelivered
       ? refuseAs(delivery, "redelivered", "it may have been handled already", 0)
       : Effect.flatMap(delivery.ack, () => open(gone(delivery)))
   }
 }
 
-/** Prepares all that the deliveries of a subscription go through, except the handler. */
+/** Prepares everything that processes the deliveries of a subscription, except the handler. */
 const prepare = <Ev extends Event.Event>(
   broker: Broker.Broker["Service"],
   subscription: Subscription<Ev>,
@@ -136,8 +136,8 @@ const prepare = <Ev extends Event.Event>(
   })
 
 /**
- * Runs a handler on the deliveries of its subscription, for as long as the scope
- * is open. Returns when the queue is bound and being consumed.
+ * Runs a handler on the deliveries of its subscription until the scope closes. Returns
+ * when the queue is bound and being consumed.
  *
  * @category running
  * @since 0.1.0
@@ -149,7 +149,7 @@ export const start = Effect.fnUntraced(function* <Ev extends Event.Event, E, R>(
 ): Effect.fn.Return<void, SubscribeError, R | Scope.Scope> {
   const { subscription } = handler
   const dispatch = new Dispatch(subscription.concurrency ?? broker.prefetch)
-  // First, because a start that fails must leave nothing behind.
+  // This comes first, because a failed start must leave nothing behind.
   const consumer = yield* broker.consume(subscription, dispatch.deliver)
   const handle = yield* handler.prepare(yield* Effect.scope)
   const clock = yield* Clock.Clock
@@ -165,7 +165,7 @@ export const start = Effect.fnUntraced(function* <Ev extends Event.Event, E, R>(
     delivery: Delivery,
     delivered: DecodedDelivery<Ev>
   ): Effect.Effect<void, never, R> => {
-    // The fiber is this delivery's own, so what it is given need not be taken away again.
+    // The fiber belongs to this delivery, so its context need not be restored.
     fiber.setContext(Context.add(fiber.context, Correlation.Current, Event.toCorrelation(delivered.event)))
     const handling = Effect.catchCause(handle(delivered), (cause) =>
       stopping ? Effect.failCause(Cause.interrupt()) : Handler.answer(defaultPolicy, cause, delivered)
@@ -175,7 +175,7 @@ export const start = Effect.fnUntraced(function* <Ev extends Event.Event, E, R>(
     handlersRunning(1)
     return spans.processing(fiber, delivered, handling, (settlement) => {
       handlerSeconds(Number(clock.monotonicTimeNanosUnsafe() - since) / 1e9)
-      // One that was given up on has been taken off already.
+      // The finalizer has already subtracted the handlers that were still running.
       if (running > 0) {
         running -= 1
         handlersRunning(-1)
@@ -184,7 +184,7 @@ export const start = Effect.fnUntraced(function* <Ev extends Event.Event, E, R>(
     })
   }
 
-  /** The last resort: whatever happens to one delivery, the subscription goes on with the next. */
+  /** Dead-letters a delivery after an unexpected failure, so that the subscription goes on with the next one. */
   const giveUp = (delivery: Delivery, cause: Cause.Cause<never>): Effect.Effect<void> =>
     stopping
       ? Effect.failCause(cause)
@@ -216,7 +216,7 @@ export const start = Effect.fnUntraced(function* <Ev extends Event.Event, E, R>(
       yield* consumer.cancel
       yield* Effect.timeoutOption(dispatch.idle, subscription.drainTimeout)
       stopping = true
-      // A handler that cannot be interrupted must not hold up the others: what it has not settled goes back.
+      // A handler that cannot be interrupted must not delay the stop: its delivery goes back to the queue.
       yield* Effect.timeoutOption(dispatch.interrupt, interruptTimeout)
       handlersRunning(-running)
       running = 0
@@ -224,7 +224,7 @@ export const start = Effect.fnUntraced(function* <Ev extends Event.Event, E, R>(
   )
 })
 
-/** Lets a delivery be settled by hand: once, unless that was interrupted. */
+/** Returns a delivery that you can settle once, or again if the settlement was interrupted. */
 const settleable = <Ev extends Event.Event>(
   delivery: Delivery,
   decoded: DecodedDelivery<Ev>,
@@ -247,8 +247,8 @@ const settleable = <Ev extends Event.Event>(
 }
 
 /**
- * The deliveries of a subscription, to be settled by whoever takes them. Those
- * that cannot be decoded are dead-lettered, and never seen.
+ * Streams the deliveries of a subscription, which you settle yourself. Deliveries that
+ * cannot be decoded are dead-lettered, and do not appear in the stream.
  *
  * @category running
  * @since 0.1.0

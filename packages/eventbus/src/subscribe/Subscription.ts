@@ -1,5 +1,5 @@
 /**
- * A subscription, as data: a queue, what it receives, and how it is kept.
+ * A subscription as data: a queue, the events that it receives, and its settings.
  *
  * @since 0.1.0
  */
@@ -29,19 +29,19 @@ export const TypeId = "~effect-eventbus/Subscription" as const
  */
 export interface Subscription<out E extends Event.Event> extends QueueSpec.QueueSpec {
   readonly [TypeId]: typeof TypeId
-  /** The event types that its handler knows; none where it takes any event. */
+  /** The event types that its handler receives. Empty: any event. */
   readonly events: ReadonlyArray<EventType.Any>
   readonly decode: EventCodec.Decoder<E>
-  /** Whether events leave the queue before they are handled, not after. */
+  /** Whether events leave the queue before they are handled, instead of after. */
   readonly atMostOnce: boolean
-  /** How long handlers may go on when the subscription stops. */
+  /** The time that running handlers get when the subscription stops. */
   readonly drainTimeout: Duration.Duration
-  /** What the span that published an event is to the span that handles it. */
+  /** The relation of the span that published an event to the span that handles it. */
   readonly producerSpan: "link" | "parent"
 }
 
 /**
- * Whether a value is a subscription.
+ * Returns whether a value is a subscription.
  *
  * @category guards
  * @since 0.1.0
@@ -56,40 +56,40 @@ export const isSubscription = (u: unknown): u is Subscription<Event.Event> => Pr
  */
 export interface Options {
   /**
-   * How many events are handled at once, which is also how many the broker hands
-   * out in advance. Default: the broker's configured prefetch count.
+   * The number of events that are handled at once. The broker hands out as many in
+   * advance. Default: the broker's configured prefetch count.
    */
   readonly concurrency?: number | undefined
   /**
-   * Whether events that cannot be handled are kept in `dlq.{queue}`. Default:
-   * `true`, or `false` for at-most-once. Without it they are discarded and counted.
+   * Whether events that cannot be handled are kept in `dlq.{queue}`. When `false`, they
+   * are discarded and counted. Default: `true`, or `false` for at-most-once.
    */
   readonly deadLetter?: boolean | undefined
-  /** How long an event may wait before it expires into the dead letters. Default: for ever. */
+  /** The longest time that an event may wait in the queue. Then it becomes a dead letter. Default: no limit. */
   readonly messageTtl?: Duration.Input | undefined
   /**
-   * `at-most-once` takes an event off the queue before it is handled, so that it
-   * is never handled twice, and a failure, a crash or a stop may lose it. There
-   * are no retries and no dead letters. Default: `at-least-once`.
+   * The delivery guarantee. `at-most-once` removes an event from the queue before it is
+   * handled. No event is handled twice, but a failure, a crash or a stop may lose it.
+   * There are no retries and no dead letters. Default: `at-least-once`.
    */
   readonly guarantee?: "at-least-once" | "at-most-once" | undefined
   /**
-   * Whether more urgent events overtake the others in the queue. Default: `false`.
-   * RabbitMQ keeps such a queue on one node, as a classic queue.
+   * Whether more urgent events overtake others in the queue. On RabbitMQ, such a queue
+   * is a classic queue, which lives on one node. Default: `false`.
    */
   readonly priorities?: boolean | undefined
   /**
-   * Whether the queue is this subscription's alone and goes when it goes, as for
-   * someone who only looks on. Implies `at-most-once`. Default: `false`.
+   * Whether the queue belongs to this subscription alone and is deleted with it. Use it
+   * to watch events. Implies `at-most-once`. Default: `false`.
    */
   readonly temporary?: boolean | undefined
-  /** How long handlers may go on when the subscription stops. Default: 10 seconds. */
+  /** The time that running handlers get when the subscription stops. Default: 10 seconds. */
   readonly drainTimeout?: Duration.Input | undefined
   /**
-   * What the span that published an event is to the span that handles it. Default:
-   * `link`. A trace of its own for each handling is what OpenTelemetry recommends;
-   * `parent` makes one trace of both, which reads well where events are handled
-   * within seconds, and by few.
+   * The relation of the span that published an event to the span that handles it. With
+   * `link`, each handling has a trace of its own, as OpenTelemetry recommends. With
+   * `parent`, publish and handling share a trace, which suits events that a few handlers
+   * handle within seconds. Default: `link`.
    */
   readonly producerSpan?: "link" | "parent" | undefined
 }
@@ -101,32 +101,32 @@ const wholeFromOne = (what: string, value: number | undefined, most: number): nu
   return value
 }
 
-/** RabbitMQ keeps times to live in 32 bits. */
+/** RabbitMQ stores a time to live in 32 bits. */
 const maxTtl = 2 ** 32 - 1
 
 /**
- * Makes a subscription.
+ * Creates a subscription.
  *
  * **Details**
  *
- * With `events`, the handler receives those types, and anything else that
- * arrives in the queue is a dead letter. The queue is bound to `{name}.*` for
- * each of them, unless `patterns` say otherwise. With `patterns` alone, the
- * handler receives any event, its payload as plain JSON.
+ * With `events`, the handler receives events of those types. Any other event in the
+ * queue becomes a dead letter. The queue is bound to `{type}.*` for each type, unless
+ * you give `patterns`. With `patterns` alone, the handler receives any event, with its
+ * payload as plain JSON.
  *
- * The name is that of a queue. Subscriptions of one name share its events; each
- * name gets its own copy.
+ * The name is the name of the queue. Subscriptions with the same name share its events.
+ * Subscriptions with different names each receive a copy.
  *
- * The name `dlq.{queue}` consumes the dead letters of that queue, and needs
- * neither events nor patterns: it is bound to nothing and gets no live events. A
- * dead letter that its handler gives up on, or that is none of its `events`, goes
+ * A subscription named `dlq.{queue}` consumes the dead letters of that queue. It needs
+ * neither events nor patterns: it is not bound, and receives no live events. A dead
+ * letter that its handler gives up on, or whose type is not among its `events`, moves
  * on to `dlq.dlq.{queue}`.
  *
- * A bad name, a bad pattern, two event types of one name, a subscription that could never receive anything, a
- * `concurrency` that is not a whole number from 1 to 65535, and dead letters for
- * an at-most-once subscription are `RangeError`s.
+ * Throws a `RangeError` for an invalid name or pattern, for two event types with the
+ * same name, for a subscription that could never receive an event, for a `concurrency`
+ * that is not a whole number from 1 to 65535, and for dead letters with at-most-once.
  *
- * **Example** (By type, and by pattern)
+ * **Example** (Subscribing by type and by pattern)
  *
  * ```ts
  * import { Schema } from "effect"
@@ -142,7 +142,19 @@ const maxTtl = 2 ** 32 - 1
  * @since 0.1.0
  */
 export const make: {
+  /**
+   * Creates a subscription to the dead letters of a queue: `dlq.{queue}`.
+   *
+   * It needs neither events nor patterns: it is not bound, and receives no live events.
+   * A dead letter that its handler gives up on moves on to `dlq.dlq.{queue}`.
+   */
   (name: `dlq.${string}`, options?: Options): Subscription<Event.Event<string, Schema.JsonObject>>
+  /**
+   * Creates a subscription that selects events by routing key patterns.
+   *
+   * The handler receives any event, with its payload as plain JSON. Subscriptions with
+   * the same name share the events of one queue.
+   */
   (
     name: string,
     options: Options & {
@@ -150,6 +162,13 @@ export const make: {
       readonly events?: undefined
     }
   ): Subscription<Event.Event<string, Schema.JsonObject>>
+  /**
+   * Creates a subscription that selects events by their types.
+   *
+   * Any other event in the queue becomes a dead letter. The queue is bound to `{type}.*`
+   * for each type, unless you give `patterns`. Subscriptions with the same name share
+   * the events of one queue.
+   */
   <const Types extends readonly [EventType.Any, ...ReadonlyArray<EventType.Any>]>(
     name: string,
     options: Options & {
@@ -169,22 +188,24 @@ export const make: {
   const twice = types.find((type, i) => types.some((other, j) => j < i && other !== type && other.name === type.name))
   if (twice !== undefined) {
     throw new RangeError(
-      `The subscription "${name}" names two event types called "${twice.name}": only one of them could decode its events`
+      `The subscription "${name}" has two event types called "${twice.name}", but only one of them could decode its events`
     )
   }
   const patterns = (options.patterns ?? types.map((type) => `${type.name}.*`)).map(RoutingKey.checkPattern)
   const forDeadLetters = QueueSpec.isDeadLetterQueue(name)
   if (patterns.length === 0 && !forDeadLetters) {
-    throw new RangeError(`The subscription "${name}" names neither events nor patterns, so nothing would reach it`)
+    throw new RangeError(`The subscription "${name}" has neither events nor patterns, so it would receive nothing`)
   }
   const temporary = options.temporary ?? false
   if (temporary && options.guarantee === "at-least-once") {
-    throw new RangeError(`The subscription "${name}" is temporary: what it has not handled goes with its queue`)
+    throw new RangeError(
+      `The subscription "${name}" is temporary, so it cannot be at-least-once: unhandled events are deleted with its queue`
+    )
   }
   const atMostOnce = temporary || options.guarantee === "at-most-once"
   if (atMostOnce && options.deadLetter === true) {
     throw new RangeError(
-      `The subscription "${name}" is at-most-once: its events are gone before they could be dead-lettered`
+      `The subscription "${name}" is at-most-once, so it cannot have dead letters: its events leave the queue first`
     )
   }
   const messageTtl = options.messageTtl === undefined ? undefined : Duration.toMillis(options.messageTtl)

@@ -1,10 +1,10 @@
 /**
- * Everything that the bus counts and measures, declared in one place.
+ * All metrics of the bus, declared in one place.
  *
- * The metrics are Effect's own, so whatever reads a `Metric.MetricRegistry`
- * (Prometheus, OTLP) reads them. A series is there, at zero, as soon as its bus or
- * its subscription is (one of an error type: with the first error), in the registry
- * that is provided then.
+ * They are Effect metrics, so every exporter of a `Metric.MetricRegistry` (Prometheus,
+ * OTLP) exports them. A bus or a subscription creates its series at zero when it starts,
+ * in the registry that is provided then. The series of an error type starts with the
+ * first such error.
  *
  * @since 0.1.0
  */
@@ -14,8 +14,8 @@ import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 
 /**
- * Adds to a counter or a gauge, or puts a value into a histogram: at once, and at
- * next to no cost.
+ * A function that updates a series: it adds to a counter or a gauge, or records a value
+ * in a histogram.
  *
  * @category models
  * @since 0.1.0
@@ -25,8 +25,7 @@ export interface Series {
 }
 
 /**
- * Where series are kept, with nothing else beside it: then an update finds it at
- * once.
+ * A context that holds a metric registry and nothing else, which makes look-ups fast.
  *
  * @category models
  * @since 0.1.0
@@ -34,7 +33,7 @@ export interface Series {
 export type Registry = Context.Context<never>
 
 /**
- * The registry that is provided here.
+ * The current registry.
  *
  * @category getters
  * @since 0.1.0
@@ -46,7 +45,7 @@ export const registry: Effect.Effect<Registry> = Effect.withFiberSucceed((fiber)
 )
 
 /**
- * A metric, as it is documented. Histograms are in seconds.
+ * A metric and its documentation. Histograms are in seconds.
  *
  * @category models
  * @since 0.1.0
@@ -56,7 +55,7 @@ export interface Instrument<Label extends string = never> {
   readonly type: "counter" | "gauge" | "histogram"
   readonly description: string
   readonly labels: ReadonlyArray<string>
-  /** The series with these labels. */
+  /** Returns the series with these labels. */
   readonly series: (registry: Registry, labels: { readonly [L in Label]: string }) => Series
 }
 
@@ -77,7 +76,7 @@ const instrument =
     description,
     labels,
     series: (registry, attributes) => {
-      // A metric looks its series up for every update, which costs more than the update. This one is looked up once.
+      // A metric looks up its series on every update, which costs more than the update. This does it once.
       const own: Metric.MetricRegistry = new Map()
       make(name, { description, attributes }).valueUnsafe(Context.add(registry, Metric.MetricRegistry, own))
       const shared = Context.get(registry, Metric.MetricRegistry)
@@ -102,15 +101,14 @@ const ofWork = histogram(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
 const ofWaiting = histogram(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 3600, 86_400)
 
 /**
- * Every metric.
+ * All metrics.
  *
  * **Details**
  *
- * The queues of temporary subscriptions share the label `temporary`, and the error
- * types of a queue beyond the first fifty the label `_OTHER`, so that the number of
- * series is bounded by the program, and not by what happens to it.
+ * The number of series is bounded. The queues of temporary subscriptions share the label
+ * `temporary`. Error types of a queue beyond the first fifty share the label `_OTHER`.
  *
- * **Example** (Looking at a counter in a test)
+ * **Example** (Reading a counter in a test)
  *
  * ```ts
  * import * as assert from "node:assert"
@@ -137,8 +135,8 @@ const ofWaiting = histogram(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5,
  */
 export const all = {
   published: counter("eventbus_published_total", "Events given to the bus"),
-  confirmed: counter("eventbus_confirmed_total", "Events that the broker has safe"),
-  returned: counter("eventbus_returned_total", "Events that no queue wanted"),
+  confirmed: counter("eventbus_confirmed_total", "Events that the broker has stored safely"),
+  returned: counter("eventbus_returned_total", "Events that no queue was bound for"),
   nacked: counter("eventbus_nacked_total", "Events that the broker refused"),
   notPublished: counter(
     "eventbus_not_published_total",
@@ -146,18 +144,20 @@ export const all = {
     ["error_type"]
   ),
   inFlight: gauge("eventbus_in_flight", "Publishes that wait for the broker"),
-  confirmSeconds: ofWork("eventbus_confirm_seconds", "From a publish to its confirmation"),
+  confirmSeconds: ofWork("eventbus_confirm_seconds", "Time from a publish to its confirmation"),
   delivered: counter("eventbus_delivered_total", "Deliveries taken from a queue", ["queue"]),
   handled: counter("eventbus_handled_total", "Deliveries that were handled", ["queue"]),
   failed: counter("eventbus_failed_total", "Deliveries that could not be decoded, or whose handler failed", [
     "queue",
     "error_type"
   ]),
-  retried: counter("eventbus_retried_total", "Failed deliveries that come back after a delay", ["queue"]),
-  deadLettered: counter("eventbus_dead_lettered_total", "Failed deliveries put into the dead letters", ["queue"]),
-  discarded: counter("eventbus_discarded_total", "Deliveries dropped by a policy, or for want of dead letters", [
-    "queue"
-  ]),
+  retried: counter("eventbus_retried_total", "Failed deliveries that are retried after a delay", ["queue"]),
+  deadLettered: counter("eventbus_dead_lettered_total", "Failed deliveries moved to the dead letters", ["queue"]),
+  discarded: counter(
+    "eventbus_discarded_total",
+    "Deliveries discarded by a policy, or because the subscription has no dead letters",
+    ["queue"]
+  ),
   staleSettlements: counter(
     "eventbus_stale_settlements_total",
     "Deliveries settled after the broker had taken them back"
@@ -166,16 +166,18 @@ export const all = {
     "queue"
   ]),
   handlersRunning: gauge("eventbus_handlers_running", "Deliveries that are being handled", ["queue"]),
-  handlerSeconds: ofWork("eventbus_handler_seconds", "From a delivery to the end of its handler", ["queue"]),
-  criticalSeconds: ofWaiting("eventbus_critical_seconds", "From an event's timestamp to its being handled", ["queue"]),
+  handlerSeconds: ofWork("eventbus_handler_seconds", "Time from a delivery to the end of its handler", ["queue"]),
+  criticalSeconds: ofWaiting("eventbus_critical_seconds", "Time from an event's timestamp to the end of its handling", [
+    "queue"
+  ]),
   connections: gauge("eventbus_connections", "Connections to the broker that are up", ["role"]),
-  reconnects: counter("eventbus_reconnects_total", "Connections to the broker made anew after a loss", ["role"]),
+  reconnects: counter("eventbus_reconnects_total", "Connections to the broker restored after a loss", ["role"]),
   blocked: gauge("eventbus_blocked", "Connections on which the broker takes no events", ["role"])
 } as const
 
 /**
- * The labels of a subscription's series. A queue that is somebody's alone has a
- * name that nobody asks for again.
+ * Returns the labels of a subscription's series. Temporary queues share one label,
+ * because each of their names is used only once.
  *
  * @category metrics
  * @since 0.1.0
@@ -187,12 +189,12 @@ export const labelsOf = (queue: {
   queue: queue.temporary ? "temporary" : queue.name
 })
 
-/** How many error types have a series of their own. */
+/** The number of error types with a series of their own. */
 const maxErrorTypes = 50
 
 /**
- * Counts by the type of an error, of which nobody knows beforehand how many there
- * are. The types beyond the first fifty are counted together, as `_OTHER`.
+ * Creates a counter with one series for each error type. The number of error types is
+ * unbounded, so those beyond the first fifty are counted together as `_OTHER`.
  *
  * @category metrics
  * @since 0.1.0

@@ -1,9 +1,9 @@
 /**
- * W3C's `traceparent`: where a span stands in its trace, as text.
+ * The W3C `traceparent`: the trace context of a span as text.
  *
- * It goes out with an event and stays with it through retries, dead letters and
- * replays: every delivery points at the span that published the event. The form
- * is https://www.w3.org/TR/trace-context/#traceparent-header.
+ * It travels with an event through retries, dead letters and replays, so every delivery
+ * refers to the span that published the event. The format is
+ * https://www.w3.org/TR/trace-context/#traceparent-header.
  *
  * @since 0.1.0
  */
@@ -12,14 +12,14 @@ import * as Context from "effect/Context"
 import * as Option from "effect/Option"
 import * as Tracer from "effect/Tracer"
 
-/** Ids of zeros and the version `ff` are invalid. */
+/** Refuses ids of zeros and the version `ff`, which are invalid. */
 const pattern = /^(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})$/
 
 /**
- * Prints where a span stands. A span that is not to be propagated is passed over
- * for its parent; one with ids that W3C does not know has no text.
+ * Formats the trace context of a span. For a span with propagation disabled, it formats
+ * the parent. Returns `undefined` for ids that W3C does not allow.
  *
- * **Example** (There and back)
+ * **Example** (Parsing and formatting)
  *
  * ```ts
  * import * as assert from "node:assert"
@@ -42,7 +42,8 @@ export const fromSpan = (span: Tracer.AnySpan): string | undefined => {
 }
 
 /**
- * Reads a span of another process, or `undefined` where the text is none.
+ * Parses the span of another process. Returns `undefined` when the text is not a
+ * `traceparent`.
  *
  * @category decoding
  * @since 0.1.0

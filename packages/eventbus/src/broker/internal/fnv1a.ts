@@ -1,6 +1,6 @@
 /**
- * A short name for a text or for bytes, the same everywhere: the 64 bits of FNV-1a.
- * It tells things apart that nobody forges.
+ * The 64-bit FNV-1a hash: a short name for a text or for bytes, the same everywhere. It
+ * does not protect against forgery.
  *
  * http://www.isthe.com/chongo/tech/comp/fnv/
  *
@@ -9,7 +9,7 @@
 
 const encoder = new TextEncoder()
 
-/** 16 hexadecimal digits. */
+/** Returns the hash as 16 hexadecimal digits. */
 export const digest = (of: string | Uint8Array): string => {
   let hash = 0xcbf29ce484222325n
   for (const byte of typeof of === "string" ? encoder.encode(of) : of) {

@@ -1,5 +1,5 @@
 /**
- * Removes dead letters from their queue, each after something was done with it.
+ * Removes dead letters from their queue, each after an action on it has succeeded.
  *
  * @internal
  */
@@ -17,17 +17,17 @@ import * as DeadLetterFilter from "../DeadLetterFilter.ts"
 import type { BulkOptions, ReplayResult } from "../DeadLetters.ts"
 import { type Source, walk } from "./scan.ts"
 
-/** The number of dead letters that are under way at once. As many may be there twice if the process is killed. */
+/** The number of dead letters that are processed at once. As many may be duplicated if the process is killed. */
 const maxInFlight = 100
 
-/** Returns whether the neighbours of a dead letter would not fail for this reason. */
+/** Returns whether a failure concerns only one dead letter, and no others. */
 const isItsOwn = (reason: Reason): boolean => reason._tag === "TooLarge" || reason._tag === "EncodeFailed"
 
-/** Makes the error of a dead letter that could not be published. */
+/** Returns the error of a dead letter that could not be published. */
 export const toError = ({ id, type }: DeadLetter.DeadLetter, reason: Reason): PublishError =>
   new PublishError({ eventId: id, eventType: type ?? "unknown", reason })
 
-/** Does something with each selected dead letter, and removes those with which it succeeded. */
+/** Runs an action on each selected dead letter, and removes those for which it succeeds. */
 export const bulk = (
   { broker, maxHeld, name }: Source,
   { limit = Infinity, onProgress = () => Effect.void, ...filter }: BulkOptions,
@@ -78,13 +78,13 @@ export const bulk = (
           : Stream.throttle(Stream.rechunk(selected, 1), { cost: () => 1, units: 1, duration: pause })
       const all = paced.pipe(
         Stream.mapEffect(
-          // An interruption in the middle would make a duplicate.
+          // An interruption in between would leave a duplicate.
           (letter) => Effect.map(Effect.uninterruptible(run(letter)), () => result),
           { concurrency: maxInFlight, unordered: true }
         ),
         Stream.runForEach(onProgress)
       )
-      // An interrupted stream would begin with more dead letters while it waits for those that it has begun.
+      // An interrupted stream would start more dead letters while it waits for those that are in progress.
       yield* Effect.acquireUseRelease(Effect.forkChild(Effect.interruptible(all)), Fiber.join, (fiber) =>
         Effect.suspend(() => {
           stopped = true

@@ -29,7 +29,7 @@ export class Grouping {
     })
   }
 
-  /** The groups, the largest first. */
+  /** Returns the groups, the largest first. */
   get bySize(): ReadonlyArray<Group> {
     return [...this.groups.values()].toSorted((a, b) => b.count - a.count)
   }

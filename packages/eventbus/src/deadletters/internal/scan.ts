@@ -13,7 +13,7 @@ import type { BrokerError } from "../../broker/BrokerError.ts"
 import * as DeadLetter from "../DeadLetter.ts"
 import * as DeadLetterFilter from "../DeadLetterFilter.ts"
 
-/** The queue to scan, and the number of messages that may be held back at once. */
+/** A queue to scan, and the number of messages that may be held back at once. */
 export interface Source {
   readonly broker: Broker["Service"]
   /** The queue that keeps the dead letters. */
@@ -24,7 +24,7 @@ export interface Source {
 /** The number of messages that one step takes. */
 const batchSize = 100
 
-/** Streams the messages that waited when the scan began, for as long as more are wanted. */
+/** Streams the messages that waited when the scan began, while `wantsMore` holds. */
 export const walk = (browser: Browser, wantsMore: () => boolean): Stream.Stream<Browsed, BrokerError> =>
   Stream.paginate(0, (seen) => {
     const left = browser.waiting - seen
@@ -35,7 +35,7 @@ export const walk = (browser: Browser, wantsMore: () => boolean): Stream.Stream<
     )
   })
 
-/** Shows the selected dead letters until there are enough, and returns how many it looked at. */
+/** Passes the selected dead letters to `show` until there are enough, and returns how many it looked at. */
 export const scan = (
   { broker, maxHeld, name }: Source,
   filter: DeadLetterFilter.DeadLetterFilter,

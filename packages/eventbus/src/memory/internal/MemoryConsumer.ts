@@ -9,7 +9,7 @@ import type { QueuedMessage } from "./QueuedMessage.ts"
 export class MemoryConsumer {
   private readonly prefetch: number
   private readonly offer: (message: QueuedMessage) => void
-  /** In no order, so that any message can be released at once. */
+  /** The held messages, in no order, so that releasing one takes constant time. */
   private held: Array<QueuedMessage> = []
   private sequence = 0
 
@@ -34,7 +34,7 @@ export class MemoryConsumer {
     return message.consumer === this
   }
 
-  /** Releases a message, and returns whether it held it. */
+  /** Releases a message, and returns whether the consumer held it. */
   release(message: QueuedMessage): boolean {
     if (message.consumer !== this) return false
     message.consumer = undefined
@@ -46,7 +46,7 @@ export class MemoryConsumer {
     return true
   }
 
-  /** Releases everything, and returns it in the order in which it was taken. */
+  /** Releases all messages, and returns them in the order in which they were taken. */
   releaseAll(): ReadonlyArray<QueuedMessage> {
     const { held } = this
     this.held = []

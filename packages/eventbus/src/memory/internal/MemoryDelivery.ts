@@ -11,7 +11,7 @@ import type { MemoryConsumer } from "./MemoryConsumer.ts"
 import type { MemoryQueue } from "./MemoryQueue.ts"
 import type { QueuedMessage } from "./QueuedMessage.ts"
 
-/** Makes its effects when they are asked for, because all but one of them never are. */
+/** Creates its effects on demand, because only one of them is ever used. */
 export class MemoryDelivery implements Delivery.Delivery {
   private readonly message: QueuedMessage
   private readonly consumer: MemoryConsumer
@@ -41,7 +41,7 @@ export class MemoryDelivery implements Delivery.Delivery {
     return this.settle(() => this.queue.putBack([this.message]))
   }
 
-  /** Settles the delivery unless that has been done, and frees the slot that it held. */
+  /** Settles the delivery unless it is settled already, and frees its slot. */
   private settle(then: () => void): Effect.Effect<void> {
     return Effect.suspend(() => {
       if (!this.consumer.release(this.message)) return Delivery.countStale

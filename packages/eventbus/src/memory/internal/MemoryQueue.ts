@@ -1,8 +1,8 @@
 /**
- * One queue in memory: what waits, what is held by consumers, who consumes.
+ * A queue in memory, with its messages and consumers.
  *
- * It behaves as a queue on RabbitMQ does: events expire at the head, an event
- * that is put back is the next one out, and a consumer holds at most its prefetch.
+ * It behaves like a queue on RabbitMQ: messages expire at the head, a message that is
+ * put back is delivered next, and a consumer holds at most its prefetch.
  *
  * @internal
  */
@@ -16,15 +16,15 @@ import type { QueueSpec } from "../../broker/QueueSpec.ts"
 import type { MemoryConsumer } from "./MemoryConsumer.ts"
 import { QueuedMessage } from "./QueuedMessage.ts"
 
-/** The number of messages that may wait before a publisher lets their handlers go first. */
+/** The number of messages that may wait before publishers yield to handlers. */
 const comfortable = 100
 
 export class MemoryQueue {
   readonly declared: QueueSpec
   readonly consumers: Array<MemoryConsumer> = []
-  /** Whether the broker is gone, and with it all deliveries of the queue. */
+  /** Whether the broker is closed, so that no delivery is live any more. */
   isClosed = false
-  /** Waits until its turn comes and there is room, which another may have taken by then. */
+  /** Waits in line until there is room. Another publisher may have taken it by then. */
   readonly room: Effect.Effect<void> = Effect.callback((resume) => {
     const go = () => resume(Effect.void)
     this.inLine.add(go)
@@ -33,15 +33,15 @@ export class MemoryQueue {
   })
   /** Wakes the fibers waiting for a message to arrive. */
   readonly arrival: Latch.Latch = Latch.makeUnsafe(false)
-  /** Called when an event has come to the head that expires at the given time. */
+  /** Called when the message at the head expires at the given time. */
   onExpiringHead: (at: number) => void = () => {}
-  /** Puts an expired envelope where it belongs, or returns `false` when there is no room. */
+  /** Dead-letters an expired envelope, or returns `false` when there is no room for it. */
   onExpired: (envelope: Envelope) => boolean = () => true
 
   private readonly capacity: number
   private readonly now: () => number
   private readonly lanes: ReadonlyArray<MutableList.MutableList<QueuedMessage>>
-  /** Everything that counts against the capacity: what waits, is held, or is to come back. */
+  /** The number of messages that count against the capacity: waiting, held or delayed. */
   private total = 0
   /** The index of the consumer that is next in line. */
   private nextIndex = 0
@@ -72,7 +72,7 @@ export class MemoryQueue {
     return this.total >= this.capacity
   }
 
-  /** Whether its handlers cannot keep up with its publishers. */
+  /** Whether the handlers fall behind the publishers. */
   get isBehind(): boolean {
     return this.consumers.length > 0 && this.messages > comfortable
   }
@@ -81,30 +81,30 @@ export class MemoryQueue {
     return this.lanes.reduce((sum, lane) => sum + lane.length, 0)
   }
 
-  /** What waits, next one first. */
+  /** The envelopes that wait, the next one first. */
   get envelopes(): ReadonlyArray<Envelope> {
     return this.lanes.toReversed().flatMap((lane) => MutableList.toArray(lane).map((message) => message.envelope))
   }
 
-  /** Adds an envelope, which the caller has found room for. */
+  /** Adds an envelope. The caller has checked that there is room. */
   push(envelope: Envelope): void {
     this.count(1)
     this.enter(envelope)
   }
 
   /**
-   * Counts an envelope that comes later, however full the queue is: it takes the place of a delivery that is not
-   * acknowledged yet, which must not wait for its own room.
+   * Counts an envelope that arrives later, even when the queue is full. It replaces a delivery that still occupies the
+   * queue until it is acknowledged, and must not wait for its own room.
    */
   reserve(): void {
     this.count(1)
   }
 
-  /** Adds an envelope that has been counted. */
+  /** Adds an envelope that is already counted. */
   enter(envelope: Envelope): void {
     const ttl = Math.min(envelope.ttl ?? Infinity, this.declared.messageTtl ?? Infinity)
     const message = new QueuedMessage(envelope, this.now() + ttl)
-    // What need not wait cannot expire, however short its time to live.
+    // A message that does not wait cannot expire, however short its time to live.
     const consumer = this.messages === 0 ? this.nextConsumer() : undefined
     if (consumer === undefined) {
       MutableList.append(this.lane(envelope), message)
@@ -116,7 +116,7 @@ export class MemoryQueue {
     this.arrival.closeUnsafe()
   }
 
-  /** Puts back messages that their consumer did not settle, in the order in which it got them. */
+  /** Puts back messages that their consumer did not settle, in their original order. */
   putBack(returned: Iterable<QueuedMessage>): void {
     for (const message of [...returned].toReversed()) {
       message.redelivered = true
@@ -125,7 +125,7 @@ export class MemoryQueue {
     this.dispatch()
   }
 
-  /** Takes out what comes next, past all consumers. It stays counted. */
+  /** Takes the next message, bypassing all consumers. It stays counted. */
   pull(): QueuedMessage | undefined {
     const head = this.head()
     if (head !== undefined) this.drop(head)
@@ -143,7 +143,7 @@ export class MemoryQueue {
     return purged
   }
 
-  /** Hands out what waits, to one consumer after the other, as far as they take it. */
+  /** Hands waiting messages to the consumers in turn, while they have room. */
   dispatch(): void {
     for (;;) {
       const head = this.head()
@@ -158,7 +158,7 @@ export class MemoryQueue {
     }
   }
 
-  /** The next message out, once those that have expired are gone. */
+  /** Drops expired messages, and returns the next one. */
   private head(): QueuedMessage | undefined {
     for (;;) {
       const lane = this.lanes.findLast((lane) => lane.length > 0)
@@ -195,9 +195,9 @@ export class MemoryQueue {
     this.admit()
   }
 
-  /** Lets in as many as there is room for: a thousand publishers woken for one place would wake for nothing, each time. */
+  /** Wakes only as many publishers as there is room for. The others would wake for nothing. */
   private admit(): void {
-    // A publisher that is let in takes its place at once, which calls this again.
+    // A publisher that wakes takes its room at once, which calls this again.
     if (this.isAdmitting) return
     this.isAdmitting = true
     for (const go of this.inLine) {

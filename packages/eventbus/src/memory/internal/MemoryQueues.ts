@@ -1,5 +1,5 @@
 /**
- * The queues of a broker in memory, and the ways into them: bindings, expiry, room.
+ * The queues of a broker in memory, with their bindings, expiry and capacity.
  *
  * @internal
  */
@@ -17,7 +17,7 @@ import type { QueueSpec } from "../../broker/QueueSpec.ts"
 import { MemoryQueue } from "./MemoryQueue.ts"
 import { TopicTrie } from "./TopicTrie.ts"
 
-/** The queue that keeps dead letters, whichever subscription declares it. */
+/** Returns the queue that keeps dead letters. It is the same for all subscriptions that declare it. */
 export const deadLetterQueue = (name: string): QueueSpec => ({
   name,
   patterns: [],
@@ -66,7 +66,7 @@ export class MemoryQueues {
     return this.isClosed
   }
 
-  /** Takes back every delivery, so that no settlement waits for a broker that is gone. */
+  /** Takes back every delivery, so that no settlement waits for a closed broker. */
   close(): void {
     this.isClosed = true
     for (const queue of this.byName.values()) queue.isClosed = true
@@ -109,7 +109,7 @@ export class MemoryQueues {
     })
   }
 
-  /** Adds the envelope to the queue of that name when a delay is over. It has its place there at once. */
+  /** Adds the envelope to the queue of that name after a delay. It counts against the capacity at once. */
   putLater(name: string, envelope: Envelope.Envelope, delay: number): Effect.Effect<void, PublishError.Reason> {
     return Effect.suspend(() => {
       const queue = this.byName.get(name)
@@ -131,7 +131,7 @@ export class MemoryQueues {
     return Effect.fail(new PublishError.Disconnected({ detail: "the bus is closed", millis: 0 }))
   }
 
-  /** Adds the envelope to all of the queues, as soon as they have room for it. */
+  /** Adds the envelope to all of the queues as soon as they have room. */
   private deliver(
     envelope: Envelope.Envelope,
     routingKey: string,
@@ -192,7 +192,7 @@ export class MemoryQueues {
     return queue
   }
 
-  /** Moves an expired envelope to the dead letters, and returns whether they had room for it. */
+  /** Moves an expired envelope to the dead letters. Returns `false` when they have no room for it. */
   private expire(queue: MemoryQueue, envelope: Envelope.Envelope): boolean {
     const target = this.byName.get(queue.declared.deadLetterQueue ?? "")
     if (target === undefined) return true

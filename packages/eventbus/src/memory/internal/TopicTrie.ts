@@ -1,6 +1,6 @@
 /**
- * Finds whose patterns select a routing key, in time that depends on the words of
- * the key and on the patterns that match, not on those that don't.
+ * An index of patterns that finds those that match a routing key. The time depends on
+ * the words of the key and on the patterns that match, not on those that don't.
  *
  * @internal
  */
@@ -35,7 +35,7 @@ export class TopicTrie<A> {
   match(key: string): Set<A> {
     const found = new Set<A>()
     const words = key.split(".")
-    // Below a `#`, a node is worth visiting once for each word: `#.#.#` must not cost a power of three.
+    // Below a `#`, a node is visited only once for each word. Otherwise `#.#.#` would cost a power of three.
     const visited: Array<Set<Node<A>>> = []
     const visit = (node: Node<A> | undefined, at: number, isBelow: boolean): void => {
       if (node === undefined) return

@@ -1,5 +1,5 @@
 /**
- * Counts what becomes of publishes.
+ * Counts publishes and their outcomes.
  *
  * @internal
  */
@@ -12,7 +12,7 @@ import * as Result from "effect/Result"
 import type { Reason } from "../../broker/PublishError.ts"
 import * as Metrics from "../../telemetry/Metrics.ts"
 
-/** Makes what counts the publishes of a bus. */
+/** Creates a counter for the publishes of a bus. */
 export const counter = (registry: Metrics.Registry, clock: Clock.Clock) => {
   const published = Metrics.all.published.series(registry, {})
   const confirmed = Metrics.all.confirmed.series(registry, {})
@@ -29,7 +29,7 @@ export const counter = (registry: Metrics.Registry, clock: Clock.Clock) => {
     else notPublished(reason ?? (Cause.hasInterruptsOnly(cause) ? "Interrupted" : "Defect"))
   }
 
-  /** From now on. */
+  /** Counts a publish, and its outcome when it ends. */
   return (publish: Effect.Effect<void, Reason>): Effect.Effect<void, Reason> => {
     const since = clock.monotonicTimeNanosUnsafe()
     published(1)

@@ -20,7 +20,7 @@ import {
 } from "../../telemetry/internal/spans.ts"
 import * as Traceparent from "../../telemetry/Traceparent.ts"
 
-/** Makes what publishes in a span of its own, whose `traceparent` travels with the event. */
+/** Runs a publish in a span of its own, whose `traceparent` travels with the event. */
 export const make =
   (system: MessagingSystem) =>
   (
@@ -32,9 +32,9 @@ export const make =
     const traceparent = ambient === undefined ? undefined : Traceparent.fromSpan(ambient)
     if (!isTraced(fiber) || traceparent?.endsWith("-00") === true) return publish(traceparent)
     const { eventId: id, eventType: type, traceId } = event
-    // A routing key can be anything, so only the event type is a bounded name.
+    // Routing keys are unbounded, so the name of the span has the event type.
     const template = joined(system.destination, type)
-    // `useSpan` would hold a span that is sampled out until the publish is confirmed, for the garbage collector to move.
+    // `useSpan` would keep a span that is not sampled until the confirm, and the garbage collector would move it.
     return Effect.uninterruptibleMask((restore) =>
       Effect.flatMap(Effect.makeSpan(`publish ${template}`, { kind: "producer" }), (span) => {
         const send = () => publish(Traceparent.fromSpan(span))

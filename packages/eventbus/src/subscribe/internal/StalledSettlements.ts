@@ -7,12 +7,12 @@
 export class StalledSettlements {
   private readonly stalled = new Map<object, { readonly queue: string; readonly why: string }>()
 
-  /** Notes why a settlement cannot be done yet. */
+  /** Adds a settlement, and the reason why it is stalled. */
   add(settlement: object, queue: string, why: string): void {
     this.stalled.set(settlement, { queue, why })
   }
 
-  /** Forgets a settlement that is done, or that is no longer the bus's. */
+  /** Removes a settlement that is done, or whose delivery went back to the broker. */
   remove(settlement: object): void {
     this.stalled.delete(settlement)
   }
@@ -21,7 +21,7 @@ export class StalledSettlements {
     return this.stalled.size
   }
 
-  /** Returns the queues whose settlements wait, and why the latest one of each does. */
+  /** Returns the queues with stalled settlements, each with the latest reason. */
   get reasons(): ReadonlyMap<string, string> {
     return new Map(Array.from(this.stalled.values(), ({ queue, why }) => [queue, why]))
   }

@@ -32,14 +32,14 @@ const producerOf = ({ traceparent }: Pick<Envelope, "traceparent">): Tracer.Exte
 const linkTo = (span: Tracer.AnySpan | undefined): ReadonlyArray<Tracer.SpanLink> =>
   span === undefined ? [] : [{ span, attributes: {} }]
 
-/** From here on, for a fiber that ends with its delivery: nothing has to be put back. */
+/** Makes a span the parent of all that the fiber does next. It is not restored, as the fiber ends with its delivery. */
 const goOnIn = (fiber: AnyFiber, span: Tracer.AnySpan): void =>
   fiber.setContext(Context.add(fiber.context, Tracer.ParentSpan, span))
 
 const toError = ({ message, reason, stack }: Fault): Error =>
   Object.assign(new Error(message), { name: reason, stack: stack ?? `${reason}: ${message}` })
 
-/** Ends the span of an attempt. One that failed has been answered, and is an error all the same. */
+/** Ends the span of an attempt. A failed attempt is an error, even though its policy has answered it. */
 const endAs = (fiber: AnyFiber, span: Tracer.Span, fault: Fault | undefined): void => {
   if (fault !== undefined) span.attribute("error.type", fault.reason)
   end(fiber, span, fault === undefined ? Exit.void : Exit.fail(toError(fault)))
@@ -53,15 +53,15 @@ const operations: Readonly<Record<Settlement.Settlement["_tag"], string>> = {
   Discard: "discard"
 }
 
-/** A subscription goes on when the span is long over in which it was started: that one is nobody's parent. */
+/** Starts a trace, because a subscription outlives the span in which it was started. */
 const ofItsOwn = { root: true } as const
 
 /** The spans of a subscription's deliveries. */
 export interface DeliverySpans {
   /**
-   * Handles a delivery in a span of its own, which is the parent of everything in
-   * the handler, and of the settlement after it. Without one, the span that
-   * published the event takes its place. The fiber must be the delivery's own.
+   * Handles a delivery in a span of its own, which is the parent of everything in the
+   * handler, and of the settlement. When no span is created, the span that published
+   * the event takes its place. The fiber must belong to the delivery.
    */
   readonly processing: <R>(
     fiber: AnyFiber,
@@ -69,7 +69,7 @@ export interface DeliverySpans {
     handling: Effect.Effect<Settlement.Settlement, never, R>,
     settle: (settlement: Settlement.Settlement) => Effect.Effect<void>
   ) => Effect.Effect<void, never, R>
-  /** Settles a delivery in a span of its own. What no handler has seen belongs to no other span. */
+  /** Settles a delivery in a span of its own. When no handler saw the delivery, the span has no parent. */
   readonly settling: (
     fiber: AnyFiber,
     delivery: Delivery,
@@ -83,7 +83,7 @@ export const make = (
   system: MessagingSystem,
   { producerSpan, name: queue, temporary }: Pick<Subscription<Event>, "name" | "temporary" | "producerSpan">
 ): DeliverySpans => {
-  /** There may be any number of queues that are each somebody's alone: their names are not for spans. */
+  /** Omits the names of temporary queues, which are unbounded. */
   const nameOf = (operation: string) => (temporary ? operation : `${operation} ${queue}`)
   const describeHere = (span: Tracer.Span, message: Message, name: string, type: "process" | "settle") => {
     describe(span, system, message, { name, type }, queue)

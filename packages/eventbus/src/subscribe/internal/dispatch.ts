@@ -1,9 +1,8 @@
 /**
- * Handles the deliveries of a subscription as they come, at most so many at once.
+ * Handles the deliveries of a subscription as they arrive, with bounded concurrency.
  *
- * Each has a fiber of its own, which runs at once, as far as it goes: what need not
- * wait for anything is handled before `deliver` returns. Those for which there is no
- * room yet wait in their order.
+ * Each delivery has a fiber of its own, which starts at once. A handler that does not
+ * wait is done before `deliver` returns. Deliveries beyond the concurrency wait in order.
  *
  * @internal
  */
@@ -15,7 +14,7 @@ import type { Delivery } from "../../broker/Delivery.ts"
 export class Dispatch {
   private readonly most: number
   private readonly waiting: Array<Delivery> = []
-  /** Those under way. */
+  /** The fibers of the deliveries that are being handled. */
   private readonly fibers = new Set<Fiber.Fiber<void>>()
   private handle: ((delivery: Delivery) => Fiber.Fiber<void>) | undefined
 
@@ -26,22 +25,22 @@ export class Dispatch {
   readonly deliver = (delivery: Delivery): void => {
     this.waiting.push(delivery)
     this.proceed()
-    // No channel brings so many: the first ones are of a channel that is lost, and come anew.
+    // No channel delivers so many. The first belong to a lost channel, and the broker delivers them again.
     if (this.waiting.length > this.most) this.waiting.shift()
   }
 
-  /** From now on, and with what waits. */
+  /** Starts to handle deliveries, including those that already wait. */
   start(handle: (delivery: Delivery) => Fiber.Fiber<void>): void {
     this.handle = handle
     this.proceed()
   }
 
-  /** Succeeds when nothing is under way and nothing waits. */
+  /** Succeeds when no delivery is being handled and none waits. */
   readonly idle: Effect.Effect<void> = Effect.suspend(() =>
     this.fibers.size === 0 ? Effect.void : Effect.andThen(Fiber.awaitAll([...this.fibers]), this.idle)
   )
 
-  /** Interrupts what is under way; what waits is not begun. */
+  /** Interrupts the running handlers, and drops the deliveries that wait. */
   readonly interrupt: Effect.Effect<void> = Effect.suspend(() => {
     this.waiting.length = 0
     return Fiber.interruptAll([...this.fibers])

@@ -13,16 +13,16 @@ import type { Envelope } from "../../broker/Envelope.ts"
 import * as Metrics from "../../telemetry/Metrics.ts"
 import type { StalledSettlements } from "./StalledSettlements.ts"
 
-/** Moves deliveries of one queue. */
+/** A function that moves the deliveries of one queue. */
 export interface Move {
-  /** Succeeds with whether the move was done by this delivery. It was not when the broker took the delivery back. */
+  /** Succeeds with `true` when the delivery was moved, and with `false` when the broker has taken it back. */
   (delivery: Delivery.Delivery, to: string, envelope: Envelope, delay?: number | undefined): Effect.Effect<boolean>
 }
 
 /** The delays between two attempts of a move. */
 const backoff = Schedule.min([Schedule.exponential("150 millis"), Schedule.spaced("2 seconds")]).pipe(Schedule.jittered)
 
-/** Makes what moves the deliveries of a queue. */
+/** Creates a mover for the deliveries of a queue. */
 export const make = (
   broker: Broker["Service"],
   queue: { readonly name: string; readonly temporary: boolean },

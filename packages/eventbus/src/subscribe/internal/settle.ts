@@ -1,5 +1,5 @@
 /**
- * Settles the deliveries of a subscription, says why, and counts the outcomes.
+ * Settles the deliveries of a subscription, logs the reasons, and counts the outcomes.
  *
  * @internal
  */
@@ -25,11 +25,11 @@ import type { StalledSettlements } from "./StalledSettlements.ts"
 export interface Settle {
   /** Settles a delivery as asked. */
   readonly as: (delivery: Delivery, decoded: DecodedDelivery, settlement: Settlement.Settlement) => Effect.Effect<void>
-  /** Dead-letters a delivery that no handler is to see. */
+  /** Dead-letters a delivery that must not reach the handler. */
   readonly refuse: (delivery: Delivery, fault: Fault) => Effect.Effect<void>
 }
 
-/** Adds to log lines all that is needed to act on them without the queue. */
+/** Annotates log lines with all that you need to act on them without looking into the queue. */
 const annotate = ({ envelope }: Delivery, fault: Fault | undefined) =>
   Effect.annotateLogs({
     eventId: envelope.id,
@@ -57,7 +57,7 @@ export const make = (
   const discarded = Metrics.all.discarded.series(registry, labels)
   const failed = Metrics.byErrorType((error_type) => Metrics.all.failed.series(registry, { ...labels, error_type }))
 
-  // Brokers count these, wherever they find one.
+  // Starts the series at zero: deliveries update it themselves.
   Metrics.all.staleSettlements.series(registry, {})
 
   const ack = (delivery: Delivery, { event }: DecodedDelivery, now: number) => {
@@ -93,7 +93,7 @@ export const make = (
     }).pipe(annotate(delivery, settlement.fault))
   }
 
-  /** An event without dead letters, or one that has left its queue, can only be discarded. */
+  /** Turns a settlement that the subscription does not support into a discard. */
   const possible = (settlement: Settlement.Settlement): Settlement.Settlement =>
     (settlement._tag === "Retry" && atMostOnce) || (settlement._tag === "DeadLetter" && deadLetterQueue === undefined)
       ? Settlement.discard(settlement.fault)

@@ -1,6 +1,6 @@
 /**
- * What the spans of publishing and of consuming share, by OpenTelemetry's conventions
- * for messaging (https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/).
+ * The common parts of publish and delivery spans, by OpenTelemetry's conventions for
+ * messaging (https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/).
  *
  * Without a tracer no spans are created; the trace context is still propagated. The
  * same holds for a trace that is not sampled.
@@ -17,7 +17,7 @@ import * as Tracer from "effect/Tracer"
 
 export type AnyFiber = Fiber.Fiber<unknown, unknown>
 
-/** The messaging system, and the place in it that events are published to. */
+/** The messaging system, and the destination that events are published to. */
 export interface MessagingSystem {
   readonly system: string
   readonly destination: string
@@ -31,7 +31,7 @@ export interface Message {
   readonly routingKey: string
 }
 
-/** Returns whether spans are recorded: Effect's own tracer keeps none, and a level may leave them out. */
+/** Returns whether spans are recorded: Effect's native tracer records none, and a trace level may exclude them. */
 export const isTraced = (fiber: AnyFiber): boolean =>
   fiber.cache.tracerEnabled &&
   fiber.cache.tracer !== undefined &&
@@ -63,5 +63,5 @@ export const describe = (
 export const end = (fiber: AnyFiber, span: Tracer.Span, exit: Exit.Exit<unknown, unknown>): void =>
   span.end(fiber.getRef(References.TracerTimingEnabled) ? fiber.getRef(Clock.Clock).currentTimeNanosUnsafe() : 0n, exit)
 
-/** Ends a span that is sampled out. Its duration is never read, so it ends as it begins, which costs least. */
+/** Ends a span that is not sampled, at its start time: nothing reads its duration, and this costs least. */
 export const endUnread = (span: Tracer.Span): void => span.end(span.status.startTime, Exit.void)

@@ -1,0 +1,54 @@
+import { globSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+
+const root = join(import.meta.dirname, "../..")
+
+/** The files and folders that are not in plain English yet. Take one off when you have rewritten it. */
+const pending = [
+  "README.md",
+  "packages/amqp/",
+  "packages/bench/",
+  "packages/eventbus/src/broker/Fault.ts",
+  "packages/eventbus/src/broker/internal/jsonMember.ts",
+  "packages/eventbus/src/event/EventCodec.ts",
+  "packages/eventbus/src/event/internal/jsonShape.ts",
+  "packages/eventbus/src/subscribe/FailurePolicy.ts"
+]
+
+const opening = /\/\*\*[\s*]*(?:What|Whatever|Who|Whoever|Whose|Where)\b.*/g
+const word = /.*\b(?:nobody|whoever|somebody|anew)\b.*/gi
+
+/** Finds doc comments that open with a relative clause, and words that do not belong in technical English. */
+const offencesIn = (text: string) =>
+  [opening, word].flatMap((pattern) =>
+    Array.from(text.matchAll(pattern), ({ 0: found, index }) => {
+      const line = text.slice(0, index).split("\n").length
+      return `${line}: ${found.replace(/[\s*]+/g, " ").trim()}`
+    })
+  )
+
+const offences = globSync(["packages/*/src/**/*.{ts,md,mdx}", "packages/*/README.md", "README.md"], { cwd: root })
+  .map((path) => path.replaceAll("\\", "/"))
+  .toSorted()
+  .flatMap((path) => offencesIn(readFileSync(join(root, path), "utf8")).map((offence) => `${path}:${offence}`))
+
+describe("English", () => {
+  it("opens no doc comment with What, Who or Where, and says no nobody, whoever, somebody or anew", () => {
+    const isPending = (offence: string) => pending.some((path) => offence.startsWith(path))
+    assert.deepStrictEqual(
+      offences.filter((offence) => !isPending(offence)),
+      []
+    )
+  })
+
+  it("waits only for the files that still offend", () => {
+    const isDone = (path: string) => !offences.some((offence) => offence.startsWith(path))
+    assert.deepStrictEqual(pending.filter(isDone), [])
+  })
+
+  it("finds both in a text", () => {
+    const text = "/**\n * What it is.\n */\nconst a = 1\n/** Whether so. Nobody knows. */"
+    assert.deepStrictEqual(offencesIn(text), ["1: / What it is.", "5: / Whether so. Nobody knows. /"])
+  })
+})

@@ -3,6 +3,7 @@ import { promisify } from "node:util"
 import { brokerVersion } from "./BrokerVersion.ts"
 import { eventually, within } from "./Deadline.ts"
 import { RabbitNode } from "./RabbitNode.ts"
+import * as RabbitPackage from "./RabbitPackage.ts"
 
 /** The RabbitMQ that one run of the tests shares. */
 export interface TestBroker {
@@ -70,8 +71,12 @@ const fromPackage = async (): Promise<TestBroker | undefined> => {
   return { url: node.url, kind: "node", version: node.version, stop: () => node.stop() }
 }
 
-/** The broker that `TEST_RABBITMQ_URL` names, else one of its own: in Docker, or from the system's RabbitMQ package. */
+/**
+ * The broker that `TEST_RABBITMQ_URL` names, else one of its own: of `TEST_RABBITMQ_HOME`, in Docker, or from the system's
+ * RabbitMQ package.
+ */
 export const start = async (): Promise<TestBroker | undefined> => {
   const url = process.env["TEST_RABBITMQ_URL"]
-  return url ? fromUrl(url) : ((await fromDocker()) ?? (await fromPackage()))
+  if (url) return fromUrl(url)
+  return RabbitPackage.home === undefined ? ((await fromDocker()) ?? (await fromPackage())) : fromPackage()
 }

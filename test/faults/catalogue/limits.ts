@@ -1,4 +1,5 @@
 import { Effect } from "effect"
+import { maxMessageSize } from "../../support/maxMessageSize.ts"
 import type { Fault, Lab } from "../Fault.ts"
 import type { SingleNode } from "../Site.ts"
 import { breach, until } from "../Until.ts"
@@ -139,8 +140,7 @@ export const limits: ReadonlyArray<Fault<SingleNode>> = [
     allow: { failures: ["TooLarge"], closes: ["406 PRECONDITION_FAILED - message size"], disruptions: 8 },
     happen: ({ ctl, tcp, workload }) =>
       Effect.gen(function* () {
-        const limit = (bytes: number) => ctl("eval", `application:set_env(rabbit, max_message_size, ${bytes}).`)
-        yield* Effect.acquireRelease(limit(5000), () => limit(128 * 1024 * 1024))
+        yield* maxMessageSize(ctl, 5000)
         // Channels learn the limit when they are opened.
         tcp.cut()
         yield* Effect.sleep("1 second")

@@ -101,6 +101,8 @@ export class FrameProxy {
 
   /** What the broker closed, and why. */
   readonly closes: Array<Closed> = []
+  /** How many consumers the broker has cancelled. */
+  cancels = 0
   /** The cuts that came to pass. */
   readonly done: Array<Cut> = []
   readonly #cuts: Array<Cut>
@@ -156,6 +158,7 @@ export class FrameProxy {
     }
     if (direction === "down" && frame.method === Frame.Method.basicAck) this.#confirm(frame)
     if (direction === "down" && frame.method === Frame.Method.basicDeliver) consuming.add(frame.channel)
+    if (direction === "down" && frame.method === Frame.Method.basicCancel) this.cancels++
     const closes = frame.method === Frame.Method.channelClose || frame.method === Frame.Method.connectionClose
     if (direction === "down" && closes) this.closes.push(Frame.closeReason(frame))
   }

@@ -65,7 +65,7 @@ patch+=(--set-interpreter "$home/${loader[0]}" --force-rpath --set-rpath "$home/
 for program in usr/lib/erlang/{bin,erts-*/bin,lib/*/priv/bin}/*; do
   if [ ! -L "$program" ] && head -c 4 "$program" 2>/dev/null | grep -q ELF; then quietly "${patch[@]}" "$program"; fi
 done
-sed -i "s|=/usr/lib/erlang$|=$home/usr/lib/erlang|" usr/lib/erlang/bin/{erl,start}
+sed -i "s|=/usr/lib/erlang$|=$home/usr/lib/erlang|" usr/lib/erlang/{,erts-*/}bin/{erl,start}
 rm -rf usr/share/{doc,locale,man}
 chmod 755 .
 

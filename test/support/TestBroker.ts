@@ -13,7 +13,7 @@ export interface TestBroker {
   readonly stop: () => Promise<void>
 }
 
-const image = process.env["TEST_RABBITMQ_IMAGE"] || "rabbitmq:4.1-alpine"
+const image = process.env["TEST_RABBITMQ_IMAGE"] || "rabbitmq:4.3-alpine"
 
 const reason = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
@@ -72,11 +72,11 @@ const fromPackage = async (): Promise<TestBroker | undefined> => {
 }
 
 /**
- * The broker that `TEST_RABBITMQ_URL` names, else one of its own: of `TEST_RABBITMQ_HOME`, in Docker, or from the system's
- * RabbitMQ package.
+ * A broker of `TEST_RABBITMQ_HOME`, else the one that `TEST_RABBITMQ_URL` names, else one of its own: in Docker, or from the
+ * system's RabbitMQ package.
  */
 export const start = async (): Promise<TestBroker | undefined> => {
+  if (RabbitPackage.home !== undefined) return fromPackage()
   const url = process.env["TEST_RABBITMQ_URL"]
-  if (url) return fromUrl(url)
-  return RabbitPackage.home === undefined ? ((await fromDocker()) ?? (await fromPackage())) : fromPackage()
+  return url ? fromUrl(url) : ((await fromDocker()) ?? (await fromPackage()))
 }

@@ -64,4 +64,20 @@ describe.skipIf(!Node.isPossible)("Health of a user who may only publish", () =>
       }
     })
   )
+
+  it.live("is well for a user who may only consume what others declare", () =>
+    Effect.gen(function* () {
+      const { bus, exchange, queue } = yield* Rig.make(node.url, "health")
+      const work = queue("work")
+      const declaring = yield* bus()
+      yield* Rig.collect(declaring, work)
+      yield* node.ctl("add_user", exchange, "limited")
+      yield* node.ctl("set_permissions", exchange, "^$", `^${exchange}_dlx$`, `^${work}$`)
+      const url = Redacted.make(`amqp://${exchange}:limited@127.0.0.1:${node.port}`)
+      const events = yield* bus({ url, topology: "verify" })
+      yield* Rig.collect(events, work)
+      const { details, status } = yield* events.health
+      assert.deepStrictEqual([status, details["topology"]], ["healthy", "in place"])
+    })
+  )
 })

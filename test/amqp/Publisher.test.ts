@@ -4,6 +4,7 @@ import { Handler, Subscription } from "effect-eventbus"
 import type { PublishError } from "effect-eventbus"
 import { readings } from "../../packages/testing/src/contract/Readings.ts"
 import { eventually } from "../support/eventually.ts"
+import { maxMessageSize } from "../support/maxMessageSize.ts"
 import * as Node from "./support/OwnNode.ts"
 import * as Rig from "./support/Rig.ts"
 import { timed } from "./support/timed.ts"
@@ -133,9 +134,7 @@ describe.skipIf(!Node.isPossible)("Publisher", () => {
   it.live("tells what is over the broker's limit, and publishes its neighbours in flight all the same", () =>
     Effect.gen(function* () {
       const { bus, queue } = yield* rig()
-      const limit = (bytes: number) => node.ctl("eval", `application:set_env(rabbit, max_message_size, ${bytes}).`)
-      yield* limit(1000)
-      yield* Effect.addFinalizer(() => limit(128 * 1024 * 1024))
+      yield* maxMessageSize(node.ctl, 1000)
       const events = yield* bus()
       const handled = yield* Rig.collect(events, queue("work"), { concurrency: 50 })
       const sent = yield* Effect.forEach(Array.from({ length: 60 }), (_, i) => Ping.event(pad(i % 20 === 7 ? 2000 : 1)))

@@ -9,8 +9,8 @@ export const isPossible: boolean = Boolean(image) || RabbitNode.find() !== undef
 
 /** What to do where there is not. */
 export const advice =
-  "`apt-get install rabbitmq-server`, or name an image for Docker: TEST_RABBITMQ_IMAGE=rabbitmq:4.1-alpine"
+  "`apt-get install rabbitmq-server`, or name its folder (TEST_RABBITMQ_HOME) or an image for Docker (TEST_RABBITMQ_IMAGE)"
 
-/** Starts nodes that make one cluster: in Docker where `TEST_RABBITMQ_IMAGE` names an image, else from this system's package. */
+/** Starts nodes that make one cluster: in Docker where `TEST_RABBITMQ_IMAGE` names an image, else from a package. */
 export const startAll = (count: number, options: Options = {}): Promise<ReadonlyArray<BrokerNode>> =>
   image ? DockerNode.startAll(image, count, options) : RabbitNode.startAll(count, options)

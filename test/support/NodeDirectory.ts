@@ -81,6 +81,8 @@ const write = async (
       HOME: join(path, "home"),
       ERL_EPMD_ADDRESS: "127.0.0.1",
       ERL_EPMD_PORT: `${epmdPort}`,
+      // Neither the node nor rabbitmqctl starts an epmd of its own, which would outlive them.
+      ERL_AFLAGS: "-start_epmd false",
       RABBITMQ_NODENAME: name,
       RABBITMQ_DIST_PORT: `${port + 2}`,
       RABBITMQ_CONF_ENV_FILE: "/dev/null",

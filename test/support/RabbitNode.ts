@@ -138,7 +138,7 @@ export class RabbitNode implements BrokerNode {
     this.#epmd = this.#spawn(this.#programs.epmd)
     this.#guard()
     await once(this.#epmd, "spawn")
-    // The node would start an epmd of its own, which nobody would end.
+    // Without it the node would start an epmd of its own, which outlives the test.
     await retryFor(5_000, () => accepts(this.#directory.epmdPort))
   }
 

@@ -1,7 +1,12 @@
 import { existsSync, readdirSync, realpathSync } from "node:fs"
-import { delimiter, dirname, join } from "node:path"
+import { delimiter, dirname, join, resolve } from "node:path"
 
-/** Where a RabbitMQ that is installed on this system keeps its programs. */
+const own = process.env["TEST_RABBITMQ_HOME"]
+
+/** The folder of a RabbitMQ to take in place of the system's, as `test/scripts/get-rabbitmq.sh` prints it. */
+export const home: string | undefined = own ? resolve(own) : undefined
+
+/** Where a RabbitMQ keeps its programs. */
 export interface RabbitPackage {
   readonly server: string
   readonly ctl: string
@@ -9,7 +14,14 @@ export interface RabbitPackage {
 }
 
 export const path: ReadonlyArray<string> = [
-  ...new Set([...(process.env["PATH"] ?? "").split(delimiter), "/usr/sbin", "/usr/bin", "/sbin", "/bin"])
+  ...new Set([
+    ...(home === undefined ? [] : [join(home, "usr/lib/erlang/bin")]),
+    ...(process.env["PATH"] ?? "").split(delimiter),
+    "/usr/sbin",
+    "/usr/bin",
+    "/sbin",
+    "/bin"
+  ])
 ].filter((folder) => folder !== "")
 
 const onPath = (program: string): ReadonlyArray<string> =>
@@ -18,17 +30,20 @@ const onPath = (program: string): ReadonlyArray<string> =>
 const entries = (folder: string): ReadonlyArray<string> => (existsSync(folder) ? readdirSync(folder) : [])
 
 // The rabbitmq-server on the PATH may be a wrapper that changes the user. The script itself has rabbitmq-env beside it.
+const systems = (): ReadonlyArray<string> => [
+  "/usr/lib/rabbitmq/bin",
+  ...entries("/usr/lib/rabbitmq/lib").map((version) => join("/usr/lib/rabbitmq/lib", version, "sbin")),
+  ...onPath("rabbitmq-server").map((file) => dirname(realpathSync(file)))
+]
+
 const folders = (): ReadonlyArray<string> =>
-  [
-    "/usr/lib/rabbitmq/bin",
-    ...entries("/usr/lib/rabbitmq/lib").map((version) => join("/usr/lib/rabbitmq/lib", version, "sbin")),
-    ...onPath("rabbitmq-server").map((file) => dirname(realpathSync(file)))
-  ].filter((folder) =>
+  (home === undefined ? systems() : [join(home, "usr/lib/rabbitmq/bin")]).filter((folder) =>
     ["rabbitmq-env", "rabbitmq-server", "rabbitmqctl"].every((file) => existsSync(join(folder, file)))
   )
 
 export const find = (): RabbitPackage | undefined => {
   const [folder] = folders()
+  if (home !== undefined && folder === undefined) throw new Error(`TEST_RABBITMQ_HOME: no RabbitMQ is in ${home}`)
   const besideErlang = onPath("erl").map((file) => join(dirname(realpathSync(file)), "epmd"))
   const epmd = [...onPath("epmd"), ...besideErlang].find((file) => existsSync(file))
   return folder === undefined || epmd === undefined

@@ -3,6 +3,7 @@ import { promisify } from "node:util"
 import { brokerVersion } from "./BrokerVersion.ts"
 import { retryFor, within } from "./Deadline.ts"
 import { RabbitNode } from "./RabbitNode.ts"
+import * as RabbitPackage from "./RabbitPackage.ts"
 
 /** The RabbitMQ that one run of the tests shares. */
 export interface TestBroker {
@@ -12,7 +13,7 @@ export interface TestBroker {
   readonly stop: () => Promise<void>
 }
 
-const image = process.env["TEST_RABBITMQ_IMAGE"] || "rabbitmq:4.1-alpine"
+const image = process.env["TEST_RABBITMQ_IMAGE"] || "rabbitmq:4.3-alpine"
 
 const reason = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
@@ -70,8 +71,12 @@ const fromPackage = async (): Promise<TestBroker | undefined> => {
   return { url: node.url, kind: "node", version: node.version, stop: () => node.stop() }
 }
 
-/** The broker that `TEST_RABBITMQ_URL` names, else one of its own: in Docker, or from the system's RabbitMQ package. */
+/**
+ * A broker of `TEST_RABBITMQ_HOME`, else the one that `TEST_RABBITMQ_URL` names, else one of its own: in Docker, or from the
+ * system's RabbitMQ package.
+ */
 export const start = async (): Promise<TestBroker | undefined> => {
+  if (RabbitPackage.home !== undefined) return fromPackage()
   const url = process.env["TEST_RABBITMQ_URL"]
   return url ? fromUrl(url) : ((await fromDocker()) ?? (await fromPackage()))
 }

@@ -1,4 +1,5 @@
 import type { TestProject } from "vitest/node"
+import * as RabbitPackage from "./RabbitPackage.ts"
 import * as TestBroker from "./TestBroker.ts"
 
 declare module "vitest" {
@@ -8,7 +9,11 @@ declare module "vitest" {
   }
 }
 
-const origins = { env: "of TEST_RABBITMQ_URL", docker: "in Docker", node: "from this system's package" }
+const origins = {
+  env: "of TEST_RABBITMQ_URL",
+  docker: "in Docker",
+  node: RabbitPackage.home === undefined ? "from this system's package" : "of TEST_RABBITMQ_HOME"
+}
 
 export default async (project: TestProject): Promise<() => Promise<void>> => {
   const broker = await TestBroker.start()

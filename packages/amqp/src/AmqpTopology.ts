@@ -264,6 +264,18 @@ export const verify = (live: Live, settings: Settings, items: ReadonlyArray<Item
   )
 
 /**
+ * Looks whether what is given is there, as far as this user may look: since RabbitMQ 4.3 that takes a right on it, and
+ * publishing takes none on the second exchange, consuming none on the first. Of a right that is needed and lacks, the
+ * operation that needs it tells.
+ */
+const verifyVisible = (live: Live, settings: Settings, items: ReadonlyArray<Item>): Effect.Effect<void, Reason> =>
+  Effect.forEach(
+    items.filter(({ _tag }) => _tag !== "Binding"),
+    (item) => Effect.catchTag(verify(live, settings, [item]), "PermissionDenied", () => Effect.void),
+    { discard: true }
+  )
+
+/**
  * Declares the two exchanges, or looks whether they are there.
  *
  * @category running
@@ -272,7 +284,7 @@ export const verify = (live: Live, settings: Settings, items: ReadonlyArray<Item
 export const exchanges = (live: Live, settings: Settings): Effect.Effect<void, Reason> =>
   settings.topology === "none"
     ? Effect.void
-    : (settings.topology === "assert" ? assert : verify)(live, settings, exchangesOf(settings))
+    : (settings.topology === "assert" ? assert : verifyVisible)(live, settings, exchangesOf(settings))
 
 /**
  * Declares what a subscription needs, or looks whether it is there.
@@ -284,7 +296,7 @@ export const declare = (live: Live, settings: Settings, queue: QueueSpec.QueueSp
   // A temporary queue is its consumer's own, whoever declares the rest.
   const topology = queue.temporary ? "assert" : settings.forQueue(queue.name).topology
   if (topology === "none") return Effect.void
-  return (topology === "assert" ? assert : verify)(live, settings, itemsOf(queue, settings))
+  return (topology === "assert" ? assert : verifyVisible)(live, settings, itemsOf(queue, settings))
 }
 
 /**

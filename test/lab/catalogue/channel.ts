@@ -95,8 +95,8 @@ export const channel: ReadonlyArray<InjectedFault> = [
         // Channels read the timeout when they are opened.
         tcp.cut()
         yield* eventually(
-          "channels are closed",
-          Effect.sync(() => frames.closes.length > 2),
+          "channels are closed, or since RabbitMQ 4.3 consumers cancelled",
+          Effect.sync(() => frames.closes.length + frames.cancels > 2),
           { atMost: "20 seconds" }
         )
         yield* Effect.sleep("3 seconds")

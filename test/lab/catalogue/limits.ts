@@ -1,5 +1,6 @@
 import { Effect } from "effect"
 import { breach, eventually } from "../../support/eventually.ts"
+import { maxMessageSize } from "../../support/maxMessageSize.ts"
 import type { SingleNode } from "../broker/LabBroker.ts"
 import type { InjectedFault, Lab } from "../experiments/InjectedFault.ts"
 
@@ -139,9 +140,8 @@ export const limits: ReadonlyArray<InjectedFault<SingleNode>> = [
     allow: { failures: ["TooLarge"], closes: ["406 PRECONDITION_FAILED - message size"], disruptions: 8 },
     inject: ({ ctl, tcp, workload }) =>
       Effect.gen(function* () {
-        const limit = (bytes: number) => ctl("eval", `application:set_env(rabbit, max_message_size, ${bytes}).`)
-        yield* Effect.acquireRelease(limit(5000), () => limit(128 * 1024 * 1024))
-        // Channels read the limit when they are opened.
+        yield* maxMessageSize(ctl, 5000)
+        // Channels learn the limit when they are opened.
         tcp.cut()
         yield* Effect.sleep("1 second")
         for (let i = 0; i < 5; i++) {

@@ -18,6 +18,7 @@ export const Method = {
   connectionClose: id(10, 50),
   channelOpen: id(20, 10),
   channelClose: id(20, 40),
+  basicCancel: id(60, 30),
   basicPublish: id(60, 40),
   basicReturn: id(60, 50),
   basicDeliver: id(60, 60),

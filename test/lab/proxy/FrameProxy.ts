@@ -20,6 +20,8 @@ export class FrameProxy {
 
   /** The reasons for which the broker closed channels and connections. */
   readonly closes: Array<Closed> = []
+  /** The number of consumers that the broker has cancelled. */
+  cancels = 0
   /** The cuts that were made. */
   readonly done: Array<Cut> = []
   readonly #cuts: Array<Cut>
@@ -75,6 +77,7 @@ export class FrameProxy {
     }
     if (direction === "down" && frame.method === Frame.Method.basicAck) this.#confirm(frame)
     if (direction === "down" && frame.method === Frame.Method.basicDeliver) consuming.add(frame.channel)
+    if (direction === "down" && frame.method === Frame.Method.basicCancel) this.cancels++
     const closes = frame.method === Frame.Method.channelClose || frame.method === Frame.Method.connectionClose
     if (direction === "down" && closes) this.closes.push(Frame.closeReason(frame))
   }

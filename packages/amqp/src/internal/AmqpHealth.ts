@@ -47,11 +47,19 @@ export const make = Effect.fnUntraced(function* (options: {
   const scope = yield* Effect.scope
   const { ask, consumers, consuming, publisher, publishing, settings } = options
 
+  /** What this user has no right on, which RabbitMQ has said once: since 4.3 only those with one may look. */
+  const hidden = new Set<string>()
+
   const isThere = (what: string, look: Parameters<AmqpChannel.AmqpChannel["ask"]>[1]) =>
-    ask((ask) => ask(`look for the ${what}`, look)).pipe(
-      Effect.as<ReadonlyArray<string>>([]),
-      Effect.catchTag("NotFound", () => Effect.succeed([what]))
-    )
+    hidden.has(what)
+      ? Effect.succeed<ReadonlyArray<string>>([])
+      : ask((ask) => ask(`look for the ${what}`, look)).pipe(
+          Effect.as<ReadonlyArray<string>>([]),
+          Effect.catchTags({
+            NotFound: () => Effect.succeed([what]),
+            PermissionDenied: () => Effect.sync(() => (hidden.add(what), []))
+          })
+        )
 
   const exchange = (name: string) => isThere(`exchange ${name}`, (channel) => channel.checkExchange(name))
   const queue = (name: string) => isThere(`queue ${name}`, (channel) => channel.checkQueue(name))

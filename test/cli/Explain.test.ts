@@ -29,6 +29,7 @@ describe.concurrent("eventbus explain", () => {
       known_type: true,
       concurrency: null,
       at_most_once: false,
+      around: [],
       timeout_ms: null,
       message_ttl_ms: null,
       failures: null,
@@ -43,6 +44,7 @@ describe.concurrent("eventbus explain", () => {
       known_type: true,
       concurrency: 8,
       at_most_once: false,
+      around: [],
       timeout_ms: 30_000,
       message_ttl_ms: 3_600_000,
       dead_letters: "dlq.shop.billing"

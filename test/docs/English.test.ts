@@ -6,7 +6,6 @@ const root = join(import.meta.dirname, "../..")
 
 /** The files and folders that are not in plain English yet. Take one off when you have rewritten it. */
 const pending = [
-  "README.md",
   "packages/amqp/",
   "packages/bench/",
   "packages/eventbus/src/broker/Fault.ts",

@@ -2,6 +2,7 @@ import { AmqpOptions } from "@effect-eventbus/amqp"
 import { Contract, Explanation } from "@effect-eventbus/inspect"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { Handler } from "effect-eventbus"
 import * as Shop from "../cli/fixtures/shop.ts"
 
 const explained = Effect.fnUntraced(function* (key: string) {
@@ -23,6 +24,16 @@ describe("Explanation", () => {
         "shop.audit",
         "shop.screen"
       ])
+    })
+  )
+
+  it.effect("names the steps that wrap a handler", () =>
+    Effect.gen(function* () {
+      const wrapped = Handler.around(Shop.billing, (handle) => handle, { name: "tenant" })
+      const contract = yield* Contract.fromExports({ wrapped }, { title: "shop", version: "1.0.0" })
+      const [first] = yield* Explanation.make("invoice.paid.low", contract, AmqpOptions.settings(contract.options))
+      assert.deepStrictEqual(first?.around, ["tenant"])
+      assert.deepStrictEqual((yield* explained("invoice.paid.low")).of("shop.billing")?.around, [])
     })
   )
 

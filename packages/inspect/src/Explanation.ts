@@ -58,6 +58,8 @@ export interface Explanation {
   readonly atMostOnce: boolean
   readonly timeout: number | undefined
   /** One outcome for each kind of failure; `undefined` where the contract has no handler of the queue. */
+  /** The names of the steps that wrap the handler, from the inside out. */
+  readonly around: ReadonlyArray<string>
   readonly outcomes: ReadonlyArray<Outcome> | undefined
   readonly waitQueues: ReadonlyArray<string>
   readonly deadLetterQueue: string | undefined
@@ -203,6 +205,7 @@ const explain = Effect.fnUntraced(function* (
     concurrency,
     messageTtl,
     atMostOnce,
+    around: handler?.steps.flatMap((step) => (step._tag === "Around" ? [step.name] : [])) ?? [],
     timeout: timeouts === undefined || timeouts.length === 0 ? undefined : Math.min(...timeouts),
     outcomes,
     waitQueues: [...tiers].toSorted((a, b) => a - b).map((tier) => AmqpTopology.waitQueue(queue, tier, settings).name),

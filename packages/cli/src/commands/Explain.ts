@@ -86,8 +86,18 @@ const together = (queue: string, names: ReadonlyArray<string>): string => {
 }
 
 const rows = (explanation: Explanation): ReadonlyArray<readonly [label: string, text: string]> => {
-  const { atMostOnce, concurrency, deadLetterQueue, isKnownType, messageTtl, outcomes, queue, timeout, waitQueues } =
-    explanation
+  const {
+    around,
+    atMostOnce,
+    concurrency,
+    deadLetterQueue,
+    isKnownType,
+    messageTtl,
+    outcomes,
+    queue,
+    timeout,
+    waitQueues
+  } = explanation
   const rejected = deadLetterQueue === undefined ? "discarded" : "dead-lettered"
   const handled = [
     concurrency === undefined ? "concurrently, up to the prefetch count" : `${concurrency} at a time`,
@@ -96,6 +106,7 @@ const rows = (explanation: Explanation): ReadonlyArray<readonly [label: string, 
   ]
   return [
     ["handled", handled.join(", ")],
+    ...(around.length === 0 ? [] : [["wrapped by", around.join(", ")] as const]),
     ...(isKnownType ? [] : [["event type", `unknown to the handler: ${rejected} at once`] as const]),
     ...(messageTtl === undefined
       ? []
@@ -127,6 +138,7 @@ const toJson = (routingKey: string, explanation: Explanation): unknown => ({
   known_type: explanation.isKnownType,
   concurrency: explanation.concurrency ?? null,
   at_most_once: explanation.atMostOnce,
+  around: explanation.around,
   timeout_ms: explanation.timeout ?? null,
   message_ttl_ms: explanation.messageTtl ?? null,
   failures:

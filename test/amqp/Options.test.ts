@@ -44,6 +44,8 @@ describe("AmqpOptions", () => {
       prefetch: 1,
       connectionTimeout: 10_000,
       heartbeatSeconds: 10,
+      channelMax: 65_535,
+      frameMax: 131_072,
       publishTimeout: 10_000,
       maxInFlight: 1000,
       maxInFlightBytes: 16 * 1024 * 1024,
@@ -237,7 +239,6 @@ describe.skipIf(inject("rabbitUrl") === null)("Secrets", () => {
         // The first address is not let in, now and whenever the connection is made anew.
         const { health, publish, subscribe } = yield* bus({
           url: [Redacted.make(wrong.href), Redacted.make(url.href)],
-          tls: { key: Redacted.make("hush-key") },
           publishTimeout: 500
         })
         yield* subscribe(Handler.make(Subscription.make(queue("work"), { patterns: ["ping.*"] }), () => Effect.void))

@@ -24,6 +24,7 @@ import type * as Scope from "effect/Scope"
 import * as AmqpConnection from "./AmqpConnection.ts"
 import * as AmqpOptions from "./AmqpOptions.ts"
 import * as AmqpTopology from "./AmqpTopology.ts"
+import * as AlarmProbe from "./internal/AlarmProbe.ts"
 import * as AmqpBrowser from "./internal/AmqpBrowser.ts"
 import * as AmqpChannel from "./internal/AmqpChannel.ts"
 import * as AmqpConsumer from "./internal/AmqpConsumer.ts"
@@ -109,7 +110,10 @@ export const make = Effect.fnUntraced(function* (
       )
     )
 
-  const health = yield* AmqpHealth.make({ settings, publishing, publisher, consuming, consumers, ask })
+  const alarm = yield* AlarmProbe.make(publishing, settings)
+  // What is published while RabbitMQ is blocked is sent, and may land at any time, unless that is known before.
+  yield* alarm.ask
+  const health = yield* AmqpHealth.make({ settings, publishing, publisher, consuming, consumers, alarm, ask })
 
   return Broker.Broker.of({
     system: "rabbitmq",

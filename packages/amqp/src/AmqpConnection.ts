@@ -37,6 +37,8 @@ export interface Live {
   readonly lost: Deferred.Deferred<string>
   /** Why the broker takes no publishes, while it does not. */
   blocked: string | undefined
+  /** Open while the broker takes no publishes. */
+  readonly blocking: Latch.Latch
 }
 
 /**
@@ -93,6 +95,7 @@ export const make = Effect.fnUntraced(function* (
   const connections = Metrics.all.connections.series(registry, { role })
   const reconnects = Metrics.all.reconnects.series(registry, { role })
   const blocked = Metrics.all.blocked.series(registry, { role })
+  const runFork = Effect.runForkWith(yield* Effect.context<never>())
   let live: Live | undefined
   let trouble = "not connected"
   const latch = Latch.makeUnsafe(false)
@@ -110,11 +113,19 @@ export const make = Effect.fnUntraced(function* (
       address: AmqpOptions.address(endpoint),
       version: model.connection.serverProperties.version,
       lost: Deferred.makeUnsafe<string>(),
-      blocked: undefined
+      blocked: undefined,
+      blocking: Latch.makeUnsafe(false)
     }
     const block = (reason: string | undefined) => {
       if (live === next) blocked(Number(reason !== undefined) - Number(next.blocked !== undefined))
       next.blocked = reason
+      if (reason === undefined) {
+        next.blocking.closeUnsafe()
+        runFork(Effect.logInfo(`RabbitMQ takes publishes again at ${next.address}`))
+      } else {
+        next.blocking.openUnsafe()
+        runFork(Effect.logWarning(`RabbitMQ takes no publishes at ${next.address}, so they wait: ${reason}`))
+      }
       self.onBlocked()
     }
     model.on("blocked", (reason) => block(reason === "" ? "an alarm" : reason))
@@ -131,10 +142,10 @@ export const make = Effect.fnUntraced(function* (
   }
 
   const connectTo = (endpoint: AmqpOptions.Endpoint): Effect.Effect<Live, Reason> =>
-    Effect.mapBoth(driver.connect(endpoint, settings, role), {
-      onSuccess: (model) => established(model, endpoint),
-      onFailure: (error) => AmqpError.fromConnect(error, endpoint)
-    })
+    Effect.mapError(
+      driver.connect(endpoint, settings, role, (model) => established(model, endpoint)),
+      (error) => AmqpError.fromConnect(error, endpoint)
+    )
 
   /** Tries the endpoints in turn. What time cannot cure is told before what it can. */
   const connect = Effect.suspend(() => {
@@ -163,6 +174,18 @@ export const make = Effect.fnUntraced(function* (
     })
   }
 
+  // Before there is a connection, so that no interruption can come between the two.
+  yield* Effect.addFinalizer(() =>
+    Effect.suspend(() =>
+      live === undefined
+        ? Effect.void
+        : Effect.andThen(
+            close(live),
+            Effect.sync(() => take(undefined))
+          )
+    )
+  )
+
   let last: Reason | undefined
   const first = yield* connect.pipe(
     Effect.tapError((reason) => Effect.sync(() => (last = reason))),
@@ -189,16 +212,6 @@ export const make = Effect.fnUntraced(function* (
     })
   )
 
-  yield* Effect.addFinalizer(() =>
-    Effect.suspend(() =>
-      live === undefined
-        ? Effect.void
-        : Effect.andThen(
-            close(live),
-            Effect.sync(() => take(undefined))
-          )
-    )
-  )
   let next: Effect.Effect<Live, Reason> = Effect.succeed(first)
   yield* Effect.gen(function* () {
     const current = next

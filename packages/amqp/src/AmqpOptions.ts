@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 
+import { isIP } from "node:net"
 import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Duration from "effect/Duration"
@@ -39,6 +40,10 @@ export interface Options {
   /**
    * `amqp://user:password@host:port/vhost` or `amqps://…`; several are tried in
    * turn. Goes before `host`, `port`, `username`, `password` and `vhost`.
+   *
+   * Behind a `?` it may have `heartbeat` (in seconds) and `connection_timeout` (in
+   * milliseconds), which go before the options, `channel_max` and `frame_max`.
+   * Everything else there is a `RangeError`.
    */
   readonly url?: Redacted.Redacted | ReadonlyArray<Redacted.Redacted> | undefined
   /** Default: `localhost`. */
@@ -47,11 +52,14 @@ export interface Options {
   readonly port?: number | undefined
   /** Default: `guest`. */
   readonly username?: string | undefined
-  /** Default: `guest`. */
+  /** Default: `guest`, for the user `guest`. Every other user needs one. */
   readonly password?: Redacted.Redacted | undefined
   /** Default: `/`. */
   readonly vhost?: string | undefined
-  /** Connects by TLS, as `amqps` URLs do. The server's certificate is always verified. */
+  /**
+   * Connects by TLS, as `amqps` URLs do. The server's certificate is always verified.
+   * Beside an `amqp` URL it is a `RangeError`.
+   */
   readonly tls?: Tls | undefined
   /** The topic exchange of the events. Default: `agent_events`. */
   readonly exchange?: string | undefined
@@ -135,6 +143,10 @@ export interface Settings {
   readonly prefetch: number
   readonly connectionTimeout: number
   readonly heartbeatSeconds: number
+  /** How many channels a connection may have at most; the broker may allow fewer. */
+  readonly channelMax: number
+  /** How many bytes a frame may have at most; the broker may allow fewer. */
+  readonly frameMax: number
   readonly publishTimeout: number
   readonly maxInFlight: number
   readonly maxInFlightBytes: number
@@ -169,7 +181,30 @@ const decode = (part: string): string | undefined => {
   }
 }
 
-const fromUrl = (url: Redacted.Redacted): Endpoint => {
+/** What a URL may say behind its "?", by the names that RabbitMQ has for it. */
+const parameters = ["heartbeat", "connection_timeout", "channel_max", "frame_max"] as const
+
+type Query = Readonly<Partial<Record<(typeof parameters)[number], number>>>
+
+const isParameter = (name: string): name is keyof Query => parameters.some((known) => known === name)
+
+/** Reads what is behind the "?" of URLs. What only some of them say is meant for all. */
+const queryOf = (searches: ReadonlyArray<string>): Query => {
+  const query: { -readonly [Name in keyof Query]: Query[Name] } = {}
+  for (const [name, text] of searches.flatMap((search) => [...new URLSearchParams(search)])) {
+    if (!isParameter(name)) {
+      throw new RangeError(`A broker's URL may have ${parameters.join(", ")} behind its "?", not "${name}"`)
+    }
+    const value = whole(`${name} of a broker's URL`, /^\d+$/.test(text) ? Number(text) : NaN, 1, 2 ** 31 - 1)
+    if (query[name] !== undefined && query[name] !== value) {
+      throw new RangeError(`${name} is ${query[name]} and ${value} in the URLs of one broker`)
+    }
+    query[name] = value
+  }
+  return query
+}
+
+const fromUrl = (url: Redacted.Redacted): Endpoint & { readonly search: string } => {
   const parsed = URL.parse(Redacted.value(url))
   const protocol = parsed?.protocol.slice(0, -1)
   const [username, password, vhost] = [parsed?.username, parsed?.password, parsed?.pathname.slice(1)].map((part = "") =>
@@ -182,39 +217,68 @@ const fromUrl = (url: Redacted.Redacted): Endpoint => {
     username === undefined ||
     password === undefined ||
     vhost === undefined ||
-    // A password with a bare "/", "?" or "#" would pass for a host, and be shown as one.
-    `${parsed.pathname}${parsed.search}${parsed.hash}`.includes("@")
+    parsed.hash !== "" ||
+    // A password with a bare "/" or "?" would pass for a host, and be shown as one.
+    `${parsed.pathname}${parsed.search}`.includes("@")
   ) {
     // The URL stays out of the error: it holds the password.
     throw new RangeError(
       "A broker's URL looks like amqp://user:password@host:5672/vhost, or amqps://…, with %2F for a / in its parts"
     )
   }
+  if (username === "" && password !== "") throw new RangeError("A broker's URL with a password names its user, too")
   return {
     protocol,
-    host: parsed.hostname.replace(/^\[|\]$/g, ""),
-    port: parsed.port === "" ? (protocol === "amqp" ? 5672 : 5671) : Number(parsed.port),
-    username: username || "guest",
-    password: Redacted.make(password || "guest"),
-    vhost: name("virtual host", vhost || "/")
+    host: hostOf(parsed.hostname),
+    port: portOf(parsed.port === "" ? undefined : Number(parsed.port), protocol),
+    ...login(username || undefined, password === "" ? undefined : Redacted.make(password)),
+    vhost: name("virtual host", vhost || "/"),
+    search: parsed.search
   }
 }
 
-const endpointsOf = (options: Options): Settings["endpoints"] => {
+const portOf = (port: number | undefined, protocol: Endpoint["protocol"]): number =>
+  whole("The port", port ?? (protocol === "amqp" ? 5672 : 5671), 1, 65535)
+
+/** The text may be a URL with a password, so it stays out of the error. */
+const hostOf = (text: string): string => {
+  const host = text.replace(/^\[(.*)\]$/, "$1")
+  if (isIP(host) === 0 && !/^[^\s:/?#@[\]]{1,255}$/.test(host)) {
+    throw new RangeError("The host is the name or the IP address of a machine, without a port or anything else")
+  }
+  return host
+}
+
+/** Returns the credentials: the password that every new RabbitMQ has is that of its user `guest` alone. */
+const login = (
+  username = "guest",
+  password: Redacted.Redacted | undefined
+): Pick<Endpoint, "username" | "password"> => {
+  if (password === undefined && username !== "guest") throw new RangeError("A user other than guest needs a password")
+  return { username, password: password ?? Redacted.make("guest") }
+}
+
+const endpointsOf = (options: Options): { readonly endpoints: Settings["endpoints"]; readonly query: Query } => {
   const urls = options.url === undefined ? [] : Redacted.isRedacted(options.url) ? [options.url] : options.url
-  const [first, ...others] = urls.map(fromUrl)
-  if (first !== undefined) return [first, ...others]
-  const protocol = options.tls === undefined ? "amqp" : "amqps"
-  return [
-    {
-      protocol,
-      host: name("host", options.host ?? "localhost"),
-      port: whole("The port", options.port ?? (protocol === "amqp" ? 5672 : 5671), 1, 65535),
-      username: options.username ?? "guest",
-      password: options.password ?? Redacted.make("guest"),
-      vhost: name("virtual host", options.vhost ?? "/")
+  const parsed = urls.map(fromUrl)
+  const [first, ...others] = parsed.map(({ search: _, ...endpoint }): Endpoint => endpoint)
+  if (first !== undefined) {
+    if (options.tls !== undefined && parsed.some(({ protocol }) => protocol === "amqp")) {
+      throw new RangeError(
+        "With the option tls, a broker's URL begins with amqps://: amqp:// would not encrypt anything"
+      )
     }
-  ]
+    return { endpoints: [first, ...others], query: queryOf(parsed.map(({ search }) => search)) }
+  }
+  const protocol = options.tls === undefined ? "amqp" : "amqps"
+  const endpoint: Endpoint = {
+    protocol,
+    host: hostOf(options.host ?? "localhost"),
+    port: portOf(options.port, protocol),
+    ...login(options.username, options.password),
+    vhost: name("virtual host", options.vhost ?? "/")
+  }
+  return { endpoints: [endpoint], query: {} }
 }
 
 const whole = (what: string, value: number, least: number, most: number): number => {
@@ -224,10 +288,18 @@ const whole = (what: string, value: number, least: number, most: number): number
   return value
 }
 
-/** Leaves room in 255 bytes for the names of the wait queues, which it is a part of. */
-const exchangeName = (name: string): string => {
+/**
+ * Leaves room in 255 bytes for the names of the wait queues, which it is a part of.
+ * RabbitMQ keeps names with "amq." for itself, and has one exchange of each type.
+ */
+const exchangeName = (name: string, builtIn: string): string => {
   if (!/^[A-Za-z0-9._-]{1,50}$/.test(name)) {
     throw new RangeError(`An exchange is named by 1 to 50 letters, digits, ".", "_" and "-", not "${name}"`)
+  }
+  if (name.startsWith("amq.") && name !== builtIn) {
+    throw new RangeError(
+      `RabbitMQ keeps the name "${name}" for itself: take another one, or "${builtIn}", which it has`
+    )
   }
   return name
 }
@@ -239,18 +311,25 @@ const exchangeName = (name: string): string => {
  * @since 0.1.0
  */
 export const settings = (options: Options): Settings => {
-  const exchange = exchangeName(options.exchange ?? "agent_events")
+  const exchange = exchangeName(options.exchange ?? "agent_events", "amq.topic")
   const millis = (what: string, value: Duration.Input | undefined) =>
     whole(`The ${what} in milliseconds`, Math.round(Duration.toMillis(value ?? "10 seconds")), 1, 3_600_000)
+  const { endpoints, query } = endpointsOf(options)
   return {
-    endpoints: endpointsOf(options),
+    endpoints,
     tls: options.tls ?? {},
     exchange,
-    deadLetterExchange: exchangeName(options.deadLetterExchange ?? `${exchange}_dlx`),
+    deadLetterExchange: exchangeName(options.deadLetterExchange ?? `${exchange}_dlx`, "amq.direct"),
     prefetch: whole("The prefetch count", options.prefetch ?? 1, 1, 65535),
-    connectionTimeout: millis("connection timeout", options.connectionTimeout),
+    connectionTimeout: millis("connection timeout", query.connection_timeout ?? options.connectionTimeout),
     // AMQP counts heartbeats in seconds, and 0 would turn them off.
-    heartbeatSeconds: Math.max(1, Math.round(millis("heartbeat", options.heartbeat) / 1000)),
+    heartbeatSeconds: Math.max(
+      1,
+      Math.round(millis("heartbeat", query.heartbeat === undefined ? options.heartbeat : query.heartbeat * 1000) / 1000)
+    ),
+    channelMax: whole("channel_max", query.channel_max ?? 65535, 1, 65535),
+    // The least is what AMQP allows; the default is that of RabbitMQ.
+    frameMax: whole("frame_max", query.frame_max ?? 131_072, 4096, 64 * 1024 * 1024),
     publishTimeout: millis("publish timeout", options.publishTimeout),
     maxInFlight: whole("maxInFlight", options.maxInFlight ?? 1000, 1, 1_000_000),
     maxInFlightBytes: whole("maxInFlightBytes", options.maxInFlightBytes ?? 16 * 1024 * 1024, 1, 2 ** 40),
@@ -276,6 +355,38 @@ const seconds = (name: string): Config.Config<Duration.Duration | undefined> =>
 const optional = <A>(config: Config.Config<A>): Config.Config<A | undefined> =>
   Config.map(Config.option(config), Option.getOrUndefined)
 
+const invalid = (message: string) => new Config.ConfigError(new ConfigProvider.SourceError({ message }))
+
+const port = Config.String("RABBITMQ_PORT").pipe(
+  Config.mapEffect((text) => {
+    if (/^\d+$/.test(text) && Number(text) >= 1 && Number(text) <= 65535) return Effect.succeed(Number(text))
+    // Kubernetes gives every container the addresses of all services, under the names of the services.
+    const hint = text.startsWith("tcp://")
+      ? `. Kubernetes sets it where a service has the name "rabbitmq": set RABBITMQ_URL, or enableServiceLinks: false`
+      : ""
+    return Effect.fail(invalid(`RABBITMQ_PORT must be a whole number from 1 to 65535${hint}`))
+  })
+)
+
+const addresses: Config.Config<Options> = Config.flatMap(
+  optional(Config.Redacted("RABBITMQ_URL")),
+  (urls): Config.Config<Options> =>
+    // The URL goes before all of these, so what they are does not matter then.
+    urls === undefined
+      ? Config.all({
+          host: optional(Config.String("RABBITMQ_HOST")),
+          port: optional(port),
+          username: optional(Config.String("RABBITMQ_USER")),
+          password: optional(Config.Redacted("RABBITMQ_PASSWORD")),
+          vhost: optional(Config.String("RABBITMQ_VHOST"))
+        })
+      : Config.succeed({
+          url: Redacted.value(urls)
+            .split(",")
+            .map((url) => Redacted.make(url.trim()))
+        })
+)
+
 /**
  * The options that the environment gives: `RABBITMQ_URL` (several, separated by
  * commas), or `RABBITMQ_HOST`, `_PORT`, `_USER`, `_PASSWORD` and `_VHOST`; and
@@ -287,33 +398,20 @@ const optional = <A>(config: Config.Config<A>): Config.Config<A | undefined> =>
  * @since 0.1.0
  */
 export const config: Config.Config<Options> = Config.all({
-  url: optional(
-    Config.map(Config.Redacted("RABBITMQ_URL"), (urls) =>
-      Redacted.value(urls)
-        .split(",")
-        .map((url) => Redacted.make(url.trim()))
-    )
-  ),
-  host: optional(Config.String("RABBITMQ_HOST")),
-  port: optional(Config.Port("RABBITMQ_PORT")),
-  username: optional(Config.String("RABBITMQ_USER")),
-  password: optional(Config.Redacted("RABBITMQ_PASSWORD")),
-  vhost: optional(Config.String("RABBITMQ_VHOST")),
+  addresses,
   exchange: optional(Config.String("RABBITMQ_EXCHANGE")),
   prefetch: optional(Config.Int("RABBITMQ_PREFETCH_COUNT")),
   connectionTimeout: seconds("RABBITMQ_CONNECTION_TIMEOUT"),
   heartbeat: seconds("RABBITMQ_HEARTBEAT")
 }).pipe(
-  Config.mapEffect((options: Options) =>
+  Config.mapEffect(({ addresses, ...others }) =>
     Effect.try({
       try: () => {
+        const options: Options = { ...addresses, ...others }
         settings(options)
         return options
       },
-      catch: (error) =>
-        new Config.ConfigError(
-          new ConfigProvider.SourceError({ message: error instanceof Error ? error.message : String(error) })
-        )
+      catch: (error) => invalid(error instanceof Error ? error.message : String(error))
     })
   )
 )

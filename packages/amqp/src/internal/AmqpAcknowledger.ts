@@ -36,18 +36,22 @@ export class AmqpAcknowledger {
   readonly isOpen: () => boolean
   private readonly channel: Settles
   private readonly now: () => number
-  private readonly onStale: () => void
+  private readonly onStale: (message: ConsumeMessage, isLateAck: boolean) => void
   /** In the order of their tags. There are no more than the prefetch. */
   private readonly messages = new Set<ConsumeMessage>()
   /** In this turn. */
   private acked: Array<ConsumeMessage> = []
   private saidAt = 0
 
-  /** Calls `onStale` for each settlement that the channel did not live to see. */
+  /**
+   * Calls `onStale` for each settlement that does nothing: its message is settled
+   * already, or its channel is closed. Of the latter, it says which are
+   * acknowledgements.
+   */
   constructor(
     { channel, isOpen }: { readonly channel: Settles; readonly isOpen: () => boolean },
     now: () => number,
-    onStale: () => void
+    onStale: (message: ConsumeMessage, isLateAck: boolean) => void
   ) {
     this.isOpen = isOpen
     this.channel = channel
@@ -65,23 +69,34 @@ export class AmqpAcknowledger {
     this.messages.add(message)
   }
 
+  /** The messages that are not settled. */
+  get held(): Iterable<ConsumeMessage> {
+    return this.messages
+  }
+
+  /** Returns whether a message can still be settled. */
+  holds(message: ConsumeMessage): boolean {
+    return this.messages.has(message) && this.isOpen()
+  }
+
   /** Acknowledges a message at the end of this turn. */
   ack(message: ConsumeMessage): void {
-    this.messages.delete(message)
-    if (this.acked.push(message) === 1) process.nextTick(this.flush)
+    if (!this.messages.delete(message)) this.onStale(message, false)
+    else if (!this.isOpen()) this.onStale(message, true)
+    else if (this.acked.push(message) === 1) process.nextTick(this.flush)
   }
 
   /** Gives a message back at once. */
   requeue(message: ConsumeMessage): void {
-    this.messages.delete(message)
-    this.say([message], () => this.channel.nack(message, false, true))
+    if (!this.messages.delete(message) || !this.isOpen()) this.onStale(message, false)
+    else this.say([message], false, () => this.channel.nack(message, false, true))
   }
 
   private readonly flush = (): void => {
     const { acked, channel } = this
     this.acked = []
     const [oldest] = this.messages
-    this.say(acked, () => {
+    this.say(acked, true, () => {
       let last: ConsumeMessage | undefined
       let together = 0
       for (const message of acked) {
@@ -96,12 +111,12 @@ export class AmqpAcknowledger {
   }
 
   /** amqplib throws on a channel that died a moment ago. */
-  private say(messages: ReadonlyArray<ConsumeMessage>, f: () => void): void {
+  private say(messages: ReadonlyArray<ConsumeMessage>, isAck: boolean, f: () => void): void {
     try {
       f()
       this.saidAt = this.now()
     } catch {
-      messages.forEach(this.onStale)
+      for (const message of messages) this.onStale(message, isAck)
     }
   }
 }

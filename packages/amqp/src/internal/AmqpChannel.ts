@@ -9,14 +9,16 @@
  */
 
 import type { Channel, ConfirmChannel } from "amqplib"
-import { TimedOut } from "effect-eventbus/BrokerError"
+import { Refused, TimedOut } from "effect-eventbus/BrokerError"
 import type { Reason } from "effect-eventbus/BrokerError"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
 import { closeTimeout } from "../AmqpConnection.ts"
 import type { Live } from "../AmqpConnection.ts"
 import * as AmqpError from "./AmqpError.ts"
+import * as driver from "./driver.ts"
 
 /**
  * Asks something of the broker.
@@ -37,28 +39,73 @@ export interface Ask<out C extends Channel = Channel> {
 export interface AmqpChannel<out C extends Channel = Channel> {
   readonly channel: C
   readonly isOpen: () => boolean
-  /** Succeeds with the error that ended the channel, or with `undefined` when nobody said why. */
+  /** Succeeds with the error that ended the channel, or with `undefined` where no reason was given. */
   readonly closed: Deferred.Deferred<unknown>
   readonly ask: Ask<C>
+}
+
+/** The channels that a connection has left. */
+const channelsOf = new WeakMap<Live["model"], { readonly most: number; readonly left: Semaphore.Semaphore }>()
+
+const channelsLeft = ({ model }: Live) => {
+  const known = channelsOf.get(model)
+  if (known !== undefined) return known
+  const most = driver.channelMax(model)
+  const channels = { most, left: Semaphore.makeUnsafe(most) }
+  channelsOf.set(model, channels)
+  return channels
+}
+
+const noneLeft = (most: number) =>
+  new Refused({
+    operation: "open a channel",
+    detail: `no channel is left of the ${most} that this connection may have (channel_max)`
+  })
+
+/**
+ * Takes one of the connection's channels for as long as the scope is open. What stays
+ * leaves one behind, for what is only asked and waits its turn.
+ */
+const reserve = (live: Live, use: "stays" | "asks", timeout: number): Effect.Effect<void, Reason, Scope.Scope> => {
+  const { left, most } = channelsLeft(live)
+  if (use === "asks") {
+    return Effect.timeoutOrElse(Semaphore.takeScoped(left, 1), {
+      duration: timeout,
+      orElse: () => Effect.fail(noneLeft(most))
+    })
+  }
+  const spare = most > 1 ? 1 : 0
+  const take = Effect.tap(Semaphore.takeIfAvailable(left, 1 + spare), (isTaken) =>
+    isTaken ? Semaphore.release(left, spare) : Effect.fail(noneLeft(most))
+  )
+  return Effect.asVoid(Effect.acquireRelease(take, () => Semaphore.release(left, 1)))
 }
 
 const make = Effect.fnUntraced(function* <C extends Channel>(
   live: Live,
   timeout: number,
+  use: "stays" | "asks",
   create: () => Promise<C>
 ): Effect.fn.Return<AmqpChannel<C>, Reason, Scope.Scope> {
   const { address } = live
   const closed = Deferred.makeUnsafe<unknown>()
+  const isOpen = () => !Deferred.isDoneUnsafe(closed)
   let error: unknown
+
+  /** Says of what amqplib only knows that it gets no answer why that is so. */
+  const reasonOf = (operation: string, cause: unknown): Reason => {
+    const isGone = AmqpError.replyCode(cause) === undefined && (!isOpen() || Deferred.isDoneUnsafe(live.lost))
+    return AmqpError.fromChannel(isGone ? AmqpError.detailOf(cause) : cause, { operation, address })
+  }
 
   const bounded = <A>(operation: string, promise: () => Promise<A>): Effect.Effect<A, Reason> =>
     Effect.tryPromise({
       try: promise,
-      catch: (cause) => AmqpError.fromChannel(cause, { operation, address })
+      catch: (cause) => reasonOf(operation, cause)
     }).pipe(
       Effect.raceFirst(
         Effect.flatMap(Deferred.await(closed), (cause) =>
-          Effect.fail(AmqpError.fromChannel(cause ?? "the channel is closed", { operation, address }))
+          Effect.fail(reasonOf(operation, cause ?? "the channel is closed"))
         )
       ),
       Effect.raceFirst(
@@ -72,35 +119,32 @@ const make = Effect.fnUntraced(function* <C extends Channel>(
       })
     )
 
-  let wanted = true
-  // A channel `error` that nobody hears kills the whole connection, so the listeners come before anything else.
-  const listening = (channel: C): C => {
-    channel.on("error", (cause) => {
-      error = cause
+  yield* reserve(live, use, timeout)
+  let opened: C | undefined
+  let isWanted = true
+  // Before there is a channel, so that no interruption can come between the two.
+  yield* Effect.addFinalizer(() =>
+    Effect.suspend(() => {
+      isWanted = false
+      const channel = opened
+      return channel === undefined || !isOpen()
+        ? Effect.void
+        : bounded("close a channel", () => channel.close()).pipe(Effect.timeoutOption(closeTimeout), Effect.ignore)
     })
-    channel.on("close", () => {
-      Deferred.doneUnsafe(closed, Effect.succeed(error))
+  )
+  const channel = yield* bounded("open a channel", () =>
+    create().then((channel) => {
+      opened = channel
+      // A channel `error` that nobody hears kills the whole connection, so the listeners come before anything else.
+      channel.on("error", (cause) => {
+        error = cause
+      })
+      channel.on("close", () => {
+        Deferred.doneUnsafe(closed, Effect.succeed(error))
+      })
+      if (!isWanted) void channel.close().catch(() => {})
+      return channel
     })
-    if (!wanted) void channel.close().catch(() => {})
-    return channel
-  }
-
-  const isOpen = () => !Deferred.isDoneUnsafe(closed)
-  const channel = yield* Effect.acquireRelease(
-    bounded("open a channel", () => create().then(listening)).pipe(
-      Effect.onError(() =>
-        Effect.sync(() => {
-          wanted = false
-        })
-      )
-    ),
-    (channel) =>
-      Effect.suspend(() =>
-        isOpen()
-          ? bounded("close a channel", () => channel.close()).pipe(Effect.timeoutOption(closeTimeout), Effect.ignore)
-          : Effect.void
-      ),
-    { interruptible: true }
   )
   return {
     channel,
@@ -111,13 +155,13 @@ const make = Effect.fnUntraced(function* <C extends Channel>(
 })
 
 /**
- * Opens a channel.
+ * Opens a channel that stays.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const open = (live: Live, timeout: number): Effect.Effect<AmqpChannel, Reason, Scope.Scope> =>
-  make(live, timeout, () => live.model.createChannel())
+  make(live, timeout, "stays", () => live.model.createChannel())
 
 /**
  * Opens a channel on which the broker confirms what is published.
@@ -129,11 +173,11 @@ export const openConfirm = (
   live: Live,
   timeout: number
 ): Effect.Effect<AmqpChannel<ConfirmChannel>, Reason, Scope.Scope> =>
-  make(live, timeout, () => live.model.createConfirmChannel())
+  make(live, timeout, "stays", () => live.model.createConfirmChannel())
 
 /**
  * Asks something on a channel of its own, because an answer may be that the
- * channel is closed.
+ * channel is closed. It waits its turn where the connection has no channel left.
  *
  * @category running
  * @since 0.1.0
@@ -142,4 +186,10 @@ export const throwaway = <A>(
   live: Live,
   timeout: number,
   f: (ask: Ask) => Effect.Effect<A, Reason>
-): Effect.Effect<A, Reason> => Effect.scoped(Effect.flatMap(open(live, timeout), ({ ask }) => f(ask)))
+): Effect.Effect<A, Reason> =>
+  Effect.scoped(
+    Effect.flatMap(
+      make(live, timeout, "asks", () => live.model.createChannel()),
+      ({ ask }) => f(ask)
+    )
+  )

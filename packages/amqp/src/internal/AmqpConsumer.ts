@@ -26,7 +26,9 @@ import * as AmqpTopology from "../AmqpTopology.ts"
 import { lingerTime, AmqpAcknowledger } from "./AmqpAcknowledger.ts"
 import * as AmqpChannel from "./AmqpChannel.ts"
 import { AmqpDelivery } from "./AmqpDelivery.ts"
+import * as AmqpError from "./AmqpError.ts"
 import * as AmqpMessage from "./AmqpMessage.ts"
+import { LateAcks } from "./LateAcks.ts"
 import { backoff, supervise } from "./supervise.ts"
 
 /**
@@ -46,7 +48,17 @@ interface Session {
   readonly tag: string
   readonly scope: Scope.Closeable
   /** Succeeds with the reason when it is over. */
-  readonly ended: Deferred.Deferred<string>
+  readonly ended: Effect.Effect<string>
+}
+
+/** Returns why RabbitMQ has cancelled a consumer: it says so, and never why. */
+const cancelledBecause = (version: string, unsettled: number): string => {
+  const [major = 0, minor = 0] = version.split(".").map(Number)
+  // Before 4.3, an acknowledgement that takes too long costs the channel.
+  const cancelsForTime = major > 4 || (major === 4 && minor >= 3)
+  return cancelsForTime && unsettled > 0
+    ? "RabbitMQ cancelled the consumer: its queue was deleted, or an event was not acknowledged within the consumer_timeout"
+    : "RabbitMQ cancelled the consumer: its queue was deleted, or is not available"
 }
 
 /**
@@ -66,33 +78,69 @@ export const make = Effect.fnUntraced(function* (
   let session: Session | undefined
   let isCancelled = false
   const now = () => clock.currentTimeMillisUnsafe()
-  const runSync = Effect.runSyncWith(yield* Effect.context<never>())
-  const onStale = () => runSync(countStale)
-
-  const receive = (acknowledger: AmqpAcknowledger, ended: Session["ended"]) => (message: ConsumeMessage | null) => {
-    if (message === null) {
-      Deferred.doneUnsafe(ended, Effect.succeed("the broker cancelled the consumer: is its queue deleted?"))
-      return
-    }
-    acknowledger.add(message)
-    if (isCancelled) return
-    const envelope = AmqpMessage.toEnvelope(message, queue.name, now)
-    deliver(new AmqpDelivery(message, envelope, acknowledger))
-  }
+  const context = yield* Effect.context<never>()
+  const runSync = Effect.runSyncWith(context)
+  const runFork = Effect.runForkWith(context)
+  const lateAcks = new LateAcks()
 
   const open = (scope: Scope.Closeable) =>
     Effect.gen(function* () {
       const live = yield* connection.live
       yield* AmqpTopology.declare(live, settings, queue)
       const channel = yield* AmqpChannel.open(live, settings.connectionTimeout)
-      const acknowledger = new AmqpAcknowledger(channel, now, onStale)
-      const ended = Deferred.makeUnsafe<string>()
-      channel.channel.on("close", () => {
-        Deferred.doneUnsafe(ended, Effect.succeed("the channel is closed"))
-      })
+      const cancelled = Deferred.makeUnsafe<string>()
+      const ended = Effect.raceFirst(
+        Deferred.await(cancelled),
+        Effect.map(Deferred.await(channel.closed), (error) =>
+          error === undefined && Deferred.isDoneUnsafe(live.lost)
+            ? "the connection is lost"
+            : AmqpError.closedBecause(error)
+        )
+      )
+
+      /** Says of a channel once that something was settled too late for it. */
+      let isTold = false
+      const onLateAck = (message: ConsumeMessage): void => {
+        // A temporary queue is gone with its channel, and all that was in it.
+        if (queue.temporary) return
+        const again = lateAcks.add(message, session?.acknowledger.held ?? [])
+        if (again !== undefined) session?.acknowledger.ack(again)
+        if (isTold) return
+        isTold = true
+        const warn = (reason: string) =>
+          Effect.logWarning(
+            `An event of "${queue.name}" was acknowledged too late: ${reason}. RabbitMQ hands it out again, and then ` +
+              `it is acknowledged without being handled`
+          )
+        runFork(Effect.flatMap(ended, warn))
+      }
+      const onStale = (message: ConsumeMessage, isLateAck: boolean): void => {
+        runSync(countStale)
+        if (isLateAck) onLateAck(message)
+      }
+      const acknowledger = new AmqpAcknowledger(
+        // What a cancelled consumer holds, RabbitMQ has taken back.
+        { channel: channel.channel, isOpen: () => channel.isOpen() && !Deferred.isDoneUnsafe(cancelled) },
+        now,
+        onStale
+      )
+
+      const receive = (message: ConsumeMessage | null): void => {
+        if (message === null) {
+          const unsettled = [...acknowledger.held].length
+          Deferred.doneUnsafe(cancelled, Effect.succeed(cancelledBecause(live.version, unsettled)))
+          return
+        }
+        acknowledger.add(message)
+        if (lateAcks.take(message)) return acknowledger.ack(message)
+        if (isCancelled) return
+        const envelope = AmqpMessage.toEnvelope(message, queue.name, now)
+        deliver(new AmqpDelivery(message, envelope, acknowledger))
+      }
+
       yield* channel.ask(`prefetch ${prefetch}`, (channel) => channel.prefetch(prefetch, false))
       const { consumerTag } = yield* channel.ask(`consume "${queue.name}"`, (amqp) =>
-        amqp.consume(queue.name, receive(acknowledger, ended), { exclusive: queue.temporary })
+        amqp.consume(queue.name, receive, { exclusive: queue.temporary })
       )
       session = { channel, acknowledger, ended, scope, tag: consumerTag }
       return session
@@ -109,31 +157,44 @@ export const make = Effect.fnUntraced(function* (
   })
 
   const goodbye = Effect.suspend(() => {
+    // What is left in a temporary queue goes with it, so there is nothing to wait for.
+    if (queue.temporary) return Effect.void
     const wait = (session?.acknowledger.settledAt ?? 0) + lingerTime - now()
     return wait > 0 ? Effect.sleep(Math.min(wait, lingerTime)) : Effect.void
   })
+
+  // Before there is a session, so that no interruption can come between the two.
+  yield* Effect.addFinalizer(() => Effect.andThen(goodbye, close))
 
   /** What a short trouble of the connection may spoil is tried twice more. */
   const first = yield* start.pipe(
     Effect.retry({ schedule: backoff, times: 2, while: (reason) => reason._tag === "ConnectionFailed" })
   )
-  yield* Effect.addFinalizer(() => Effect.andThen(goodbye, close))
 
   let next: Effect.Effect<Session, Reason> = Effect.succeed(first)
+  let trouble: string | undefined
+  /** Consumes again. A new trouble is worth a warning, the same one again is not. */
   const again = Effect.andThen(connection.up, start).pipe(
-    Effect.tap(Effect.logInfo(`Consuming "${queue.name}" again`)),
-    Effect.tapError((error) => Effect.logWarning(`Cannot consume "${queue.name}" again yet: ${error.message}`))
+    Effect.tap(() => {
+      trouble = undefined
+      return Effect.logInfo(`Consuming "${queue.name}" again`)
+    }),
+    Effect.tapError(({ message }) => {
+      const isNews = message !== trouble
+      trouble = message
+      return isNews ? Effect.logWarning(`Cannot consume "${queue.name}" again yet: ${message}`) : Effect.void
+    })
   )
   const supervisor = yield* Effect.gen(function* () {
     const current = next
     next = again
-    const reason = yield* Deferred.await((yield* current).ended)
+    const reason = yield* Effect.flatMap(current, ({ ended }) => ended)
     yield* close
     yield* Effect.logWarning(`Consuming "${queue.name}" was interrupted: ${reason}`)
   }).pipe(supervise, Effect.forkScoped)
 
   return {
-    isAttached: () => session?.channel.isOpen() === true && !Deferred.isDoneUnsafe(session.ended),
+    isAttached: () => session?.acknowledger.isOpen() === true,
     cancel: Effect.gen(function* () {
       yield* Fiber.interrupt(supervisor)
       const current = session

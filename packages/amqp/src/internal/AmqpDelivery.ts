@@ -2,24 +2,23 @@
  * A delivery from RabbitMQ, which belongs to the channel that brought it.
  *
  * Once its channel is gone, the broker delivers the message again, and settling the
- * old delivery does nothing but count: its number would mean another message on
- * another channel.
+ * old delivery tells it nothing: its number would mean another message on another
+ * channel.
  *
  * @internal
  */
 
 import type { ConsumeMessage } from "amqplib"
-import * as Delivery from "effect-eventbus/Delivery"
+import type { Delivery } from "effect-eventbus/Delivery"
 import type { Envelope } from "effect-eventbus/Envelope"
 import * as Effect from "effect/Effect"
 import type { AmqpAcknowledger } from "./AmqpAcknowledger.ts"
 
 /** Makes its effects when they are asked for, because all but one of them never are. */
-export class AmqpDelivery implements Delivery.Delivery {
+export class AmqpDelivery implements Delivery {
   readonly envelope: Envelope
   private readonly message: ConsumeMessage
   private readonly acknowledger: AmqpAcknowledger
-  private isSettled = false
 
   constructor(message: ConsumeMessage, envelope: Envelope, acknowledger: AmqpAcknowledger) {
     this.envelope = envelope
@@ -32,23 +31,14 @@ export class AmqpDelivery implements Delivery.Delivery {
   }
 
   isLive(): boolean {
-    return !this.isSettled && this.acknowledger.isOpen()
+    return this.acknowledger.holds(this.message)
   }
 
   get ack(): Effect.Effect<void> {
-    return this.settle(() => this.acknowledger.ack(this.message))
+    return Effect.sync(() => this.acknowledger.ack(this.message))
   }
 
   get requeue(): Effect.Effect<void> {
-    return this.settle(() => this.acknowledger.requeue(this.message))
-  }
-
-  private settle(then: () => void): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      if (!this.isLive()) return Delivery.countStale
-      this.isSettled = true
-      then()
-      return Effect.void
-    })
+    return Effect.sync(() => this.acknowledger.requeue(this.message))
   }
 }

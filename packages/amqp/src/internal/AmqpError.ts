@@ -49,13 +49,30 @@ export const replyCode = (error: unknown): number | undefined => {
 }
 
 /**
- * Why there is no connection.
+ * Says why the broker has closed a connection that was being opened. What it says in
+ * other words than these may be over soon: a connection limit, a virtual host that
+ * is just starting, a node that is just stopping.
+ */
+const fromClose = (code: number, error: unknown, endpoint: AmqpOptions.Endpoint): Reason => {
+  const { username, vhost } = endpoint
+  const address = AmqpOptions.address(endpoint)
+  const text = textOf(error)
+  const detail = detailOf(error)
+  if (code === 403 && !/ vhost /.test(text)) return new AuthenticationFailed({ address, username })
+  if (code === 530 && /vhost .* not found$/s.test(text)) return new VhostNotFound({ address, vhost })
+  if ((code === 403 || code === 530) && /refused for user '.*'$/s.test(text)) {
+    return new PermissionDenied({ operation: `open the virtual host "${vhost}" of ${address}`, detail })
+  }
+  return new ConnectionFailed({ address, detail: `${code} ${detail}` })
+}
+
+/**
+ * Returns why there is no connection.
  *
  * **Details**
  *
- * RabbitMQ refuses a login with `ACCESS-REFUSED` in the handshake, and an unknown or
- * forbidden virtual host by closing where amqplib expects `open-ok`. Neither has
- * a code.
+ * RabbitMQ refuses a login with `ACCESS-REFUSED` in the handshake. All else that it
+ * refuses it says by closing the connection, where amqplib expects `open-ok`.
  *
  * @category constructors
  * @since 0.1.0
@@ -64,8 +81,12 @@ export const fromConnect = (error: unknown, endpoint: AmqpOptions.Endpoint): Rea
   const address = AmqpOptions.address(endpoint)
   const text = textOf(error)
   const code = propertyOf(error, "code")
+  if (typeof code === "number") return fromClose(code, error, endpoint)
   if (/ACCESS.REFUSED/.test(text)) return new AuthenticationFailed({ address, username: endpoint.username })
-  if (text.includes("Expected ConnectionOpenOk")) return new VhostNotFound({ address, vhost: endpoint.vhost })
+  if (text.includes("Expected ConnectionOpenOk")) {
+    const detail = `it refuses to open the virtual host "${endpoint.vhost}", and its log says why`
+    return new ConnectionFailed({ address, detail })
+  }
   if (typeof code === "string" && /CERT|SIGNATURE|TLS|SSL|ISSUER/.test(code)) {
     return new CertificateRejected({ address, detail: detailOf(error) })
   }
@@ -98,8 +119,31 @@ const inequivalence =
 /** What is said in other words than these differs all the same. */
 const unsaid = "'?'"
 
+const timedOut = /delivery acknowledgement on channel \d+ timed out\. Timeout value used: (\d+) ms/
+
 /**
- * Why an operation on a channel failed.
+ * Returns why a channel that consumes is closed, for the log.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const closedBecause = (error: unknown): string => {
+  if (error === undefined) return "the channel is closed"
+  const timeout = timedOut.exec(textOf(error))?.[1]
+  if (timeout === undefined) return `the channel is closed: ${detailOf(error)}`
+  return (
+    `an event was not acknowledged within ${timeout} ms, RabbitMQ's consumer_timeout: let its handler have a shorter ` +
+    `timeout, or raise the consumer_timeout (${detailOf(error)})`
+  )
+}
+
+/** Whether something failed because its channel or its connection is not there any more. */
+const isGone = (error: unknown): boolean =>
+  typeof error === "string" || (error instanceof Error && error.name === "IllegalOperationError")
+
+/**
+ * Returns why an operation on a channel failed: a string is why its connection or
+ * its channel is gone.
  *
  * @category constructors
  * @since 0.1.0
@@ -123,7 +167,9 @@ export const fromChannel = (
         : new TopologyMismatch({ name, argument, ...argumentsOf(wanted, current) })
     }
     case undefined:
-      return new ConnectionFailed({ address, detail: `${operation}: ${detail}` })
+      return isGone(error)
+        ? new ConnectionFailed({ address, detail: `${operation}: ${detail}` })
+        : new Refused({ operation, detail })
     default:
       return new Refused({ operation, detail })
   }

@@ -9,11 +9,12 @@ import type { Reason } from "effect-eventbus/BrokerError"
 import type * as QueueSpec from "effect-eventbus/QueueSpec"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { AmqpConnection } from "../AmqpConnection.ts"
 import type { Settings } from "../AmqpOptions.ts"
-import * as AmqpChannel from "./AmqpChannel.ts"
+import type * as AmqpChannel from "./AmqpChannel.ts"
 import type { AmqpConsumer } from "./AmqpConsumer.ts"
 import type { AmqpPublisher } from "./AmqpPublisher.ts"
 
@@ -25,8 +26,6 @@ const inPlaceFor = "5 seconds"
 const lackingFor = "1 second"
 /** How many things are looked for at once. */
 const concurrency = 10
-/** No queue is bound to the dead letters by this. */
-const nobody = "eb-nobody"
 
 /**
  * Makes what says how the broker is. It answers within two seconds, never fails and
@@ -41,11 +40,18 @@ export const make = Effect.fnUntraced(function* (options: {
   readonly publisher: AmqpPublisher
   readonly consuming: AmqpConnection
   readonly consumers: ReadonlyMap<AmqpConsumer, QueueSpec.QueueSpec>
+  readonly alarm: { readonly ask: Effect.Effect<void> }
   /** Asks something on a channel of its own. */
   readonly ask: <A>(f: (ask: AmqpChannel.AmqpChannel["ask"]) => Effect.Effect<A, Reason>) => Effect.Effect<A, Reason>
 }): Effect.fn.Return<Effect.Effect<Health>, never, Scope.Scope> {
   const scope = yield* Effect.scope
-  const { ask, consumers, consuming, publisher, publishing, settings } = options
+  const { alarm, ask, consumers, consuming, publisher, publishing, settings } = options
+
+  /** Gives something up in time, and does not wait for its goodbye: a channel's takes two seconds more where no answer comes. */
+  const inTime = <A, E>(self: Effect.Effect<A, E>): Effect.Effect<Option.Option<A>, E> =>
+    Effect.flatMap(Effect.forkIn(self, scope), (fiber) =>
+      Effect.ensuring(Effect.timeoutOption(Fiber.join(fiber), timeout), Effect.forkIn(Fiber.interrupt(fiber), scope))
+    )
 
   /** What this user has no right on, which RabbitMQ has said once: since 4.3 only those with one may look. */
   const hidden = new Set<string>()
@@ -75,41 +81,20 @@ export const make = Effect.fnUntraced(function* (options: {
     return Effect.all([...exchanges.map(exchange), ...Array.from(deadLetters, queue)], { concurrency })
   }).pipe(
     Effect.map((found) => found.flat()),
-    Effect.timeoutOption(timeout),
+    inTime,
     Effect.orElseSucceed(() => Option.none<ReadonlyArray<string>>())
   )
 
-  /** RabbitMQ tells of an alarm only those who publish. So this does, to nobody, on a channel that it may close. */
-  let mayAsk = true
-  const askForAlarm = Effect.suspend(() => {
-    const live = publishing.current()
-    if (!mayAsk || live === undefined || live.blocked !== undefined) return Effect.void
-    const { deadLetterExchange } = settings
-    return Effect.flatMap(AmqpChannel.open(live, settings.connectionTimeout), ({ ask }) =>
-      ask("publish to nobody", (channel) => {
-        channel.publish(deadLetterExchange, nobody, Buffer.alloc(0))
-        return channel.checkExchange(deadLetterExchange)
-      })
-    ).pipe(
-      Effect.scoped,
-      Effect.catch((reason) =>
-        Effect.sync(() => {
-          mayAsk = reason._tag !== "PermissionDenied"
-        })
-      )
-    )
-  })
-
-  const lackingLately = yield* Effect.cachedWithTTL(
-    Effect.andThen(Effect.forkIn(askForAlarm, scope), lacking),
-    (exit) =>
-      Exit.isSuccess(exit) && Option.isSome(exit.value) && exit.value.value.length === 0 ? inPlaceFor : lackingFor
+  const lackingLately = yield* Effect.cachedWithTTL(Effect.andThen(Effect.forkIn(alarm.ask, scope), lacking), (exit) =>
+    Exit.isSuccess(exit) && Option.isSome(exit.value) && exit.value.value.length === 0 ? inPlaceFor : lackingFor
   )
 
+  // Whatever the broker refuses, it answers.
   const answers = ask(() => Effect.void).pipe(
     Effect.as(true),
-    Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.succeed(false) }),
-    Effect.orElseSucceed(() => false)
+    Effect.catch(({ _tag }) => Effect.succeed(_tag !== "ConnectionFailed" && _tag !== "TimedOut")),
+    inTime,
+    Effect.map(Option.getOrElse(() => false))
   )
 
   const asked = Effect.suspend(() =>

@@ -4,6 +4,7 @@
  * @internal
  */
 
+import { subscribe, unsubscribe } from "node:diagnostics_channel"
 import { Duplex } from "node:stream"
 import { type ChannelModel, connect as amqpConnect } from "amqplib"
 import * as Effect from "effect/Effect"
@@ -23,6 +24,27 @@ const socketOf = ({ connection }: ChannelModel): Duplex | undefined => {
   return socket instanceof Duplex ? socket : undefined
 }
 
+/** The version of amqplib whose insides this file knows. */
+export const knownVersion = "2.3.1"
+
+/** Throws where amqplib is not built as this file has to know it: to go on would lose what it mends, without a word. */
+const unknownInsides = (what: string): never => {
+  throw new Error(`This amqplib has another inside than ${knownVersion}, the version this library knows: ${what}`)
+}
+
+/**
+ * Returns how many channels a connection may have at once, as client and broker
+ * have agreed (AMQP 0-9-1, section 1.4.2.6).
+ */
+export const channelMax = (model: ChannelModel): number => {
+  const connection: unknown = Reflect.get(model, "connection")
+  const most: unknown = typeof connection === "object" && connection !== null && Reflect.get(connection, "channelMax")
+  return typeof most === "number" ? most : mostChannels
+}
+
+/** The most that AMQP can number. */
+const mostChannels = 65_535
+
 /** Ends a connection at once. A socket that is only ended may keep unsent bytes, and the process, alive. */
 export const destroy = (model: ChannelModel): void => {
   socketOf(model)?.destroy()
@@ -34,8 +56,7 @@ export const destroy = (model: ChannelModel): void => {
  * as everything else that becomes of an acknowledgement.
  */
 const writeTogether = (model: ChannelModel): void => {
-  const socket = socketOf(model)
-  if (socket === undefined) return
+  const socket = socketOf(model) ?? unknownInsides("a connection has no stream")
   const write = socket.write.bind(socket)
   const uncork = () => socket.uncork()
   const corked = (...args: Parameters<typeof write>): boolean => {
@@ -91,8 +112,7 @@ const withoutProperties = (bytes: unknown): Frame | undefined =>
  * RabbitMQ may send what was on its way to a channel after it has closed it.
  */
 const survive = ({ connection }: ChannelModel): void => {
-  if (!isReader(connection)) return
-  const reader: Reader = connection
+  const reader: Reader = isReader(connection) ? connection : unknownInsides("a connection reads its frames differently")
   const { channels } = reader
   const receive = reader.recvFrame.bind(connection)
   const read = (): Frame | false => {
@@ -113,41 +133,131 @@ const survive = ({ connection }: ChannelModel): void => {
   }
 }
 
+/** The frame that holds a method, and the one by which the broker closes a connection (AMQP 0-9-1, section 1.4.2.9). */
+const methodFrame = 1
+const connectionClose = (10 << 16) | 50
+
+/** Why the broker closes a connection that is being opened, in its own words. */
+export class ConnectionClosed extends Error {
+  readonly code: number
+
+  constructor(code: number, text: string) {
+    super(text)
+    this.code = code
+  }
+}
+
+/** Finds the close of the connection in what the broker has said, if it is there as a whole. */
+const closeIn = (said: Buffer): ConnectionClosed | undefined => {
+  for (let at = 0; at + 8 <= said.length;) {
+    const end = at + 7 + said.readUInt32BE(at + 3)
+    if (end >= said.length) return undefined
+    if (said[at] === methodFrame && end >= at + 14 && said.readUInt32BE(at + 7) === connectionClose) {
+      return new ConnectionClosed(
+        said.readUInt16BE(at + 11),
+        said.toString("utf8", at + 14, Math.min(end, at + 14 + said.readUInt8(at + 13)))
+      )
+    }
+    at = end + 1
+  }
+  return undefined
+}
+
+/** Longer than all that a broker says until a connection is open. */
+const longestHandshake = 65_536
+
 /**
- * Connects, and fails with whatever amqplib fails with. A connection that comes
- * after the interruption is ended.
+ * Runs what makes a socket at once, and returns its result with what was read from
+ * the socket until now.
  */
-export const connect = (endpoint: Endpoint, settings: Settings, role: string): Effect.Effect<ChannelModel, unknown> =>
-  Effect.callback<ChannelModel, unknown>((resume) => {
-    let wanted = true
-    amqpConnect(
-      {
-        protocol: endpoint.protocol,
-        hostname: endpoint.host,
-        port: endpoint.port,
-        username: endpoint.username,
-        password: Redacted.value(endpoint.password),
-        vhost: endpoint.vhost,
-        heartbeat: settings.heartbeatSeconds
-      },
-      {
-        ...(endpoint.protocol === "amqps" ? tlsOptions(settings.tls) : {}),
-        // One address that accepts and says nothing must leave time for the others.
-        timeout: Math.ceil(settings.connectionTimeout / settings.endpoints.length),
-        noDelay: true,
-        clientProperties: { connection_name: `${settings.connectionName} (${role})` }
+const overhear = <A>(
+  connect: () => A
+): { readonly result: A; readonly said: () => Buffer; readonly stop: () => void } => {
+  const chunks: Array<Buffer> = []
+  let size = 0
+  let socket: Duplex | undefined
+  const listen = (message: unknown) => {
+    if (typeof message !== "object" || message === null) return
+    const made: unknown = Reflect.get(message, "socket")
+    if (!(made instanceof Duplex)) return
+    socket = made
+    const read = made.read.bind(made)
+    Reflect.set(made, "read", (...args: Parameters<typeof read>): unknown => {
+      const chunk: unknown = read(...args)
+      if (Buffer.isBuffer(chunk) && size < longestHandshake) {
+        size += chunk.length
+        chunks.push(chunk)
       }
-    ).then(
+      return chunk
+    })
+  }
+  // amqplib makes its socket itself, and at once. Node says so of every socket (Node.js, Diagnostics Channel).
+  subscribe("net.client.socket", listen)
+  try {
+    return {
+      result: connect(),
+      said: () => Buffer.concat(chunks),
+      stop: () => socket !== undefined && Reflect.deleteProperty(socket, "read")
+    }
+  } finally {
+    unsubscribe("net.client.socket", listen)
+  }
+}
+
+/**
+ * Connects, and hands the connection over at once, before an interruption can come
+ * between. Fails with the broker's own words where it has closed the connection, which
+ * amqplib drops, and otherwise with whatever amqplib fails with. A connection that
+ * comes after the interruption is ended.
+ */
+export const connect = <A>(
+  endpoint: Endpoint,
+  settings: Settings,
+  role: string,
+  established: (model: ChannelModel) => A
+): Effect.Effect<A, unknown> =>
+  Effect.callback<A, unknown>((resume) => {
+    let wanted = true
+    const { result, said, stop } = overhear(() =>
+      amqpConnect(
+        {
+          protocol: endpoint.protocol,
+          hostname: endpoint.host,
+          port: endpoint.port,
+          username: endpoint.username,
+          password: Redacted.value(endpoint.password),
+          // amqplib reads it as a part of a URL.
+          vhost: encodeURIComponent(endpoint.vhost),
+          heartbeat: settings.heartbeatSeconds,
+          channelMax: settings.channelMax,
+          frameMax: settings.frameMax
+        },
+        {
+          ...(endpoint.protocol === "amqps" ? tlsOptions(settings.tls) : {}),
+          // One address that accepts and says nothing must leave time for the others.
+          timeout: Math.ceil(settings.connectionTimeout / settings.endpoints.length),
+          noDelay: true,
+          clientProperties: { connection_name: `${settings.connectionName} (${role})` }
+        }
+      )
+    )
+    result.then(
       (model) => {
+        stop()
         // Without a listener an error would end the process; what follows it is a `close`.
         model.on("error", () => {})
-        survive(model)
-        writeTogether(model)
-        if (wanted && !isOver(model)) return resume(Effect.succeed(model))
+        try {
+          survive(model)
+          writeTogether(model)
+        } catch (error) {
+          destroy(model)
+          return resume(Effect.die(error))
+        }
+        if (wanted && !isOver(model)) return resume(Effect.succeed(established(model)))
         destroy(model)
         resume(Effect.fail("the connection was closed as soon as it was opened"))
       },
-      (error: unknown) => resume(Effect.fail(error))
+      (error: unknown) => resume(Effect.fail(closeIn(said()) ?? error))
     )
     return Effect.sync(() => {
       wanted = false

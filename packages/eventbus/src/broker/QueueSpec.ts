@@ -28,6 +28,8 @@ export interface QueueSpec {
 
 const namePattern = /^[A-Za-z0-9._-]+$/
 const deadLetterPrefix = "dlq."
+/** RabbitMQ keeps the names that begin with it for itself; what runs in memory is to run there, too. */
+const reservedPrefix = "amq."
 /** Leaves room in 255 bytes for the longer names of the queues that belong to a queue. */
 const maxName = 180
 
@@ -66,6 +68,11 @@ export const checkQueue = (queue: string): string => {
   if (!namePattern.test(queue) || queue.length > maxName) {
     throw new RangeError(
       `A queue is named by 1 to ${maxName} letters, digits, ".", "_" and "-", not "${queue.slice(0, 200)}"`
+    )
+  }
+  if (queue.startsWith(reservedPrefix)) {
+    throw new RangeError(
+      `A queue's name may not begin with "${reservedPrefix}", which RabbitMQ keeps for itself: "${queue}"`
     )
   }
   return queue

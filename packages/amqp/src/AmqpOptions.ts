@@ -204,7 +204,7 @@ const queryOf = (searches: ReadonlyArray<string>): Query => {
   return query
 }
 
-const fromUrl = (url: Redacted.Redacted): Endpoint & { readonly search: string } => {
+const fromUrl = (url: Redacted.Redacted): { readonly endpoint: Endpoint; readonly search: string } => {
   const parsed = URL.parse(Redacted.value(url))
   const protocol = parsed?.protocol.slice(0, -1)
   const [username, password, vhost] = [parsed?.username, parsed?.password, parsed?.pathname.slice(1)].map((part = "") =>
@@ -227,14 +227,14 @@ const fromUrl = (url: Redacted.Redacted): Endpoint & { readonly search: string }
     )
   }
   if (username === "" && password !== "") throw new RangeError("A broker's URL with a password names its user, too")
-  return {
+  const endpoint: Endpoint = {
     protocol,
     host: hostOf(parsed.hostname),
     port: portOf(parsed.port === "" ? undefined : Number(parsed.port), protocol),
     ...login(username || undefined, password === "" ? undefined : Redacted.make(password)),
-    vhost: name("virtual host", vhost || "/"),
-    search: parsed.search
+    vhost: name("virtual host", vhost || "/")
   }
+  return { endpoint, search: parsed.search }
 }
 
 const portOf = (port: number | undefined, protocol: Endpoint["protocol"]): number =>
@@ -261,9 +261,9 @@ const login = (
 const endpointsOf = (options: Options): { readonly endpoints: Settings["endpoints"]; readonly query: Query } => {
   const urls = options.url === undefined ? [] : Redacted.isRedacted(options.url) ? [options.url] : options.url
   const parsed = urls.map(fromUrl)
-  const [first, ...others] = parsed.map(({ search: _, ...endpoint }): Endpoint => endpoint)
+  const [first, ...others] = parsed.map(({ endpoint }) => endpoint)
   if (first !== undefined) {
-    if (options.tls !== undefined && parsed.some(({ protocol }) => protocol === "amqp")) {
+    if (options.tls !== undefined && parsed.some(({ endpoint }) => endpoint.protocol === "amqp")) {
       throw new RangeError(
         "With the option tls, a broker's URL begins with amqps://: amqp:// would not encrypt anything"
       )

@@ -227,6 +227,9 @@ describe("AmqpMessage", () => {
       "routing-keys": ["ping.normal"]
     })
 
+    const wait = "wait.work.100.quorum.agent_events_dlx"
+    const waited = { ...death("expired", wait), exchange: "agent_events_dlx", "routing-keys": [wait] }
+
     it("say why, and under which key the event was published", () => {
       const { fault, origin, routingKey } = received({ headers: { "x-death": [death("delivery_limit")] } }, "dlq.work")
       assert.deepStrictEqual(origin, moved.origin)
@@ -237,7 +240,7 @@ describe("AmqpMessage", () => {
 
     it("have had the attempts before this one, and remember when the first of them failed", () => {
       const retried = new AmqpMessage.Properties({ ...moved, attempt: 3, fault }, "id")
-      const headers = { ...retried.headers, "x-death": [death("expired"), death("expired", "wait.work.100")] }
+      const headers = { ...retried.headers, "x-death": [death("expired"), waited] }
       const dead = received({ headers }, "dlq.work")
       assert.strictEqual(dead.attempt, 1)
       assert.deepStrictEqual(dead.origin, moved.origin)
@@ -245,9 +248,16 @@ describe("AmqpMessage", () => {
     })
 
     it("are told from the end of a wait, and from what a live queue receives", () => {
-      const waited = { headers: { "x-death": [death("expired", "wait.work.100")] } }
-      assert.isUndefined(received(waited, "dlq.work").fault)
+      assert.isUndefined(received({ headers: { "x-death": [waited] } }, "dlq.work").fault)
       assert.isUndefined(received({ headers: { "x-death": [death("expired")] } }).fault)
+    })
+
+    it("are known in queues whose names look like those of wait queues", () => {
+      for (const queue of ["wait.list", "wait.", wait]) {
+        const dead = received({ headers: { "x-death": [waited, death("expired", queue)] } }, `dlq.${queue}`)
+        assert.deepInclude(dead.origin, { queue, exchange: "agent_events" })
+        assert.strictEqual(dead.fault?.reason, "expired", queue)
+      }
     })
   })
 })

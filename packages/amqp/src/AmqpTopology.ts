@@ -152,7 +152,7 @@ export const delayTier = (millis: number): number =>
  */
 export const waitQueue = (queue: string, delay: number, settings: Settings): Declaration => {
   const exchange = settings.deadLetterExchange
-  return durable(`${AmqpMessage.waitPrefix}${queue}.${delay}.quorum.${exchange}`, "quorum", {
+  return durable(AmqpMessage.waitQueueName(queue, delay, exchange), "quorum", {
     "x-message-ttl": delay,
     ...deadLetterTo("quorum", exchange, queue)
   })

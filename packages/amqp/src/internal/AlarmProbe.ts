@@ -11,8 +11,8 @@ import type { AmqpConnection, Live } from "../AmqpConnection.ts"
 import type { Settings } from "../AmqpOptions.ts"
 import * as AmqpChannel from "./AmqpChannel.ts"
 
-/** No queue is bound to the dead letters by this. */
-const unbound = "eb-nobody"
+/** No queue is bound to the dead letters by this: ":" is in no name of a queue. */
+const unbound = "eb:no-queue"
 
 /**
  * Makes what publishes an empty message to no queue, on a channel that RabbitMQ may

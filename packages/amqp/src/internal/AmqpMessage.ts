@@ -175,32 +175,57 @@ interface Death {
   readonly time: number | undefined
 }
 
-/** The latest of them. */
-const deathOf = (headers: unknown): Death | undefined => {
-  const deaths = own(headers, "x-death")
-  // A wait is over when its queue expires: that is no death.
-  const death = Array.isArray(deaths)
-    ? deaths.find((each) => !text(own(each, "queue"))?.startsWith(waitPrefix))
-    : undefined
-  const reason = text(own(death, "reason"))
-  if (reason === undefined) return undefined
-  const keys = own(death, "routing-keys")
-  return {
-    reason,
-    queue: text(own(death, "queue")),
-    exchange: text(own(death, "exchange")),
-    routingKey: Array.isArray(keys) ? text(keys[0]) : undefined,
-    time: millisFrom(own(own(death, "time"), "value"))
-  }
-}
-
 /**
- * What the names of wait queues begin with.
+ * What the names of wait queues begin with. A queue of the user's may begin with it,
+ * too.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const waitPrefix = "wait."
+
+/**
+ * Returns the name of the queue in which messages for a queue wait for a delay, and to
+ * which only the direct exchange leads.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const waitQueueName = (queue: string, delay: number, exchange: string): string =>
+  `${waitPrefix}${queue}.${delay}.quorum.${exchange}`
+
+/** Returns whether it was the end of a wait: not every queue whose name begins like a wait queue's is one. */
+const isEndOfWait = ({ exchange, queue, reason, routingKey }: Death): boolean =>
+  reason === "expired" &&
+  queue !== undefined &&
+  queue === routingKey &&
+  queue.startsWith(waitPrefix) &&
+  exchange !== undefined &&
+  queue.endsWith(`.quorum.${exchange}`)
+
+const readDeath = (entry: unknown): Death | undefined => {
+  const reason = text(own(entry, "reason"))
+  if (reason === undefined) return undefined
+  const keys = own(entry, "routing-keys")
+  return {
+    reason,
+    queue: text(own(entry, "queue")),
+    exchange: text(own(entry, "exchange")),
+    routingKey: Array.isArray(keys) ? text(keys[0]) : undefined,
+    time: millisFrom(own(own(entry, "time"), "value"))
+  }
+}
+
+/** The latest of them. */
+const deathOf = (headers: unknown): Death | undefined => {
+  const entries = own(headers, "x-death")
+  if (!Array.isArray(entries)) return undefined
+  for (const entry of entries) {
+    const death = readDeath(entry)
+    if (death === undefined || !isEndOfWait(death)) return death
+  }
+  return undefined
+}
 
 /** What was retried before it died went to its last queue by another exchange than the first. */
 const originOf = (headers: unknown, death: Death | undefined): Origin | undefined => {
@@ -210,7 +235,8 @@ const originOf = (headers: unknown, death: Death | undefined): Origin | undefine
 
 const brokerSays: Readonly<Record<string, string>> = {
   expired: "the event waited longer than its time to live",
-  delivery_limit: "it was given back too often: its consumers kept dying with it",
+  delivery_limit:
+    "it was given back too often: each time its consumer was lost, took longer than the consumer_timeout, or asked for it",
   rejected: "a consumer rejected it",
   maxlen: "its queue was full"
 }

@@ -25,6 +25,50 @@ describe("AmqpError", () => {
     assert.strictEqual(fromConnect(coded("ECONNREFUSED", "connect ECONNREFUSED 10.0.0.1:403"))._tag, "ConnectionFailed")
   })
 
+  it("tells what a broker says when it closes a connection that is being opened", () => {
+    for (const [code, text, tag] of [
+      [403, "ACCESS_REFUSED - Login was refused using authentication mechanism PLAIN.", "AuthenticationFailed"],
+      [530, "NOT_ALLOWED - vhost nowhere not found", "VhostNotFound"],
+      [530, "NOT_ALLOWED - access to vhost '/' refused for user 'u'", "PermissionDenied"],
+      [403, "ACCESS_REFUSED - access to vhost '/' refused for user 'u'", "PermissionDenied"],
+      [
+        530,
+        "NOT_ALLOWED - access to vhost '/' refused for user 'u': connection limit (0) is reached",
+        "ConnectionFailed"
+      ],
+      [530, "NOT_ALLOWED - connection refused for user 'u': user connection limit (1) is reached", "ConnectionFailed"],
+      [541, "INTERNAL_ERROR - access to vhost '/' refused for user 'u': vhost '/' is down", "ConnectionFailed"],
+      [320, "CONNECTION_FORCED - Node was put into maintenance mode", "ConnectionFailed"],
+      [530, "NOT_ALLOWED - in words that nobody knows yet", "ConnectionFailed"]
+    ] as const) {
+      const reason = fromConnect(coded(code, text))
+      assert.strictEqual(reason._tag, tag, text)
+      assert.strictEqual(reason.isRetryable, tag === "ConnectionFailed", text)
+      if (tag === "ConnectionFailed") assert.include(reason.message, `${code} ${text}`)
+      if (tag === "PermissionDenied") assert.include(reason.message, text)
+    }
+    // Where its words cannot be read.
+    assert.isTrue(fromConnect(new Error("Expected ConnectionOpenOk; got <ConnectionClose channel:0>")).isRetryable)
+  })
+
+  it("does not take every failure of a channel for one of the connection", () => {
+    const of = (error: unknown) => AmqpError.fromChannel(error, { operation: "declare", address: "h:1" })
+    assert.strictEqual(of("Heartbeat timeout")._tag, "ConnectionFailed")
+    const illegal = Object.assign(new Error("Channel closing"), { name: "IllegalOperationError" })
+    assert.strictEqual(of(illegal)._tag, "ConnectionFailed")
+    const reason = of(new TypeError("Field 'queue' is the wrong type"))
+    assert.strictEqual(reason._tag, "Refused")
+    assert.include(reason.message, "Field 'queue' is the wrong type")
+  })
+
+  it("names the acknowledgement timeout, and otherwise says what the broker says", () => {
+    const timeout =
+      "PRECONDITION_FAILED - delivery acknowledgement on channel 1 timed out. Timeout value used: 1800000 ms. This timeout value can be configured"
+    assert.match(AmqpError.closedBecause(coded(406, timeout)), /not acknowledged within 1800000 ms.*consumer_timeout/)
+    assert.include(AmqpError.closedBecause(coded(406, "unknown delivery tag 7")), "unknown delivery tag 7")
+    assert.strictEqual(AmqpError.closedBecause(undefined), "the channel is closed")
+  })
+
   it("tells what time may cure from what it cannot", () => {
     const ofCode = (code: string) => fromConnect(coded(code, "no")).isRetryable
     for (const code of ["ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH"]) {

@@ -81,6 +81,61 @@ describe("AmqpOptions", () => {
       it(title, () => assert.deepStrictEqual(endpointOf(url), { ...local, ...expected }))
     }
 
+    it("say how to connect behind their ?, and so for all of several", () => {
+      const query = "?heartbeat=30&connection_timeout=5000&channel_max=64&frame_max=8192"
+      for (const url of [
+        Redacted.make(`amqp://h/v${query}`),
+        [Redacted.make("amqp://a"), Redacted.make(`amqp://b${query}`), Redacted.make("amqp://c?heartbeat=30")]
+      ]) {
+        assert.deepInclude(AmqpOptions.settings({ url, heartbeat: "1 second", connectionTimeout: "1 second" }), {
+          heartbeatSeconds: 30,
+          connectionTimeout: 5000,
+          channelMax: 64,
+          frameMax: 8192
+        })
+      }
+    })
+
+    for (const [query, named] of [
+      ["?hartbeet=30", /heartbeat, connection_timeout.* not "hartbeet"/],
+      ["?verify=verify_peer", /not "verify"/],
+      ["?heartbeat=0", /heartbeat.* not 0$/],
+      ["?heartbeat=soon", /heartbeat.* not NaN$/],
+      ["?heartbeat=", /heartbeat.* not NaN$/],
+      ["?heartbeat=10s", /heartbeat.* not NaN$/],
+      ["?heartbeat=10&heartbeat=20", /heartbeat is 10 and 20/],
+      ["?channel_max=65536", /channel_max.* not 65536$/],
+      ["?frame_max=4095", /frame_max.* not 4095$/],
+      ["?connection_timeout=3600001", /connection timeout.* not 3600001$/]
+    ] as const) {
+      it(`say nothing that is not heeded: ${query}`, () => {
+        assert.match(
+          rangeError(() => AmqpOptions.settings({ url: Redacted.make(`amqp://h${query}`) })),
+          named
+        )
+      })
+    }
+
+    it("do not leave a password out, and give no user's to another", () => {
+      for (const url of ["amqp://hush@h", "amqp://hush:@h", "amqp://:hush@h"]) {
+        const message = rangeError(() => AmqpOptions.settings({ url: Redacted.make(url) }))
+        assert.match(message, /password/)
+        assert.notInclude(message, "hush")
+      }
+      assert.deepInclude(endpointOf("amqp://guest@h"), { username: "guest", password: "guest" })
+    })
+
+    it("encrypt where TLS is asked for, or are refused", () => {
+      const url = [Redacted.make("amqps://h"), Redacted.make("amqp://u:hush@h")]
+      const message = rangeError(() => AmqpOptions.settings({ url, tls: {} }))
+      assert.match(message, /amqps:\/\//)
+      assert.notInclude(message, "hush")
+      assert.strictEqual(
+        AmqpOptions.settings({ url: Redacted.make("amqps://h"), tls: {} }).endpoints[0].protocol,
+        "amqps"
+      )
+    })
+
     it("are shown as host and port", () => {
       const { endpoints } = AmqpOptions.settings({ url: [Redacted.make("amqp://[::1]"), Redacted.make("amqps://h/v")] })
       assert.deepStrictEqual(endpoints.map(AmqpOptions.address), ["[::1]:5672", "h:5671"])
@@ -94,6 +149,7 @@ describe("AmqpOptions", () => {
       "amqp://u:hush@h:70000",
       "amqp://u:hush%@h",
       "amqp://hush%ZZ@h",
+      "amqp://h/v#hush",
       "amqp://h/%hush",
       "amqp://u:1234/hush@h",
       "amqp://u:1234?hush@h",
@@ -114,6 +170,14 @@ describe("AmqpOptions", () => {
     [{ port: 0 }, /port.* not 0$/],
     [{ port: 70000 }, /port.* not 70000$/],
     [{ host: "" }, /host/],
+    [{ host: "h:5673" }, /host/],
+    [{ host: "amqp://u:hush@h" }, /^The host is the name or the IP address/],
+    [{ host: "h/v" }, /host/],
+    [{ url: Redacted.make("amqp://h:0") }, /port.* not 0$/],
+    [{ username: "svc", password: undefined }, /password/],
+    [{ exchange: "amq.orders" }, /"amq.orders".*"amq.topic"/],
+    [{ exchange: "amq.topic" }, /"amq.topic_dlx".*"amq.direct"/],
+    [{ deadLetterExchange: "amq.dead" }, /"amq.dead"/],
     [{ vhost: "v".repeat(256) }, /virtual host/],
     [{ heartbeat: 0 }, /heartbeat.* not 0$/],
     [{ connectionTimeout: "2 hours" }, /connection timeout.* not 7200000$/],
@@ -130,11 +194,27 @@ describe("AmqpOptions", () => {
   for (const [options, named] of refused) {
     it(`refuses ${inspect(options, { compact: true, breakLength: Infinity, maxStringLength: 20 })} when the layer is made`, () => {
       assert.match(
-        rangeError(() => AmqpBroker.layer({ ...options, password: Redacted.make("hush") })),
+        rangeError(() => AmqpBroker.layer({ password: Redacted.make("hush"), ...options })),
         named
       )
     })
   }
+
+  it("takes the exchanges that every RabbitMQ has", () => {
+    const settings = AmqpOptions.settings({ exchange: "amq.topic", deadLetterExchange: "amq.direct" })
+    assert.deepInclude(settings, { exchange: "amq.topic", deadLetterExchange: "amq.direct" })
+  })
+
+  it("takes addresses for hosts", () => {
+    for (const [host, address] of [
+      ["::1", "[::1]:5672"],
+      ["[::1]", "[::1]:5672"],
+      ["10.0.0.1", "10.0.0.1:5672"],
+      ["rabbit_1.internal", "rabbit_1.internal:5672"]
+    ] as const) {
+      assert.strictEqual(AmqpOptions.address(AmqpOptions.settings({ host }).endpoints[0]), address)
+    }
+  })
 
   it("does not show a password or a key", () => {
     const settings = AmqpOptions.settings({
@@ -192,6 +272,20 @@ describe("AmqpOptions", () => {
       })
     )
 
+    it.effect("does not care for what RABBITMQ_URL goes before", () =>
+      Effect.gen(function* () {
+        const options = yield* fromEnv({
+          RABBITMQ_URL: "amqp://u:p@h",
+          RABBITMQ_HOST: "other:5673",
+          // What Kubernetes gives every container beside a service with the name "rabbitmq".
+          RABBITMQ_PORT: "tcp://10.96.0.12:5672",
+          RABBITMQ_USER: "svc",
+          RABBITMQ_VHOST: "v".repeat(256)
+        })
+        assert.strictEqual(AmqpOptions.address(AmqpOptions.settings(options).endpoints[0]), "h:5672")
+      })
+    )
+
     it.effect("without variables is the defaults", () =>
       Effect.gen(function* () {
         const { endpoints } = AmqpOptions.settings(yield* fromEnv({}))
@@ -203,6 +297,10 @@ describe("AmqpOptions", () => {
       ["RABBITMQ_PREFETCH_COUNT", "0", "not 0"],
       ["RABBITMQ_PREFETCH_COUNT", "many", "RABBITMQ_PREFETCH_COUNT"],
       ["RABBITMQ_PORT", "0", "RABBITMQ_PORT"],
+      ["RABBITMQ_PORT", "tcp://10.96.0.12:5672", "RABBITMQ_URL"],
+      ["RABBITMQ_PORT", "5672.5", "RABBITMQ_PORT"],
+      ["RABBITMQ_HOST", "h:5673", "host"],
+      ["RABBITMQ_USER", "svc", "password"],
       ["RABBITMQ_HEARTBEAT", "0", "not 0"],
       ["RABBITMQ_CONNECTION_TIMEOUT", "-1", "not -1"],
       ["RABBITMQ_CONNECTION_TIMEOUT", "NaN", "RABBITMQ_CONNECTION_TIMEOUT"],

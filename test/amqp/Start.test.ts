@@ -5,6 +5,7 @@ import { Effect, Fiber, Redacted } from "effect"
 import type { Scope } from "effect"
 import { Handler, Subscription } from "effect-eventbus"
 import type { BrokerError } from "effect-eventbus"
+import * as Handshake from "./support/Handshake.ts"
 import * as Node from "./support/OwnNode.ts"
 import * as Rig from "./support/Rig.ts"
 import { deadPort, server } from "./support/TcpServer.ts"
@@ -75,6 +76,20 @@ describe("Start, where nobody answers", () => {
     })
   )
 
+  it.live("says what the broker says, and waits for what may be over soon", () =>
+    Effect.gen(function* () {
+      for (const [code, text] of [
+        [541, "INTERNAL_ERROR - access to vhost '/' refused for user 'guest': vhost '/' is down"],
+        [530, "NOT_ALLOWED - connection refused: node connection limit (1000) is reached"],
+        [320, "CONNECTION_FORCED - broker forced connection closure with reason 'shutdown'"]
+      ] as const) {
+        const port = yield* Handshake.refusing(code, text)
+        const reason = yield* fails(Rig.bus(at(port)), "ConnectionFailed")
+        assert.include(reason.message, `${code} ${text}, for 600 ms`)
+      }
+    })
+  )
+
   it.live("names every address it has tried", () =>
     Effect.gen(function* () {
       const [one, two] = [yield* deadPort, yield* deadPort]
@@ -136,7 +151,38 @@ describe.skipIf(!Node.isPossible)("Start", () => {
       assert.include(subscribed.message, `queue 'dlq.${queue("work")}'`)
 
       yield* node.ctl("clear_permissions", exchange)
-      yield* fails(open, "VhostNotFound")
+      const refused = yield* fails(open, "PermissionDenied")
+      assert.include(refused.message, `access to vhost '/' refused for user '${exchange}'`)
+    })
+  )
+
+  it.live("waits for room where a limit of connections is reached, and says so when there is none", () =>
+    Effect.gen(function* () {
+      const vhost = "full"
+      yield* node.ctl("add_vhost", vhost)
+      yield* node.ctl("set_permissions", "-p", vhost, "guest", ".*", ".*", ".*")
+      yield* node.ctl("set_vhost_limits", "-p", vhost, '{"max-connections": 1}')
+      const options = { host: "127.0.0.1", port: node.port, vhost }
+      // A bus has two.
+      const reason = yield* fails(Rig.bus({ ...options, connectionTimeout: "1 second" }), "ConnectionFailed", 3000)
+      assert.match(reason.message, /530 NOT_ALLOWED.*connection limit \(1\) is reached/)
+
+      const starting = yield* Effect.forkChild(Rig.bus({ ...options, connectionTimeout: "30 seconds" }), {
+        startImmediately: true
+      })
+      yield* node.ctl("clear_vhost_limits", "-p", vhost)
+      assert.strictEqual((yield* (yield* Fiber.join(starting)).health).status, "healthy")
+    })
+  )
+
+  it.live("finds a virtual host whatever its name is", () =>
+    Effect.gen(function* () {
+      for (const vhost of ["a%2Fb", "a/b", "ü ?"]) {
+        yield* node.ctl("add_vhost", vhost)
+        yield* node.ctl("set_permissions", "-p", vhost, "guest", ".*", ".*", ".*")
+        const { health } = yield* Rig.bus({ host: "127.0.0.1", port: node.port, vhost })
+        assert.strictEqual((yield* health).status, "healthy", vhost)
+      }
     })
   )
 

@@ -142,6 +142,15 @@ describe("Subscription", () => {
       })
     }
 
+    it("for a queue whose name RabbitMQ keeps for itself, on every broker", () => {
+      for (const name of ["amq.orders", "amq.", "amq.gen-JzTY20BRgKO"]) {
+        assert.throws(() => Subscription.make(name, { patterns: ["#"] }), RangeError, `"${name}"`)
+      }
+      for (const name of ["amq", "amqp.orders", "my.amq.orders", "wait.list"]) {
+        assert.strictEqual(Subscription.make(name, { patterns: ["#"] }).name, name)
+      }
+    })
+
     for (const name of ["", "two words", "a/b", "a:b", "漢", "a\n", "#", "a".repeat(181)]) {
       it(`for a queue named ${JSON.stringify(name.slice(0, 20))} of ${name.length} characters`, () => {
         assert.throws(() => Subscription.make(name, { patterns: ["#"] }), RangeError, `not "${name}"`)

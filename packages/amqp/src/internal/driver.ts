@@ -92,7 +92,12 @@ interface Reader {
 }
 
 const isReader = (u: object): u is Reader =>
-  "rest" in u && "channels" in u && Array.isArray(u.channels) && "recvFrame" in u && typeof u.recvFrame === "function"
+  "rest" in u &&
+  Buffer.isBuffer(u.rest) &&
+  "channels" in u &&
+  Array.isArray(u.channels) &&
+  "recvFrame" in u &&
+  typeof u.recvFrame === "function"
 
 /** What amqplib makes of a message's properties, without any. */
 const withoutProperties = (bytes: unknown): Frame | undefined =>
@@ -111,7 +116,7 @@ const withoutProperties = (bytes: unknown): Frame | undefined =>
  * A frame for a channel that is closed is dropped, as RabbitMQ's Java client does:
  * RabbitMQ may send what was on its way to a channel after it has closed it.
  */
-const survive = ({ connection }: ChannelModel): void => {
+export const survive = ({ connection }: ChannelModel): void => {
   const reader: Reader = isReader(connection) ? connection : unknownInsides("a connection reads its frames differently")
   const { channels } = reader
   const receive = reader.recvFrame.bind(connection)

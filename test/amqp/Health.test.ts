@@ -1,11 +1,68 @@
-import { assert, describe, it } from "@effect/vitest"
-import { Effect, Redacted } from "effect"
-import { inject } from "vitest"
+import { assert, describe, inject, it } from "@effect/vitest"
+import { Deferred, Effect, Fiber, Latch, Redacted } from "effect"
+import { ConnectionFailed, Refused, type Reason } from "effect-eventbus/BrokerError"
+import { TestClock } from "effect/testing"
+import type * as AmqpConnection from "../../packages/amqp/src/AmqpConnection.ts"
+import * as AmqpOptions from "../../packages/amqp/src/AmqpOptions.ts"
+import * as AmqpHealth from "../../packages/amqp/src/internal/AmqpHealth.ts"
 import { eventually } from "../support/eventually.ts"
 import * as Node from "./support/OwnNode.ts"
 import * as Rig from "./support/Rig.ts"
 
 const url = inject("rabbitUrl") ?? ""
+
+/** A broker's connections as they look to those who ask how it is. */
+const connection: AmqpConnection.AmqpConnection = {
+  address: "h:1",
+  up: Effect.never,
+  live: Effect.never,
+  current: () => ({
+    model: Object.create(null),
+    address: "h:1",
+    version: "3.10.8",
+    lost: Deferred.makeUnsafe(),
+    blocked: undefined,
+    blocking: Latch.makeUnsafe(false)
+  }),
+  trouble: () => "",
+  onBlocked: () => {}
+}
+
+const healthOf = (ask: Effect.Effect<never, Reason>) =>
+  Effect.flatten(
+    AmqpHealth.make({
+      settings: AmqpOptions.settings({}),
+      publishing: connection,
+      publisher: { publish: () => Effect.never, unconfirmed: () => 0, isAttached: () => true },
+      consuming: connection,
+      consumers: new Map(),
+      alarm: { ask: Effect.void },
+      ask: () => ask
+    })
+  )
+
+describe("Health, where a broker does not do what it is asked", () => {
+  it.effect("is known within two seconds, whatever the broker takes for a goodbye", () =>
+    Effect.gen(function* () {
+      const slow = Effect.onInterrupt(Effect.never, () => Effect.sleep("1 minute"))
+      const asked = yield* Effect.forkChild(healthOf(slow), { startImmediately: true })
+      yield* TestClock.adjust("2 seconds")
+      assert.deepInclude(yield* Fiber.join(asked), { status: "unhealthy", connected: false })
+      yield* TestClock.adjust("1 minute")
+    })
+  )
+
+  it.effect("is not that of a connection which is lost, as long as the broker answers", () =>
+    Effect.gen(function* () {
+      const reason = { operation: "open a channel", detail: "no channel is left" }
+      const refused = yield* healthOf(Effect.fail(new Refused(reason)))
+      assert.deepInclude(refused, { status: "degraded", connected: true })
+      assert.deepInclude(refused.details, { consuming: "connected", topology: "not known" })
+      const lost = yield* healthOf(Effect.fail(new ConnectionFailed({ address: "h:1", detail: "closed" })))
+      assert.deepInclude(lost, { status: "unhealthy", connected: false })
+    })
+  )
+})
 
 describe.skipIf(inject("rabbitUrl") === null).concurrent("Health", () => {
   it.live("is degraded while dead letters have no queue, and says which", () =>

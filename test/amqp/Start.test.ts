@@ -5,7 +5,9 @@ import { Effect, Fiber, Redacted } from "effect"
 import type { Scope } from "effect"
 import { Handler, Subscription } from "effect-eventbus"
 import type { BrokerError } from "effect-eventbus"
+import { eventually } from "../support/eventually.ts"
 import * as Handshake from "./support/Handshake.ts"
+import * as Lines from "./support/Lines.ts"
 import * as Node from "./support/OwnNode.ts"
 import * as Rig from "./support/Rig.ts"
 import { deadPort, server } from "./support/TcpServer.ts"
@@ -243,6 +245,36 @@ describe.skipIf(!Node.isPossible)("Start", () => {
       assert.match(reason.message, /RESOURCE_LOCKED/)
     })
   )
+
+  it.live("says at once that the broker takes no events, and sends it none", () => {
+    const { layer, lines } = Lines.collect()
+    return Effect.gen(function* () {
+      const { bus, queue } = yield* rig()
+      const { publish, subscribe } = yield* bus()
+      yield* subscribe(handler(queue("work")))
+      const watermark = (value: string) => node.ctl("set_vm_memory_high_watermark", "absolute", value)
+      yield* watermark("1MB")
+      yield* Effect.addFinalizer(() => watermark("512MB"))
+      yield* eventually(
+        "there is an alarm",
+        Effect.map(node.ctl("eval", "rabbit_alarm:get_alarms()."), (alarms) => alarms.includes("memory"))
+      )
+      const late = yield* bus({ publishTimeout: "300 millis" })
+      assert.isTrue(
+        lines.some((line) => /takes no publishes.*memory/.test(line)),
+        lines.join("\n")
+      )
+      const error = yield* Effect.flip(late.publish(yield* Rig.Ping.event({})))
+      assert.strictEqual(error.reason._tag, "Blocked", error.message)
+
+      yield* watermark("512MB")
+      yield* eventually(
+        "it says that it takes them again",
+        Effect.sync(() => lines.some((line) => line.includes("takes publishes again")))
+      )
+      for (const each of [publish, late.publish]) yield* each(yield* Rig.Ping.event({}), { unroutable: "fail" })
+    }).pipe(Effect.provide(layer))
+  })
 
   it.live("takes the next address where one does not answer, or does not let it in", () =>
     Effect.gen(function* () {

@@ -1,6 +1,5 @@
-import { Effect } from "effect"
-import type { Scope } from "effect"
-import { server } from "./Server.ts"
+import type { Effect, Scope } from "effect"
+import { server } from "./TcpServer.ts"
 
 const short = (value: number): Buffer => Buffer.from([value >> 8, value & 255])
 const long = (value: number): Buffer =>

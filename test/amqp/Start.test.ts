@@ -260,9 +260,9 @@ describe.skipIf(!Node.isPossible)("Start", () => {
         Effect.map(node.ctl("eval", "rabbit_alarm:get_alarms()."), (alarms) => alarms.includes("memory"))
       )
       const late = yield* bus({ publishTimeout: "300 millis" })
-      assert.isTrue(
-        lines.some((line) => /takes no publishes.*memory/.test(line)),
-        lines.join("\n")
+      yield* until(
+        "it says so",
+        Effect.sync(() => lines.some((line) => /takes no publishes.*memory/.test(line)))
       )
       const error = yield* Effect.flip(late.publish(yield* Rig.Ping.event({})))
       assert.strictEqual(error.reason._tag, "Blocked", error.message)

@@ -260,7 +260,7 @@ describe.skipIf(!Node.isPossible)("Start", () => {
         Effect.map(node.ctl("eval", "rabbit_alarm:get_alarms()."), (alarms) => alarms.includes("memory"))
       )
       const late = yield* bus({ publishTimeout: "300 millis" })
-      yield* until(
+      yield* eventually(
         "it says so",
         Effect.sync(() => lines.some((line) => /takes no publishes.*memory/.test(line)))
       )

@@ -124,7 +124,7 @@ const withStalled = (health: Broker.Health, stalled: StalledSettlements): Broker
 export const make: Effect.Effect<EventBus["Service"], never, Broker.Broker> = Effect.gen(function* () {
   const broker = yield* Broker.Broker
   const { publish, publishAll } = yield* Publisher.make(broker)
-  const stalled = new StalledSettlements()
+  const stalled = StalledSettlements.of(broker)
 
   const subscribe: EventBus["Service"]["subscribe"] = Effect.fnUntraced(function* (handler) {
     const { name } = handler.subscription
@@ -158,10 +158,48 @@ export const make: Effect.Effect<EventBus["Service"], never, Broker.Broker> = Ef
 /**
  * A layer with the bus, on the broker that you provide.
  *
+ * **Details**
+ *
+ * Every use is a bus of its own, on the broker that it is given: two brokers are two
+ * buses, also in one application. A layer is built once, so give what belongs on one
+ * bus the same layer.
+ *
+ * Where a program uses two buses at once, each has a service of its own, which `make`
+ * makes.
+ *
+ * **Example** (Two buses in one application)
+ *
+ * ```ts
+ * import { Console, Context, Effect, Layer } from "effect"
+ * import { EventBus, EventType, Handler, MemoryBroker, Subscription } from "effect-eventbus"
+ *
+ * class Billing extends Context.Service<Billing, EventBus.EventBus["Service"]>()("app/Billing") {}
+ *
+ * const BusLive = EventBus.layer.pipe(Layer.provide(MemoryBroker.layer()))
+ * const BillingLive = Layer.effect(Billing, EventBus.make).pipe(Layer.provide(MemoryBroker.layer()))
+ *
+ * const Ping = EventType.untyped("ping")
+ * const handler = Handler.make(Subscription.make("pings", { events: [Ping] }), () => Console.log("billed"))
+ *
+ * // What needs an EventBus gets the other one.
+ * const Handlers = EventBus.subscriber(handler).pipe(Layer.provide(Layer.effect(EventBus.EventBus, Billing)))
+ *
+ * const program = Effect.gen(function*() {
+ *   const bus = yield* EventBus.EventBus
+ *   const billing = yield* Billing
+ *   yield* bus.publish(yield* Ping.event({}))
+ *   yield* billing.publish(yield* Ping.event({}))
+ * })
+ *
+ * const App = Handlers.pipe(Layer.provideMerge(Layer.merge(BusLive, BillingLive)))
+ * await Effect.runPromise(Effect.provide(program, App))
+ * ```
+ *
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<EventBus, never, Broker.Broker> = Layer.effect(EventBus, make)
+// Layers are built once each, whatever is provided to them: this one would stay with the first broker.
+export const layer: Layer.Layer<EventBus, never, Broker.Broker> = Layer.fresh(Layer.effect(EventBus, make))
 
 /**
  * A layer with a bus in this process's memory, for tests, demos, and single-process

@@ -1,10 +1,21 @@
 /**
- * The settlements of a bus that the broker has refused so far.
+ * The settlements that a broker has refused so far.
  *
  * @internal
  */
 
 export class StalledSettlements {
+  private static readonly known = new WeakMap<object, StalledSettlements>()
+
+  /** Returns those of a broker, which all buses on it have in common. */
+  static of(broker: object): StalledSettlements {
+    const known = StalledSettlements.known.get(broker)
+    if (known !== undefined) return known
+    const stalled = new StalledSettlements()
+    StalledSettlements.known.set(broker, stalled)
+    return stalled
+  }
+
   private readonly stalled = new Map<object, { readonly queue: string; readonly why: string }>()
 
   /** Adds a settlement, and the reason why it is stalled. */

@@ -38,14 +38,14 @@ const nobody = "eb-nobody"
 export const make = Effect.fnUntraced(function* (options: {
   readonly settings: Settings
   readonly publishing: AmqpConnection
-  readonly publisher: AmqpPublisher
+  readonly publishers: ReadonlyArray<AmqpPublisher>
   readonly consuming: AmqpConnection
   readonly consumers: ReadonlyMap<AmqpConsumer, QueueSpec.QueueSpec>
   /** Asks something on a channel of its own. */
   readonly ask: <A>(f: (ask: AmqpChannel.AmqpChannel["ask"]) => Effect.Effect<A, Reason>) => Effect.Effect<A, Reason>
 }): Effect.fn.Return<Effect.Effect<Health>, never, Scope.Scope> {
   const scope = yield* Effect.scope
-  const { ask, consumers, consuming, publisher, publishing, settings } = options
+  const { ask, consumers, consuming, publishers, publishing, settings } = options
 
   /** What this user has no right on, which RabbitMQ has said once: since 4.3 only those with one may look. */
   const hidden = new Set<string>()
@@ -128,7 +128,7 @@ export const make = Effect.fnUntraced(function* (options: {
         ? "disconnected"
         : publish.blocked !== undefined
           ? `blocked: ${publish.blocked}`
-          : publisher.isAttached()
+          : publishers.every((publisher) => publisher.isAttached())
             ? "connected"
             : "reopening its channel"
     const topology = Option.match(lacking, {
@@ -148,7 +148,7 @@ export const make = Effect.fnUntraced(function* (options: {
         consumers: consumers.size,
         consumersDetached: detached,
         topology,
-        unconfirmed: publisher.unconfirmed()
+        unconfirmed: publishers.reduce((sum, publisher) => sum + publisher.unconfirmed(), 0)
       }
     }
   })

@@ -15,10 +15,13 @@ const id = (name: string) => `effect-eventbus/PublishError/${name}`
  * @since 0.1.0
  */
 export class Unroutable extends Schema.TaggedError<Unroutable>(id("Unroutable"))("Unroutable", {
-  routingKey: Schema.String
+  routingKey: Schema.String,
+  /** Whether it was sent before, and that confirm was lost: there may have been a queue then. */
+  mayHaveLanded: Schema.optionalKey(Schema.Boolean)
 }) {
   override get message(): string {
-    return `no queue is bound for the routing key "${this.routingKey}"`
+    const before = this.mayHaveLanded === true ? ", but it was sent before, and may have landed then" : ""
+    return `no queue is bound for the routing key "${this.routingKey}"${before}`
   }
   get isRetryable(): boolean {
     return false
@@ -83,14 +86,19 @@ export class Disconnected extends Schema.TaggedError<Disconnected>(id("Disconnec
 /**
  * An event that was sent but not confirmed: no confirm came within the publish timeout,
  * or it was lost with the connection. The event may have landed. Publishing it again
- * may make a duplicate with the same event id.
+ * may make a duplicate with the same event id. `detail` says what became of the
+ * confirm, unless it is just late.
  *
  * @category errors
  * @since 0.1.0
  */
-export class Timeout extends Schema.TaggedError<Timeout>(id("Timeout"))("Timeout", { millis: Schema.Finite }) {
+export class Timeout extends Schema.TaggedError<Timeout>(id("Timeout"))("Timeout", {
+  millis: Schema.Finite,
+  detail: Schema.optionalKey(Schema.String)
+}) {
   override get message(): string {
-    return `it was sent and its confirm never came (in ${this.millis} ms), so it may or may not have landed`
+    const { detail = `its confirm never came (in ${this.millis} ms)` } = this
+    return `it was sent and ${detail}, so it may or may not have landed`
   }
   get isRetryable(): boolean {
     return true
@@ -151,6 +159,21 @@ export class NotPermitted extends Schema.TaggedError<NotPermitted>(id("NotPermit
 }
 
 /**
+ * An event that the broker refused for another reason, in its own words. Not stored.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Refused extends Schema.TaggedError<Refused>(id("Refused"))("Refused", { detail: Schema.String }) {
+  override get message(): string {
+    return `the broker refused it: ${this.detail}`
+  }
+  get isRetryable(): boolean {
+    return false
+  }
+}
+
+/**
  * The schema of every reason.
  *
  * @category errors
@@ -164,7 +187,8 @@ export const Reason = Schema.Union([
   Timeout,
   TooLarge,
   EncodeFailed,
-  NotPermitted
+  NotPermitted,
+  Refused
 ])
 
 /**

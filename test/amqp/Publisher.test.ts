@@ -157,7 +157,7 @@ describe.skipIf(!Node.isPossible)("Publisher", () => {
         assert.include(["Blocked", "Disconnected", "published"], outcome)
         return outcome === "published"
       })
-      yield* until("the window is free again", published)
+      yield* eventually("the window is free again", published)
       assert.strictEqual(yield* Queue.take(handled), other.eventId)
     })
   )

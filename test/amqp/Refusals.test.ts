@@ -4,9 +4,11 @@ import type { Scope } from "effect"
 import { FailurePolicy, Handler, Subscription } from "effect-eventbus"
 import type { BrokerError, EventBus, PublishError } from "effect-eventbus"
 import { readings } from "../../packages/testing/src/contract/Readings.ts"
+import { type Breach, eventually } from "../support/eventually.ts"
+import { maxMessageSize } from "../support/maxMessageSize.ts"
 import * as Node from "./support/OwnNode.ts"
 import * as Rig from "./support/Rig.ts"
-import { timed, until } from "./support/Wait.ts"
+import { timed } from "./support/timed.ts"
 
 const { Ping } = Rig
 
@@ -43,9 +45,9 @@ describe.skipIf(!Node.isPossible)("Refusals", () => {
       copies,
       bus: own.bus({ url }),
       /** All that was published is there, once. */
-      once: (events: number): Effect.Effect<void> =>
+      once: (events: number): Effect.Effect<void, Breach> =>
         Effect.andThen(
-          until(
+          eventually(
             `${events} events are handled`,
             Effect.sync(() => copies.size >= events)
           ),
@@ -155,9 +157,7 @@ describe.skipIf(!Node.isPossible)("Refusals", () => {
   it.live("by its size is told, and costs its neighbours no copy", () =>
     Effect.gen(function* () {
       const own = yield* rig()
-      const limit = (bytes: number) => node.ctl("eval", `application:set_env(rabbit, max_message_size, ${bytes}).`)
-      yield* limit(1000)
-      yield* Effect.addFinalizer(() => limit(128 * 1024 * 1024))
+      yield* maxMessageSize(node.ctl, 1000)
       const { bus, once } = yield* limited(own)
       const events = yield* bus
       const texts = Array.from({ length: 60 }, (_, i) => "x".repeat(i % 20 === 7 ? 2000 : 1))
@@ -188,7 +188,7 @@ describe.skipIf(!Node.isPossible)("Refusals", () => {
       const events = yield* bus
       yield* events.subscribe(declared)
       const refused = yield* Deferred.make<void>()
-      const stalls = until(
+      const stalls = eventually(
         "the dead letter is refused",
         Effect.map(events.health, ({ details }) => /not permitted/.test(String(details["settling"])))
       )
@@ -208,7 +208,7 @@ describe.skipIf(!Node.isPossible)("Refusals", () => {
       yield* once(published)
 
       yield* node.ctl("set_permissions", exchange, ".*", ".*", ".*")
-      yield* until(
+      yield* eventually(
         "the dead letter is there",
         Effect.map(events.queueInfo(`dlq.${work}`), (info) => Option.isSome(info) && info.value.messages === 1)
       )

@@ -74,6 +74,13 @@ export const mutants: ReadonlyArray<Mutant> = [
     under: "rst-unconfirmed"
   },
   {
+    // Publishes that may be refused are in flight beside others.
+    name: "refusals-in-company",
+    file: "amqp/src/internal/AmqpSender.ts",
+    edits: [["strikes > 0 || !this.record.knows(message)", "strikes > 0"]],
+    under: "refused-once"
+  },
+  {
     name: "not-consuming-again",
     file: "amqp/src/internal/AmqpConsumer.ts",
     edits: [["Effect.andThen(connection.up, start)", "Effect.andThen(Effect.never, start)"]],

@@ -205,17 +205,23 @@ export class AmqpSender {
     if (error !== null && !(error instanceof Error && error.message === "message nacked")) return
     this.hasConfirmed = true
     this.isMoving = true
-    const { message, mayHaveLanded, wasReturned } = outgoing
+    const { message, wasReturned } = outgoing
     const { routingKey } = message
     if (this.window.isAlone(outgoing)) this.record.took(message)
     this.window.landed(outgoing)
     if (error === null && !wasReturned) this.settle(outgoing, undefined)
     // That no queue wants it is so whether or not one has wanted it before.
-    else if (wasReturned)
-      this.settle(outgoing, new Unroutable(mayHaveLanded ? { routingKey, mayHaveLanded } : { routingKey }))
+    else if (wasReturned) this.settle(outgoing, this.unroutable(outgoing))
     else this.conclude(outgoing, new Nacked({ routingKey }))
     this.pump()
     this.idle()
+  }
+
+  private unroutable(outgoing: Outgoing): Unroutable {
+    const { mayHaveLanded, message } = outgoing
+    const { routingKey } = message
+    const reason = new Unroutable({ routingKey })
+    return mayHaveLanded ? new Unroutable({ routingKey, earlier: this.doubtful(outgoing, reason.message) }) : reason
   }
 
   /** The broker has said what it refuses: the first of these, and it would refuse all others like it. */

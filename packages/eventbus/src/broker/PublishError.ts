@@ -9,26 +9,6 @@ import * as Schema from "effect/Schema"
 const id = (name: string) => `effect-eventbus/PublishError/${name}`
 
 /**
- * An event that no queue is bound for. An error only with `unroutable: "fail"`.
- *
- * @category errors
- * @since 0.1.0
- */
-export class Unroutable extends Schema.TaggedError<Unroutable>(id("Unroutable"))("Unroutable", {
-  routingKey: Schema.String,
-  /** Whether it was sent before, and that confirm was lost: there may have been a queue then. */
-  mayHaveLanded: Schema.optionalKey(Schema.Boolean)
-}) {
-  override get message(): string {
-    const before = this.mayHaveLanded === true ? ", but it was sent before, and may have landed then" : ""
-    return `no queue is bound for the routing key "${this.routingKey}"${before}`
-  }
-  get isRetryable(): boolean {
-    return false
-  }
-}
-
-/**
  * An event that the broker refused, because a queue is full or is electing a leader.
  * Other queues may have stored the event, and so may a queue that has lost its leader
  * meanwhile.
@@ -102,6 +82,25 @@ export class Timeout extends Schema.TaggedError<Timeout>(id("Timeout"))("Timeout
   }
   get isRetryable(): boolean {
     return true
+  }
+}
+
+/**
+ * An event that no queue is bound for. An error only with `unroutable: "fail"`.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Unroutable extends Schema.TaggedError<Unroutable>(id("Unroutable"))("Unroutable", {
+  routingKey: Schema.String,
+  /** The truth of an earlier sending whose confirm was lost: it may have landed. */
+  earlier: Schema.optionalKey(Timeout)
+}) {
+  override get message(): string {
+    return `no queue is bound for the routing key "${this.routingKey}"`
+  }
+  get isRetryable(): boolean {
+    return false
   }
 }
 

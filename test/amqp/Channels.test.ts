@@ -30,6 +30,8 @@ const fake = (moment: number, then: () => void) => {
     address: "h:1",
     version: "3.10.8",
     lost: Deferred.makeUnsafe(),
+    frameRoom: 131_064,
+    error: undefined,
     blocked: undefined,
     blocking: Latch.makeUnsafe(false)
   }

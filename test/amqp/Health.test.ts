@@ -21,11 +21,13 @@ const connection: AmqpConnection.AmqpConnection = {
     address: "h:1",
     version: "3.10.8",
     lost: Deferred.makeUnsafe(),
+    frameRoom: 131_064,
+    error: undefined,
     blocked: undefined,
     blocking: Latch.makeUnsafe(false)
   }),
   trouble: () => "",
-  onBlocked: () => {}
+  onBlocked: new Set()
 }
 
 const healthOf = (ask: Effect.Effect<never, Reason>) =>
@@ -33,7 +35,7 @@ const healthOf = (ask: Effect.Effect<never, Reason>) =>
     AmqpHealth.make({
       settings: AmqpOptions.settings({}),
       publishing: connection,
-      publisher: { publish: () => Effect.never, unconfirmed: () => 0, isAttached: () => true },
+      publishers: [{ publish: () => Effect.never, unconfirmed: () => 0, isAttached: () => true }],
       consuming: connection,
       consumers: new Map(),
       alarm: { ask: Effect.void },

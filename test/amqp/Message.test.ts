@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs"
-import { join } from "node:path"
+import { createRequire } from "node:module"
+import { dirname, join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import type { ConsumeMessage } from "amqplib"
 import { Priority } from "effect-eventbus"
@@ -112,6 +113,51 @@ describe("AmqpMessage", () => {
     assert.deepInclude(options, { mandatory: true, persistent: true, messageId: "id", contentType: "application/json" })
     assert.notProperty(options, "CC")
     assert.notProperty(options, "replyTo")
+  })
+
+  describe("in a frame", () => {
+    // The only thing that knows how many bytes they have on the wire.
+    const lib = join(dirname(createRequire(import.meta.url).resolve("amqplib")), "lib")
+    const { encodeProperties } = createRequire(import.meta.url)(join(lib, "defs.js"))
+    const Args = createRequire(import.meta.url)(join(lib, "api_args.js"))
+    const frameOf = (properties: AmqpMessage.Properties): number =>
+      encodeProperties(60, 1, 0, Args.publish("exchange", "key", properties)).length
+    const long = {
+      ...moved,
+      attempt: 3,
+      ttl: 2 ** 40,
+      round: 1_000_000,
+      fault: { ...fault, message: "✓".repeat(680), stack: `Error\n${"    at ünï (/app/file.ts:1:1)\n".repeat(250)}` }
+    }
+
+    for (const frameMax of [4096, 5000, 8192, 8193, 8194, 8195, 131_072]) {
+      it(`cuts what is said of a fault to ${frameMax} bytes, the stack first`, () => {
+        const whole = new AmqpMessage.Properties(long, "id")
+        const { "eb-message": message, "eb-stack": stack, ...others } = { ...whole.headers }
+        const properties = new AmqpMessage.Properties(long, "id")
+        assert.isTrue(properties.fit(frameMax - 8))
+        assert.isAtMost(frameOf(properties), frameMax)
+        const headers = { ...properties.headers }
+        assert.deepInclude(headers, others)
+        assert.isTrue(String(message).startsWith(String(headers["eb-message"])))
+        assert.isTrue(String(stack).startsWith(String(headers["eb-stack"])))
+        if (headers["eb-stack"] !== "") assert.strictEqual(headers["eb-message"], message)
+        if (frameMax < 16_384) assert.isAbove(frameOf(properties), frameMax - 100, "no more than has to")
+        else assert.deepStrictEqual(headers, { ...whole.headers })
+      })
+    }
+
+    it("says so where even so there is too little room", () => {
+      assert.isFalse(new AmqpMessage.Properties(long, "id").fit(500))
+    })
+
+    it("leaves a publisher's own headers as they are, which fit into any", () => {
+      const names = "✓".repeat(85)
+      const own = { ...envelope, ttl: 2 ** 40, type: names, source: names, traceId: names }
+      const properties = new AmqpMessage.Properties(own, names)
+      assert.isTrue(properties.fit(4096 - 8))
+      assert.isAtMost(frameOf(properties), 4096)
+    })
   })
 
   it("counts a time to live in milliseconds, as far as AMQP does", () => {

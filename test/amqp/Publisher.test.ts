@@ -94,22 +94,30 @@ describe.skipIf(!Node.isPossible)("Publisher", () => {
     }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
   )
 
+  /** A queue that takes nothing and confirms nothing. */
+  const stuckQueue = Effect.fnUntraced(function* (
+    { exchange, queue, raw }: Pick<Rig.Rig, "exchange" | "queue" | "raw">,
+    pattern: string
+  ) {
+    const stuck = queue("stuck")
+    const { run } = yield* raw
+    yield* run((channel) => channel.assertQueue(stuck, { arguments: { "x-queue-type": "classic" } }))
+    yield* run((channel) => channel.bindQueue(stuck, exchange, pattern))
+    const eval_ = (call: string) =>
+      node.ctl(
+        "eval",
+        `{ok, Q} = rabbit_amqqueue:lookup(rabbit_misc:r(<<"/">>, queue, <<"${stuck}">>)), sys:${call}(amqqueue:get_pid(Q)).`
+      )
+    yield* eval_("suspend")
+    yield* Effect.addFinalizer(() => eval_("resume"))
+  })
+
   it.live("is held up by nobody, not even by a publish of the same event, where a queue does not confirm", () =>
     Effect.gen(function* () {
       const { bus, exchange, queue, raw } = yield* rig()
       const events = yield* bus({ publishTimeout: "1 second" })
       const handled = yield* Rig.collect(events, queue("other"), { pattern: "pong.*" })
-      const stuck = queue("stuck")
-      const { run } = yield* raw
-      yield* run((channel) => channel.assertQueue(stuck, { arguments: { "x-queue-type": "classic" } }))
-      yield* run((channel) => channel.bindQueue(stuck, exchange, "ping.*"))
-      const eval_ = (call: string) =>
-        node.ctl(
-          "eval",
-          `{ok, Q} = rabbit_amqqueue:lookup(rabbit_misc:r(<<"/">>, queue, <<"${stuck}">>)), sys:${call}(amqqueue:get_pid(Q)).`
-        )
-      yield* eval_("suspend")
-      yield* Effect.addFinalizer(() => eval_("resume"))
+      yield* stuckQueue({ exchange, queue, raw }, "ping.*")
       const event = yield* Ping.event({})
       assert.strictEqual(yield* outcome(events.publish(event)), "Timeout")
 
@@ -118,6 +126,39 @@ describe.skipIf(!Node.isPossible)("Publisher", () => {
       yield* events.publish(other, { routingKey: "pong.normal" })
       assert.strictEqual(yield* Queue.take(handled), other.eventId)
       assert.strictEqual(yield* Fiber.join(again), "Timeout", "it is in flight, too")
+    })
+  )
+
+  it.live("waits for room where as many bytes are in flight as may be", () =>
+    Effect.gen(function* () {
+      const own = yield* rig()
+      const events = yield* own.bus({ publishTimeout: "1 second", maxInFlightBytes: 10_000 })
+      yield* stuckQueue(own, "ping.*")
+      // Too large for two of them.
+      const outcomes = yield* Effect.forEach(
+        [1, 2, 3],
+        () => Effect.flatMap(Ping.event(pad(6000)), (event) => outcome(events.publish(event))),
+        { concurrency: "unbounded" }
+      )
+      assert.deepStrictEqual(outcomes, ["Timeout", "Blocked", "Blocked"])
+      assert.strictEqual((yield* events.health).details["unconfirmed"], 1)
+    })
+  )
+
+  it.live("goes on, on a new channel, where all that is in flight is never confirmed", () =>
+    Effect.gen(function* () {
+      const own = yield* rig()
+      const events = yield* own.bus({ publishTimeout: "500 millis", maxInFlight: 1 })
+      yield* stuckQueue(own, "ping.*")
+      const handled = yield* Rig.collect(events, own.queue("other"), { pattern: "pong.*" })
+      assert.strictEqual(yield* outcome(Effect.flatMap(Ping.event({}), events.publish)), "Timeout")
+      const other = yield* Ping.event({})
+      const published = Effect.map(outcome(events.publish(other, { routingKey: "pong.normal" })), (outcome) => {
+        assert.include(["Blocked", "Disconnected", "published"], outcome)
+        return outcome === "published"
+      })
+      yield* eventually("the window is free again", published)
+      assert.strictEqual(yield* Queue.take(handled), other.eventId)
     })
   )
 

@@ -20,7 +20,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as RcRef from "effect/RcRef"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import * as AmqpConnection from "./AmqpConnection.ts"
 import * as AmqpOptions from "./AmqpOptions.ts"
 import * as AmqpTopology from "./AmqpTopology.ts"
@@ -61,11 +61,16 @@ export const make = Effect.fnUntraced(function* (
       return live === undefined ? Effect.void : Effect.ignore(AmqpTopology.declare(live, settings, queue))
     })
 
-  const publisher = yield* AmqpPublisher.make(
-    publishing,
-    settings,
-    Effect.suspend(() => Effect.forEach([...consumers.values()], redeclare, { concurrency: 10, discard: true }))
+  const redeclareAll = Effect.suspend(() =>
+    Effect.forEach([...consumers.values()], redeclare, { concurrency: 10, discard: true })
   )
+  // Each waits for its last confirms when it closes, and the bus for no longer than one of them.
+  const closing = yield* Scope.fork(yield* Effect.scope, "parallel")
+  const makePublisher = Effect.flatMap(Scope.fork(closing), (scope) =>
+    Scope.provide(AmqpPublisher.make(publishing, settings, redeclareAll), scope)
+  )
+  /** Retries and dead letters have a channel of their own: where they are refused, what is published must not feel it. */
+  const [publisher, mover] = yield* Effect.all([makePublisher, makePublisher], { concurrency: 2 })
 
   /** Asks something on a channel of its own, because an answer may be that the channel is closed. */
   const ask = <A>(f: (ask: AmqpChannel.Ask) => Effect.Effect<A, Reason>) =>
@@ -74,8 +79,8 @@ export const make = Effect.fnUntraced(function* (
   /** Publishes to the queue of that name, with all that can be said of a message that has been in a queue before. */
   const send = (to: string, envelope: Envelope): Effect.Effect<void, PublishError.Reason> => {
     const exchange = settings.deadLetterExchange
-    return Effect.catchTag(publisher.publish(exchange, to, envelope), "EncodeFailed", () =>
-      publisher.publish(exchange, to, AmqpMessage.bare(envelope))
+    return Effect.catchTag(mover.publish(exchange, to, envelope), "EncodeFailed", () =>
+      mover.publish(exchange, to, AmqpMessage.bare(envelope))
     )
   }
 
@@ -113,7 +118,15 @@ export const make = Effect.fnUntraced(function* (
   const alarm = yield* AlarmProbe.make(publishing, settings)
   // What is published while RabbitMQ is blocked is sent, and may land at any time, unless that is known before.
   yield* alarm.ask
-  const health = yield* AmqpHealth.make({ settings, publishing, publisher, consuming, consumers, alarm, ask })
+  const health = yield* AmqpHealth.make({
+    settings,
+    publishing,
+    publishers: [publisher, mover],
+    consuming,
+    consumers,
+    alarm,
+    ask
+  })
 
   return Broker.Broker.of({
     system: "rabbitmq",

@@ -33,8 +33,12 @@ export interface Live {
   readonly address: string
   /** The broker's version, as it says. */
   readonly version: string
+  /** How many bytes a frame may carry. */
+  readonly frameRoom: number
   /** Succeeds with the reason, once the connection is gone. */
   readonly lost: Deferred.Deferred<string>
+  /** The error that ended the connection, if one did. */
+  error: unknown
   /** Why the broker takes no publishes, while it does not. */
   blocked: string | undefined
   /** Open while the broker takes no publishes. */
@@ -58,8 +62,8 @@ export interface AmqpConnection {
   readonly current: () => Live | undefined
   /** Why there was no connection when one was last missed, in words. */
   readonly trouble: () => string
-  /** Called when the broker blocks or unblocks publishes. */
-  onBlocked: () => void
+  /** Are called when the broker blocks or unblocks publishes. */
+  readonly onBlocked: Set<() => void>
 }
 
 /**
@@ -112,7 +116,9 @@ export const make = Effect.fnUntraced(function* (
       model,
       address: AmqpOptions.address(endpoint),
       version: model.connection.serverProperties.version,
+      frameRoom: driver.frameRoom(model),
       lost: Deferred.makeUnsafe<string>(),
+      error: undefined,
       blocked: undefined,
       blocking: Latch.makeUnsafe(false)
     }
@@ -126,12 +132,13 @@ export const make = Effect.fnUntraced(function* (
         next.blocking.openUnsafe()
         runFork(Effect.logWarning(`RabbitMQ takes no publishes at ${next.address}, so they wait: ${reason}`))
       }
-      self.onBlocked()
+      for (const tell of self.onBlocked) tell()
     }
     model.on("blocked", (reason) => block(reason === "" ? "an alarm" : reason))
     model.on("unblocked", () => block(undefined))
     // An `error` is not always followed by a `close`, nor always before it: `close` is what ends a connection.
     model.on("close", (error) => {
+      next.error = error
       take(undefined)
       latch.closeUnsafe()
       Deferred.doneUnsafe(next.lost, Effect.succeed(error === undefined ? "closed" : AmqpError.detailOf(error)))
@@ -165,7 +172,7 @@ export const make = Effect.fnUntraced(function* (
     address,
     current: () => live,
     trouble: () => trouble,
-    onBlocked: () => {},
+    onBlocked: new Set(),
     up,
     live: Effect.timeoutOrElse(up, {
       duration: settings.connectionTimeout,

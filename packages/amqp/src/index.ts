@@ -4,8 +4,8 @@
  * `AmqpBroker.layer` is all that most need. The other modules, in the order in
  * which they stand on each other: `AmqpOptions`, `AmqpError`, `AmqpMessage`,
  * `AmqpConnection`, `AmqpChannel`, `AmqpTopology`, `DiscoverArguments`, `AmqpPlan`,
- * `AmqpProbe`, `ConfirmWindow`, `AmqpPublisher`, `AmqpAcknowledger`, `AmqpDelivery`, `AmqpConsumer`,
- * `AmqpBrowser`, `AmqpHealth`, `AmqpBroker`.
+ * `AmqpProbe`, `ConfirmWindow`, `Refusal`, `TrackRecord`, `AmqpSender`, `PublishLane`, `AmqpPublisher`, `AmqpAcknowledger`,
+ * `AmqpDelivery`, `AmqpConsumer`, `AmqpBrowser`, `AmqpHealth`, `AmqpBroker`.
  *
  * @since 0.1.0
  */

@@ -24,7 +24,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "returns-ignored",
-    file: "amqp/src/internal/AmqpPublisher.ts",
+    file: "amqp/src/internal/AmqpSender.ts",
     edits: [["if (error === null && !wasReturned)", "if (error === null)"]],
     under: "binding-removed"
   },
@@ -57,11 +57,11 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "confirms-ignored",
-    file: "amqp/src/internal/AmqpPublisher.ts",
+    file: "amqp/src/internal/AmqpSender.ts",
     edits: [
       [
-        "(error: unknown) => confirmed(outgoing, error))\n",
-        "(error: unknown) => confirmed(outgoing, error))\n        settle(outgoing, undefined)\n"
+        "(error: unknown) => this.confirmed(outgoing, error))\n",
+        "(error: unknown) => this.confirmed(outgoing, error))\n      this.settle(outgoing, undefined)\n"
       ]
     ],
     under: "one-way-hole-up"
@@ -70,8 +70,15 @@ export const mutants: ReadonlyArray<Mutant> = [
     // Lost events are neither sent again nor failed, so their publishers wait for ever.
     name: "in-flight-forgotten",
     file: "amqp/src/internal/ConfirmWindow.ts",
-    edits: [["[...lost.filter((outgoing) => !outgoing.isDone), ...this.waiting", "[...this.waiting"]],
+    edits: [["this.putBack(lost.filter((outgoing) => !outgoing.isDone))", ""]],
     under: "rst-unconfirmed"
+  },
+  {
+    // Publishes that may be refused are in flight beside others.
+    name: "refusals-in-company",
+    file: "amqp/src/internal/AmqpSender.ts",
+    edits: [["strikes > 0 || !this.record.knows(message)", "strikes > 0"]],
+    under: "refused-once"
   },
   {
     name: "not-consuming-again",

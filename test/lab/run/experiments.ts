@@ -4,6 +4,7 @@ import { limits } from "../catalogue/limits.ts"
 import { network } from "../catalogue/network.ts"
 import { node } from "../catalogue/node.ts"
 import { process } from "../catalogue/process.ts"
+import { refusals } from "../catalogue/refusals.ts"
 import { start } from "../catalogue/start.ts"
 import { topology } from "../catalogue/topology.ts"
 import type { Experiment } from "../experiments/Experiment.ts"
@@ -13,7 +14,7 @@ import * as ProcessExperiment from "../experiments/ProcessExperiment.ts"
 import { mutants } from "../mutants/Mutant.ts"
 import * as MutantExperiment from "../mutants/MutantExperiment.ts"
 
-const faults = [...network, ...node, ...channel, ...topology, ...limits].map(onNode)
+const faults = [...network, ...node, ...channel, ...topology, ...limits, ...refusals].map(onNode)
 
 /** All experiments, in the order in which they run. */
 export const all: ReadonlyArray<Experiment> = [

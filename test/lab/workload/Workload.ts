@@ -21,6 +21,8 @@ export interface Choice {
   readonly script?: HandlerScript.ScriptName
   readonly lane?: number
   readonly padding?: number
+  /** A routing key that no queue is bound for. */
+  readonly routingKey?: string
 }
 
 const policy = FailurePolicy.tags({
@@ -81,8 +83,9 @@ export class Workload {
     return Effect.gen({ self: this }, function* () {
       const lane = choice.lane ?? this.#random.int(0, this.#lanes.length - 1)
       const script = choice.script ?? HandlerScript.draw(this.#shape.scripts, this.#random.int(0, 99))
-      const routingKey = `lab.q${lane}`
-      const queues = this.queues.filter((_, i) => i === lane || i >= this.#lanes.length)
+      const routingKey = choice.routingKey ?? `lab.q${lane}`
+      const isBound = choice.routingKey === undefined
+      const queues = isBound ? this.queues.filter((_, i) => i === lane || i >= this.#lanes.length) : []
       const padding = "x".repeat(choice.padding ?? this.#shape.padding)
       const event = yield* Work.event({ n: this.#published++, script, padding })
       this.#journal.attempted(event.eventId, queues, HandlerScript.scripts[script].end, script)

@@ -18,7 +18,13 @@ import type { Argument, Reason } from "effect-eventbus/BrokerError"
 import * as Fault from "effect-eventbus/Fault"
 import * as AmqpOptions from "../AmqpOptions.ts"
 
-const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+/**
+ * The text of an error, as it is: to read, not to show.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 const propertyOf = (error: unknown, key: "code" | "errors"): unknown =>
   typeof error === "object" && error !== null ? Reflect.get(error, key) : undefined

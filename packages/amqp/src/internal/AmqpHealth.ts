@@ -37,7 +37,7 @@ const concurrency = 10
 export const make = Effect.fnUntraced(function* (options: {
   readonly settings: Settings
   readonly publishing: AmqpConnection
-  readonly publisher: AmqpPublisher
+  readonly publishers: ReadonlyArray<AmqpPublisher>
   readonly consuming: AmqpConnection
   readonly consumers: ReadonlyMap<AmqpConsumer, QueueSpec.QueueSpec>
   readonly alarm: { readonly ask: Effect.Effect<void> }
@@ -45,7 +45,7 @@ export const make = Effect.fnUntraced(function* (options: {
   readonly ask: <A>(f: (ask: AmqpChannel.AmqpChannel["ask"]) => Effect.Effect<A, Reason>) => Effect.Effect<A, Reason>
 }): Effect.fn.Return<Effect.Effect<Health>, never, Scope.Scope> {
   const scope = yield* Effect.scope
-  const { alarm, ask, consumers, consuming, publisher, publishing, settings } = options
+  const { alarm, ask, consumers, consuming, publishers, publishing, settings } = options
 
   /** Gives something up in time, and does not wait for its goodbye: a channel's takes two seconds more where no answer comes. */
   const inTime = <A, E>(self: Effect.Effect<A, E>): Effect.Effect<Option.Option<A>, E> =>
@@ -113,7 +113,7 @@ export const make = Effect.fnUntraced(function* (options: {
         ? "disconnected"
         : publish.blocked !== undefined
           ? `blocked: ${publish.blocked}`
-          : publisher.isAttached()
+          : publishers.every((publisher) => publisher.isAttached())
             ? "connected"
             : "reopening its channel"
     const topology = Option.match(lacking, {
@@ -133,7 +133,7 @@ export const make = Effect.fnUntraced(function* (options: {
         consumers: consumers.size,
         consumersDetached: detached,
         topology,
-        unconfirmed: publisher.unconfirmed()
+        unconfirmed: publishers.reduce((sum, publisher) => sum + publisher.unconfirmed(), 0)
       }
     }
   })

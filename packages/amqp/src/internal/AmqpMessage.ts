@@ -31,9 +31,12 @@ const priorityFrom = (value: unknown): Priority.Priority =>
 
 const iso = (millis: number): string => new Date(millis).toISOString()
 
-/** Together, headers stay well under the 16 KiB that any broker and client takes. */
 const maxMessage = 2048
 const maxStack = 8192
+/** All properties together have fewer bytes than this, whatever they say of a fault. */
+const maxProperties = 16 * 1024
+/** What can be cut of what is said of a fault, in this order. */
+const cuttable = ["eb-stack", "eb-message"]
 
 type Headers = Record<string, string | number | undefined>
 
@@ -104,6 +107,38 @@ export class Properties implements Options.Publish {
     if (ttl !== undefined) this.expiration = Math.min(ttl, 2 ** 32 - 1)
   }
 
+  /**
+   * Cuts what is said of a fault to what there is room for, and says whether all fits
+   * then: AMQP sends the properties of a message in one frame. A publisher's own are
+   * far smaller than any frame.
+   */
+  fit(room: number): boolean {
+    const { moved } = this
+    if (moved === undefined || room >= maxProperties) return true
+    let excess = this.size - room
+    for (const key of cuttable) {
+      const value = moved[key]
+      if (excess <= 0 || typeof value !== "string") continue
+      const bytes = Buffer.byteLength(value)
+      moved[key] = cut(value, bytes - excess)
+      excess -= bytes - Buffer.byteLength(moved[key])
+    }
+    return excess <= 0
+  }
+
+  /** How many bytes it has in its frame, at most. */
+  private get size(): number {
+    const { appId, correlationId, contentType, messageId, type } = this
+    let bytes = fixedProperties
+    for (const text of [appId, correlationId, contentType, messageId, type]) bytes += 1 + Buffer.byteLength(text ?? "")
+    const { headers } = this
+    for (const key in headers) {
+      const value = headers[key]
+      if (value !== undefined) bytes += key.length + (typeof value === "string" ? 6 + Buffer.byteLength(value) : 10)
+    }
+    return bytes
+  }
+
   /** To be read at once: the next message may have the same. */
   get headers(): Headers {
     if (this.moved !== undefined) return this.moved
@@ -137,6 +172,17 @@ export class Message {
     this.content = Buffer.from(body.buffer, body.byteOffset, body.length)
     this.properties = new Properties(envelope, envelope.id ?? randomUUID())
   }
+}
+
+/** Class, weight, body size and flags; the length of the headers; delivery mode, priority, timestamp and expiration. */
+const fixedProperties = 14 + 4 + 1 + 1 + 8 + 11
+
+/** The beginning of a text, without the half of a character at its end. */
+const cut = (value: string, maxBytes: number): string => {
+  const bytes = Buffer.from(value)
+  let end = Math.max(0, Math.min(maxBytes, bytes.length))
+  while (end > 0 && ((bytes[end] ?? 0) & 0xc0) === 0x80) end--
+  return bytes.toString("utf8", 0, end)
 }
 
 /** AMQP's short strings have at most 255 bytes; no character takes more than three a code unit. */

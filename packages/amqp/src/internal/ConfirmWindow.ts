@@ -2,8 +2,10 @@
  * The publishes that are waiting to be sent or confirmed, as plain state.
  *
  * What is sent and not confirmed is bounded by number and by bytes; the rest
- * waits in the order in which it came. What was in flight when its channel died
- * goes to the front again: the broker may have it, so it may arrive twice.
+ * waits in the order in which it came. A publish that may be refused is in flight
+ * alone, for its refusal would take the confirms of the others along. What was in
+ * flight when its channel died goes to the front again: the broker may have it, so
+ * it may arrive twice.
  *
  * @since 0.1.0
  */
@@ -29,7 +31,11 @@ export class Outgoing {
   mayHaveLanded = false
   /** Whether the broker has handed it back because no queue wanted it. */
   wasReturned = false
+  /** How often a channel or a connection was closed over a message in flight, which may have been this one. */
+  strikes = 0
   isInFlight = false
+  /** Whether it has been in flight for so long that those who would be alone wait for it no longer. */
+  isLate = false
   /** Its neighbours in flight. */
   older: Outgoing | undefined = undefined
   newer: Outgoing | undefined = undefined
@@ -48,6 +54,10 @@ export class Outgoing {
 
 /** What a message takes up beside its body. */
 const overhead = 512
+/** How many windows may wait to be sent: more than a publish timeout can send over most networks. */
+const maxWindowsWaiting = 16
+/** How many bytes may wait in any case. */
+const leastWaiting = 64 * 1024 * 1024
 
 /**
  * The publishes that are waiting to be sent or confirmed.
@@ -59,17 +69,25 @@ export class ConfirmWindow {
   /** What waits, from `first` on: a list that would give up its nodes one by one costs more than all else here. */
   private waiting: Array<Outgoing> = []
   private first = 0
+  private waitingBytes = 0
   /** What is in flight is a list that is linked through them: in its order, and each is out of it at once. */
   private oldest: Outgoing | undefined
   private newest: Outgoing | undefined
   private count = 0
   private bytes = 0
+  private late = 0
+  /** What is in flight and must be alone. */
+  private loner: Outgoing | undefined
+  /** What keeps others waiting so that it, or the one in front of them, is in flight alone. */
+  held: Outgoing | undefined
   private readonly maxCount: number
   private readonly maxBytes: number
+  private readonly mustBeAlone: (outgoing: Outgoing) => boolean
 
-  constructor(maxCount: number, maxBytes: number) {
+  constructor(maxCount: number, maxBytes: number, mustBeAlone: (outgoing: Outgoing) => boolean) {
     this.maxCount = maxCount
     this.maxBytes = maxBytes
+    this.mustBeAlone = mustBeAlone
   }
 
   get unconfirmed(): number {
@@ -80,20 +98,55 @@ export class ConfirmWindow {
     return this.count === 0 && this.head === undefined
   }
 
+  /** Whether as much waits as may. */
+  get isFull(): boolean {
+    return this.waitingBytes >= Math.max(leastWaiting, this.maxBytes * maxWindowsWaiting)
+  }
+
   add(outgoing: Outgoing): void {
     this.waiting.push(outgoing)
+    this.waitingBytes += outgoing.size
   }
 
   /** Moves the next publish into flight, if there is one and there is room for it. */
   next(): Outgoing | undefined {
+    this.held = undefined
     for (;;) {
       const { head } = this
-      if (head === undefined || (!head.isDone && !this.hasRoom(head))) return undefined
+      if (head === undefined) return undefined
+      if (head.isDone) {
+        this.drop()
+        continue
+      }
+      if (this.loner !== undefined) {
+        this.held = this.loner
+        return undefined
+      }
+      const isAlone = this.mustBeAlone(head)
+      if (isAlone && this.count > this.late) {
+        this.held = head
+        return undefined
+      }
+      if (!this.hasRoom(head)) return undefined
       this.drop()
-      if (head.isDone) continue
       this.depart(head)
+      if (isAlone) this.loner = head
       return head
     }
+  }
+
+  /** Whether a publish is in flight, and what comes next waits for it. */
+  isAlone(outgoing: Outgoing): boolean {
+    return outgoing === this.loner
+  }
+
+  /** Lets go on what waits for what is in flight. It may take its time: the queue of one may not answer at all. */
+  waitNoLonger(): void {
+    for (const outgoing of this.inFlight()) {
+      if (!outgoing.isLate) this.late += 1
+      outgoing.isLate = true
+    }
+    this.loner = undefined
   }
 
   /**
@@ -124,15 +177,29 @@ export class ConfirmWindow {
     outgoing.newer = undefined
     this.count -= 1
     this.bytes -= outgoing.size
+    if (outgoing.isLate) this.late -= 1
+    outgoing.isLate = false
+    if (outgoing === this.loner) this.loner = undefined
   }
 
-  /** Puts what is in flight back to the front, after asking what has become of each. */
-  reclaim(f: (outgoing: Outgoing) => void): void {
+  /** Puts what is in flight back to the front, after asking what becomes of it. */
+  reclaim(f: (lost: ReadonlyArray<Outgoing>) => void): void {
     const lost = [...this.inFlight()]
     for (const outgoing of lost) this.landed(outgoing)
-    lost.forEach(f)
-    this.waiting = [...lost.filter((outgoing) => !outgoing.isDone), ...this.waiting.slice(this.first)]
+    f(lost)
+    this.putBack(lost.filter((outgoing) => !outgoing.isDone))
+  }
+
+  /** Puts what is no longer in flight to the front again. */
+  putBack(lost: ReadonlyArray<Outgoing>): void {
+    this.waiting = [...lost, ...this.waiting.slice(this.first)]
     this.first = 0
+    for (const { size } of lost) this.waitingBytes += size
+  }
+
+  /** What waits now, from the first one on. */
+  get waits(): ReadonlyArray<Outgoing> {
+    return this.waiting.slice(this.first).filter((outgoing) => !outgoing.isDone)
   }
 
   /** The deadline of the publish that has been in flight for the longest time. */
@@ -175,6 +242,7 @@ export class ConfirmWindow {
   }
 
   private drop(): void {
+    this.waitingBytes -= this.head?.size ?? 0
     // Mostly nothing waits behind it.
     if (this.waiting.length === 1) {
       this.waiting.pop()

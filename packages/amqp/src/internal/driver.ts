@@ -69,6 +69,44 @@ const writeTogether = (model: ChannelModel): void => {
   Reflect.set(socket, "write", corked)
 }
 
+/** The least that AMQP allows (AMQP 0-9-1, section 4.2.3). */
+const leastFrame = 4096
+/** What a frame has beside what it carries. */
+const frameOverhead = 8
+
+/** How many bytes a frame may carry, as client and broker have agreed. */
+export const frameRoom = ({ connection }: ChannelModel): number => {
+  const frameMax: unknown = Reflect.get(connection, "frameMax")
+  return (typeof frameMax === "number" ? frameMax : leastFrame) - frameOverhead
+}
+
+/** How amqplib numbers channels: by the first number from one on that is free. */
+interface Numbers {
+  nextClearBit: (from: number) => number
+}
+
+const isNumbers = (u: unknown): u is Numbers =>
+  typeof u === "object" && u !== null && "nextClearBit" in u && typeof u.nextClearBit === "function"
+
+/**
+ * Numbers channels in turn. amqplib takes the lowest number that is free. Where the
+ * broker has closed a channel, the opening of the next one could then overtake the
+ * goodbye of the one before it, which waits behind all that was still to be sent, and
+ * the broker would close the connection.
+ */
+const numberInTurn = ({ connection }: ChannelModel): void => {
+  const numbers: unknown = Reflect.get(connection, "freeChannels")
+  const most: unknown = Reflect.get(connection, "channelMax")
+  if (!isNumbers(numbers) || typeof most !== "number") return
+  const free = numbers.nextClearBit.bind(numbers)
+  let last = 0
+  numbers.nextClearBit = (from) => {
+    const next = free(last + 1)
+    last = next > most ? free(from) : next
+    return last
+  }
+}
+
 /** Whether a connection was closed before anyone could listen: its close may come in the same packet as its opening. */
 const isOver = (model: ChannelModel): boolean => socketOf(model)?.writableEnded !== false
 
@@ -253,6 +291,7 @@ export const connect = <A>(
         model.on("error", () => {})
         try {
           survive(model)
+          numberInTurn(model)
           writeTogether(model)
         } catch (error) {
           destroy(model)

@@ -13,11 +13,7 @@ import * as Schedule from "effect/Schedule"
 
 const longest = Duration.seconds(2)
 
-/**
- * The delays between two attempts of anything that is to come back. The first one
- * also keeps a new channel from overtaking the goodbye of the one whose number it
- * gets, which takes 100 ms.
- */
+/** The delays between two attempts of anything that is to come back. */
 export const backoff: Schedule.Schedule<unknown> = Schedule.min([
   Schedule.exponential("150 millis"),
   Schedule.spaced(longest)

@@ -9,23 +9,6 @@ import * as Schema from "effect/Schema"
 const id = (name: string) => `effect-eventbus/PublishError/${name}`
 
 /**
- * An event that no queue is bound for. An error only with `unroutable: "fail"`.
- *
- * @category errors
- * @since 0.1.0
- */
-export class Unroutable extends Schema.TaggedError<Unroutable>(id("Unroutable"))("Unroutable", {
-  routingKey: Schema.String
-}) {
-  override get message(): string {
-    return `no queue is bound for the routing key "${this.routingKey}"`
-  }
-  get isRetryable(): boolean {
-    return false
-  }
-}
-
-/**
  * An event that the broker refused, because a queue is full or is electing a leader.
  * Other queues may have stored the event, and so may a queue that has lost its leader
  * meanwhile.
@@ -83,17 +66,41 @@ export class Disconnected extends Schema.TaggedError<Disconnected>(id("Disconnec
 /**
  * An event that was sent but not confirmed: no confirm came within the publish timeout,
  * or it was lost with the connection. The event may have landed. Publishing it again
- * may make a duplicate with the same event id.
+ * may make a duplicate with the same event id. `detail` says what became of the
+ * confirm, unless it is just late.
  *
  * @category errors
  * @since 0.1.0
  */
-export class Timeout extends Schema.TaggedError<Timeout>(id("Timeout"))("Timeout", { millis: Schema.Finite }) {
+export class Timeout extends Schema.TaggedError<Timeout>(id("Timeout"))("Timeout", {
+  millis: Schema.Finite,
+  detail: Schema.optionalKey(Schema.String)
+}) {
   override get message(): string {
-    return `it was sent and its confirm never came (in ${this.millis} ms), so it may or may not have landed`
+    const { detail = `its confirm never came (in ${this.millis} ms)` } = this
+    return `it was sent and ${detail}, so it may or may not have landed`
   }
   get isRetryable(): boolean {
     return true
+  }
+}
+
+/**
+ * An event that no queue is bound for. An error only with `unroutable: "fail"`.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Unroutable extends Schema.TaggedError<Unroutable>(id("Unroutable"))("Unroutable", {
+  routingKey: Schema.String,
+  /** The truth of an earlier sending whose confirm was lost: it may have landed. */
+  earlier: Schema.optionalKey(Timeout)
+}) {
+  override get message(): string {
+    return `no queue is bound for the routing key "${this.routingKey}"`
+  }
+  get isRetryable(): boolean {
+    return false
   }
 }
 
@@ -151,6 +158,21 @@ export class NotPermitted extends Schema.TaggedError<NotPermitted>(id("NotPermit
 }
 
 /**
+ * An event that the broker refused for another reason, in its own words. Not stored.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Refused extends Schema.TaggedError<Refused>(id("Refused"))("Refused", { detail: Schema.String }) {
+  override get message(): string {
+    return `the broker refused it: ${this.detail}`
+  }
+  get isRetryable(): boolean {
+    return false
+  }
+}
+
+/**
  * The schema of every reason.
  *
  * @category errors
@@ -164,7 +186,8 @@ export const Reason = Schema.Union([
   Timeout,
   TooLarge,
   EncodeFailed,
-  NotPermitted
+  NotPermitted,
+  Refused
 ])
 
 /**

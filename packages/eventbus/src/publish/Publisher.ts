@@ -123,10 +123,12 @@ export const make = (broker: Broker["Service"]): Effect.Effect<Publisher> =>
 
     /** Does not hold the event: the garbage collector moves all that waits for a confirm. */
     const failing = (eventId: string, eventType: string, routingKey: string, unroutable: "ignore" | "fail") => {
-      return (reason: PublishError.Reason): Effect.Effect<void, PublishError.PublishError> =>
-        reason._tag === "Unroutable" && unroutable === "ignore"
-          ? warnOnce(routingKey)
-          : Effect.fail(new PublishError.PublishError({ eventId, eventType, reason }))
+      return (given: PublishError.Reason): Effect.Effect<void, PublishError.PublishError> => {
+        if (given._tag === "Unroutable" && unroutable === "ignore") return warnOnce(routingKey)
+        // An error that says "unroutable" must be true of every sending.
+        const reason = given._tag === "Unroutable" ? (given.earlier ?? given) : given
+        return Effect.fail(new PublishError.PublishError({ eventId, eventType, reason }))
+      }
     }
 
     const publish: Publisher["publish"] = (event, options) => {

@@ -1,0 +1,282 @@
+/**
+ * Sends what is to be published while there is a channel, and decides what becomes
+ * of each publish, as plain state.
+ *
+ * Every message is mandatory and confirmed. One that no queue wants is returned
+ * by the broker before it is confirmed, so a confirm is believed only when no
+ * return came first (https://www.rabbitmq.com/docs/confirms).
+ *
+ * RabbitMQ closes the channel over a publish that it refuses. It looks at the
+ * messages of a channel in their order: what was sent before the refused one may
+ * have landed, and is sent again; what was sent after it has not.
+ *
+ * @since 0.1.0
+ */
+
+import type { ConfirmChannel } from "amqplib"
+import { EncodeFailed, Nacked, type Reason, Refused, Timeout, TooLarge, Unroutable } from "effect-eventbus/PublishError"
+import * as AmqpError from "./AmqpError.ts"
+import { ConfirmWindow, type Outgoing } from "./ConfirmWindow.ts"
+import type { Refusal } from "./Refusal.ts"
+import type { TrackRecord } from "./TrackRecord.ts"
+
+type Channel = Pick<ConfirmChannel, "publish">
+
+/** How often a message may be in flight when a channel or a connection is closed over one. The last time it is alone. */
+const maxStrikes = 2
+/** How often what keeps others waiting is seen before they wait no longer. */
+const patience = 3
+
+/**
+ * The reason why a channel was closed, as far as it concerns those who publish.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Verdict =
+  /** Nothing was refused. */
+  | "lost"
+  /** A message was refused, as one like it before. */
+  | "refused"
+  /** A message was refused for the first time. */
+  | "newly refused"
+  /** Something was refused, and it is not known what. */
+  | "suspected"
+
+/**
+ * A sender of publishes, on one channel after another.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class AmqpSender {
+  readonly window: ConfirmWindow
+  private readonly record: TrackRecord
+  private readonly options: {
+    readonly maxInFlight: number
+    readonly maxInFlightBytes: number
+    readonly publishTimeout: number
+    /** Whether an exchange that is missing is declared again. */
+    readonly declares: boolean
+  }
+  /** Whether the broker takes publishes. */
+  private readonly isOpen: () => boolean
+  private readonly onIdle: () => void
+  private readonly now: () => number
+  private channel: Channel | undefined
+  /** How many bytes a message's properties may have: they go into one frame. */
+  private room = Infinity
+  /** The largest body that the broker takes, once it has said so: to hear it again would cost another channel. */
+  private limit = Infinity
+  /** Whether this channel has confirmed anything. */
+  private hasConfirmed = false
+  /** Whether anything was confirmed since the last sweep. */
+  private isMoving = false
+  private lastHeld: Outgoing | undefined
+  private sightings = 0
+
+  constructor(
+    options: AmqpSender["options"],
+    record: TrackRecord,
+    on: { readonly isOpen: () => boolean; readonly onIdle: () => void; readonly now: () => number }
+  ) {
+    this.options = options
+    this.record = record
+    this.isOpen = on.isOpen
+    this.onIdle = on.onIdle
+    this.now = on.now
+    this.window = new ConfirmWindow(
+      options.maxInFlight,
+      options.maxInFlightBytes,
+      ({ message, strikes }) => strikes > 0 || !this.record.knows(message)
+    )
+  }
+
+  get isAttached(): boolean {
+    return this.channel !== undefined
+  }
+
+  add(outgoing: Outgoing): void {
+    this.window.add(outgoing)
+    this.pump()
+  }
+
+  /** Sends on a channel from now on. */
+  attach(channel: Channel, room: number): void {
+    this.channel = channel
+    this.room = room
+    this.hasConfirmed = false
+    this.pump()
+  }
+
+  /** Takes note that no queue wants a message. Its confirm comes after that. */
+  returned(messageId: unknown, exchange: string, routingKey: string): void {
+    const outgoing = this.window.returned(messageId, exchange, routingKey)
+    if (outgoing !== undefined) outgoing.wasReturned = true
+  }
+
+  /** Forgets what only this connection's broker has said. */
+  reconnected(): void {
+    this.limit = Infinity
+  }
+
+  /** Sends as much as the window has room for. */
+  pump(): void {
+    while (this.channel !== undefined && this.isOpen()) {
+      const outgoing = this.window.next()
+      if (outgoing === undefined) return
+      this.send(this.channel, outgoing)
+    }
+  }
+
+  /** Decides what becomes of what is in flight when the channel is closed. */
+  detach(refusal: Refusal | undefined, isOfConnection: boolean): Verdict {
+    this.channel = undefined
+    let verdict: Verdict = "lost"
+    this.window.reclaim((lost) => {
+      if (refusal === undefined) return lost.forEach(leaveOpen)
+      const named = isOfConnection ? [] : lost.filter(({ message }) => refusal.concerns(message))
+      // Nothing else can have been the reason.
+      const isSole = named.length === 0 && lost.length === 1 && !isOfConnection && lost[0]?.strikes === 0
+      verdict =
+        isSole || named.length > 0 ? this.refuse(lost, isSole ? lost : named, refusal) : this.suspect(lost, refusal)
+    })
+    this.idle()
+    return verdict
+  }
+
+  /** Names what has waited beyond its deadline. */
+  expire(now: number, reason: (outgoing: Outgoing, isInFlight: boolean) => Reason): void {
+    this.window.expire(now, (outgoing, isInFlight) => this.settle(outgoing, reason(outgoing, isInFlight)))
+    this.idle()
+  }
+
+  /** Lets those go on that wait for a publish which must be alone, where its queue does not answer. */
+  sweep(): void {
+    const { held } = this.window
+    this.sightings = held === this.lastHeld && !this.isMoving ? this.sightings + 1 : 1
+    this.lastHeld = held
+    this.isMoving = false
+    if (held === undefined || this.sightings < patience || this.channel === undefined || !this.isOpen()) return
+    // A refusal would have come by now.
+    if (held.isInFlight) this.record.took(held.message)
+    this.window.waitNoLonger()
+    this.pump()
+  }
+
+  /** Returns the reason of a publish whose earlier sending may have landed, whatever became of the last one. */
+  doubtful(outgoing: Outgoing, because: string): Timeout {
+    const { publishTimeout } = this.options
+    const millis = Math.min(Math.round(this.now() - outgoing.deadline + publishTimeout), publishTimeout)
+    return new Timeout({ millis, detail: `its confirm was lost with its channel (then: ${because})` })
+  }
+
+  private send(channel: Channel, outgoing: Outgoing): void {
+    const { content, exchange, properties, routingKey } = outgoing.message
+    if (content.length > this.limit) {
+      return this.reject(outgoing, new TooLarge({ bytes: content.length, limit: this.limit }))
+    }
+    if (!properties.fit(this.room)) {
+      return this.reject(outgoing, new EncodeFailed({ detail: `its headers have more than ${this.room} bytes` }))
+    }
+    outgoing.wasReturned = false
+    try {
+      channel.publish(exchange, routingKey, content, properties, (error: unknown) => this.confirmed(outgoing, error))
+    } catch (error) {
+      // Either the channel has died under us, or it cannot be said in AMQP.
+      if (!(error instanceof Error && error.name === "IllegalOperationError")) {
+        return this.reject(outgoing, new EncodeFailed({ detail: AmqpError.detailOf(error) }))
+      }
+      this.channel = undefined
+      this.window.landed(outgoing)
+      this.window.putBack([outgoing])
+    }
+  }
+
+  /** Settles what is not sent. */
+  private reject(outgoing: Outgoing, reason: Reason): void {
+    this.window.landed(outgoing)
+    this.conclude(outgoing, reason)
+    this.idle()
+  }
+
+  private confirmed(outgoing: Outgoing, error: unknown): void {
+    // A channel that closes answers for all of its publishes: `detach` decides on those.
+    if (error !== null && !(error instanceof Error && error.message === "message nacked")) return
+    this.hasConfirmed = true
+    this.isMoving = true
+    const { message, wasReturned } = outgoing
+    const { routingKey } = message
+    if (this.window.isAlone(outgoing)) this.record.took(message)
+    this.window.landed(outgoing)
+    if (error === null && !wasReturned) this.settle(outgoing, undefined)
+    // That no queue wants it is so whether or not one has wanted it before.
+    else if (wasReturned) this.settle(outgoing, this.unroutable(outgoing))
+    else this.conclude(outgoing, new Nacked({ routingKey }))
+    this.pump()
+    this.idle()
+  }
+
+  private unroutable(outgoing: Outgoing): Unroutable {
+    const { mayHaveLanded, message } = outgoing
+    const { routingKey } = message
+    const reason = new Unroutable({ routingKey })
+    return mayHaveLanded ? new Unroutable({ routingKey, earlier: this.doubtful(outgoing, reason.message) }) : reason
+  }
+
+  /** The broker has said what it refuses: the first of these, and it would refuse all others like it. */
+  private refuse(lost: ReadonlyArray<Outgoing>, refused: ReadonlyArray<Outgoing>, refusal: Refusal): Verdict {
+    const [first] = refused
+    if (first === undefined) return "lost"
+    if (refusal.limit !== undefined) this.limit = refusal.limit
+    // Of what it has taken until now, it may have taken some more.
+    const isFirst = refusal.limit !== undefined || !this.hasConfirmed || !this.record.knows(first.message)
+    const last = isFirst ? first : refused.at(-1)
+    for (const outgoing of lost) {
+      if (outgoing === last) {
+        outgoing.mayHaveLanded ||= !isFirst && refused.length > 1
+        break
+      }
+      outgoing.mayHaveLanded = true
+    }
+    if (refusal.isOfMissingExchange && this.options.declares) {
+      if (++first.strikes === maxStrikes) this.conclude(first, refusal.reason(first.message))
+      return "suspected"
+    }
+    const isNews = refusal.limit === undefined && this.record.refused(first.message)
+    const others = this.window.waits.filter(({ message }) => refusal.concerns(message))
+    for (const outgoing of [...refused, ...others]) this.conclude(outgoing, refusal.reason(outgoing.message))
+    return isNews ? "newly refused" : "refused"
+  }
+
+  /** It is not known which one it was: each is sent again alone, and no third time. */
+  private suspect(lost: ReadonlyArray<Outgoing>, refusal: Refusal): Verdict {
+    for (const outgoing of lost) {
+      leaveOpen(outgoing)
+      outgoing.strikes += 1
+      if (lost.length > 1 || outgoing.strikes < maxStrikes) continue
+      const detail = `it took its channel or its connection down ${maxStrikes} times: ${refusal.detail}`
+      this.settle(outgoing, new Refused({ detail }))
+    }
+    return "suspected"
+  }
+
+  private settle(outgoing: Outgoing, reason: Reason | undefined): void {
+    if (outgoing.isDone) return
+    outgoing.isDone = true
+    outgoing.settle(reason)
+  }
+
+  /** What came of this sending says nothing of the one before it. */
+  private conclude(outgoing: Outgoing, reason: Reason): void {
+    this.settle(outgoing, outgoing.mayHaveLanded ? this.doubtful(outgoing, reason.message) : reason)
+  }
+
+  private idle(): void {
+    if (this.window.isIdle) this.onIdle()
+  }
+}
+
+const leaveOpen = (outgoing: Outgoing): void => {
+  outgoing.mayHaveLanded = true
+}

@@ -56,6 +56,23 @@ describe("Diagnosis", () => {
     })
   }
 
+  it("warns from RabbitMQ 4 on of events that expire from a classic queue into another", () => {
+    const classic = AmqpOptions.settings({ queueType: "classic" })
+    const quorumDeadLetters = AmqpOptions.settings({
+      queueType: "classic",
+      queues: { "dlq.brief": { queueType: "quorum" } }
+    })
+    const brief = Subscription.make("brief", { patterns: ["#"], messageTtl: "1 minute" })
+    const urgent = Subscription.make("urgent", { patterns: ["#"], messageTtl: "1 minute", priorities: true })
+    const warned = (version: string, settings: AmqpOptions.Settings) =>
+      Diagnosis.expiry(version, [billing, brief, urgent], settings).map(({ detail }) => detail.split(" ")[0])
+    assert.deepStrictEqual(warned("4.0.5", classic), ["brief", "urgent"])
+    assert.deepStrictEqual(warned("4.3.6", quorumDeadLetters), ["urgent"])
+    assert.deepStrictEqual(warned("4.3.6", settings), [])
+    assert.deepStrictEqual(warned("3.10.8", classic), [])
+    assert.deepStrictEqual(warned("unknown", classic), [])
+  })
+
   it("warns of queues that are still to be declared, and not of their bindings", () => {
     const checks = checksOf((name) => name.includes("billing"))
     assert.include(checks, "warn queue: billing is missing")

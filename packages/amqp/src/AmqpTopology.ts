@@ -98,7 +98,7 @@ export const deadLetterQueue = (name: string, settings: Settings): Declaration =
 export const workQueue = (queue: QueueSpec.QueueSpec, settings: Settings): Declaration => {
   if (queue.temporary) return { name: queue.name, durable: false, exclusive: true, arguments: {} }
   if (QueueSpec.isDeadLetterQueue(queue.name)) return deadLetterQueue(queue.name, settings)
-  // Quorum queues have no priorities before RabbitMQ 4, and two of them then.
+  // Quorum queues have no priorities before RabbitMQ 4, two on 4.0, and all of them on 4.3.
   const queueType = queue.priorities ? "classic" : settings.forQueue(queue.name).queueType
   return durable(queue.name, queueType, {
     ...(queueType === "quorum" ? { "x-delivery-limit": settings.deliveryLimit } : {}),

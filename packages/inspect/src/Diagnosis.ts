@@ -5,7 +5,7 @@
  * @since 0.1.0
  */
 
-import { AmqpProbe } from "@effect-eventbus/amqp"
+import { AmqpProbe, AmqpTopology } from "@effect-eventbus/amqp"
 import type { AmqpConnection, AmqpOptions } from "@effect-eventbus/amqp"
 import type { BrokerError, Reason } from "effect-eventbus/BrokerError"
 import { isDeadLetterQueue, type QueueSpec } from "effect-eventbus/QueueSpec"
@@ -81,6 +81,40 @@ export const version = (version: string): Check => {
     return but("warn", "a queue may be used before it has recovered", upgrade)
   }
   return { ...found, status: "ok" }
+}
+
+/**
+ * Checks for events that are lost if they expire just before RabbitMQ is killed.
+ *
+ * **Details**
+ *
+ * From 4.0 on, RabbitMQ does not write a message at once that expires from one classic
+ * queue into another.
+ *
+ * @category checks
+ * @since 0.1.0
+ */
+export const expiry = (
+  version: string,
+  queues: ReadonlyArray<QueueSpec>,
+  settings: AmqpOptions.Settings
+): ReadonlyArray<Check> => {
+  if (!(Number.parseInt(version, 10) >= 4)) return []
+  const isClassic = ({ arguments: args }: AmqpTopology.Declaration) => args["x-queue-type"] === "classic"
+  return queues.flatMap((queue): ReadonlyArray<Check> => {
+    const { deadLetterQueue, messageTtl, name } = queue
+    if (messageTtl === undefined || deadLetterQueue === undefined) return []
+    const declared = [AmqpTopology.workQueue(queue, settings), AmqpTopology.deadLetterQueue(deadLetterQueue, settings)]
+    if (!declared.every(isClassic)) return []
+    return [
+      {
+        check: "expiry",
+        status: "warn",
+        detail: `${name} and ${deadLetterQueue} are classic queues: a killed RabbitMQ loses what has just expired`,
+        advice: "Make one of them a quorum queue (queueType)."
+      }
+    ]
+  })
 }
 
 /** The advice for each reason why a connection failed. */
@@ -306,7 +340,8 @@ export const run = (target: Target): Stream.Stream<Check, ContractError | Manage
   const [{ username, vhost }] = settings.endpoints
   const connected = (live: AmqpConnection.Live): ReadonlyArray<Check> => [
     { check: "connection", status: "ok", detail: `${live.address}, virtual host "${vhost}", as "${username}"` },
-    version(live.version)
+    version(live.version),
+    ...expiry(live.version, queues, settings)
   ]
   const checks = Effect.map(BrokerConnection.open(settings, "consume"), (live) =>
     Stream.fromIterable([

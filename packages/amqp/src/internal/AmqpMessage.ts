@@ -12,6 +12,7 @@ import { randomUUID } from "node:crypto"
 import type { ConsumeMessage, Options } from "amqplib"
 import type { Envelope, Origin } from "effect-eventbus/Envelope"
 import * as Fault from "effect-eventbus/Fault"
+import * as IsoTime from "effect-eventbus/IsoTime"
 import * as Priority from "effect-eventbus/Priority"
 import * as QueueSpec from "effect-eventbus/QueueSpec"
 
@@ -28,8 +29,6 @@ export const maxPriority = 10
 
 const priorityFrom = (value: unknown): Priority.Priority =>
   typeof value === "number" ? (Priority.all.find((name) => value <= priorities[name]) ?? "critical") : "normal"
-
-const iso = (millis: number): string => new Date(millis).toISOString()
 
 /** Together, headers stay well under the 16 KiB that any broker and client takes. */
 const maxMessage = 2048
@@ -61,8 +60,8 @@ const movedHeaders = (envelope: Envelope, origin: Origin): Headers => {
   headers["eb-fingerprint"] = short(fault.fingerprint)
   if (fault.host !== undefined) headers["eb-host"] = short(fault.host)
   headers["eb-attempts"] = fault.attempts
-  headers["eb-first-failed-at"] = iso(fault.firstFailedAt)
-  headers["eb-last-failed-at"] = iso(fault.lastFailedAt)
+  headers["eb-first-failed-at"] = IsoTime.format(fault.firstFailedAt)
+  headers["eb-last-failed-at"] = IsoTime.format(fault.lastFailedAt)
   return headers
 }
 
@@ -222,10 +221,7 @@ const faultOf = (
   now: () => number
 ): Fault.Fault | undefined => {
   const reason = text(own(headers, "eb-reason"))
-  const at = (key: string) => {
-    const millis = Date.parse(text(own(headers, key)) ?? "")
-    return Number.isNaN(millis) ? now() : millis
-  }
+  const at = (key: string) => IsoTime.parse(text(own(headers, key)) ?? "") ?? now()
   const message = text(own(headers, "eb-message"), maxMessage) ?? ""
   const stack = text(own(headers, "eb-stack"), maxStack)
   const ours =

@@ -9,6 +9,7 @@ import * as Schema from "effect/Schema"
 import * as SchemaTransformation from "effect/SchemaTransformation"
 import * as Envelope from "../broker/Envelope.ts"
 import { digest } from "../broker/internal/fnv1a.ts"
+import * as IsoTime from "../broker/IsoTime.ts"
 import * as Priority from "../broker/Priority.ts"
 import { EncodeFailed } from "../broker/PublishError.ts"
 import * as EventCodec from "../event/EventCodec.ts"
@@ -87,11 +88,12 @@ export const edited = (
 }
 
 const Time = Schema.String.pipe(
+  Schema.check(Schema.makeFilter((text) => IsoTime.parse(text) !== undefined || `Expected a time: ${IsoTime.forms}`)),
   Schema.decodeTo(
     Schema.Finite,
     SchemaTransformation.transform({
-      decode: (text) => Date.parse(text),
-      encode: (millis) => new Date(millis).toISOString()
+      decode: (text) => IsoTime.parse(text) ?? Number.NaN,
+      encode: IsoTime.format
     })
   )
 )

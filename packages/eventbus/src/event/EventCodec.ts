@@ -14,6 +14,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import type { Envelope } from "../broker/Envelope.ts"
+import * as IsoTime from "../broker/IsoTime.ts"
 import * as Priority from "../broker/Priority.ts"
 import { EncodeFailed } from "../broker/PublishError.ts"
 import * as Event from "./Event.ts"
@@ -118,6 +119,8 @@ const extensionsOf = (wire: Schema.JsonObject): Schema.JsonObject => {
 const stringOr = (u: Schema.Json | undefined): string | undefined => (typeof u === "string" ? u : undefined)
 const numberOr = <A>(u: Schema.Json | undefined, otherwise: A): number | A => (typeof u === "number" ? u : otherwise)
 
+const notATime = `the field "timestamp" is missing or not a time as ISO 8601 and RFC 3339 write it: ${IsoTime.forms}`
+
 const problems = {
   TooDeep: "the body is nested too deep",
   ForbiddenKey: "the body has a key that pollutes prototypes"
@@ -177,7 +180,7 @@ export const decoder = <const Types extends ReadonlyArray<EventType.Any>>(types:
     const wrong = wrongField(wire)
     if (wrong !== undefined) return fail("InvalidEnvelope", `the field "${wrong}" is missing or not what it must be`)
     const timestamp = typeof wire.timestamp === "string" ? Instant.parse(wire.timestamp) : undefined
-    if (timestamp === undefined) return fail("InvalidEnvelope", 'the field "timestamp" is not an ISO 8601 time')
+    if (timestamp === undefined) return fail("InvalidEnvelope", notATime)
     const eventType = String(wire.event_type)
     const type = byName.size === 0 ? untyped : byName.get(eventType)
     if (type === undefined) return fail("UnknownEventType", "this subscription does not know the event's type")

@@ -10,8 +10,15 @@ const maxDepth = 100
 const isObject = (u: unknown): u is Readonly<Record<string, unknown>> => typeof u === "object" && u !== null
 
 /**
+ * Whether a member pollutes prototypes where its object is merged into another one. A
+ * `constructor` does by its `prototype` alone: without one it is data as any other.
+ */
+const pollutes = (key: string, value: unknown): boolean =>
+  key === "__proto__" || (key === "constructor" && isObject(value) && Object.hasOwn(value, "prototype"))
+
+/**
  * Says what is wrong with the shape of a value, if anything: nested too deep, or
- * with keys that pollute prototypes when someone merges them.
+ * with members that pollute prototypes.
  */
 export const problem = (node: unknown): "TooDeep" | "ForbiddenKey" | undefined =>
   isObject(node) ? problemOf(node, 1) : undefined
@@ -27,7 +34,7 @@ const problemOf = (node: Readonly<Record<string, unknown>>, depth: number): Retu
   }
   for (const key in node) {
     const value = node[key]
-    if (key === "__proto__" || (key === "constructor" && typeof value === "object")) return "ForbiddenKey"
+    if (pollutes(key, value)) return "ForbiddenKey"
     const found = isObject(value) ? problemOf(value, depth + 1) : undefined
     if (found !== undefined) return found
   }

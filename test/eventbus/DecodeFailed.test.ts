@@ -80,6 +80,15 @@ describe("DecodeFailed", () => {
     }
   }
 
+  it("says how the body was published, where that may be why", () => {
+    const detailOf = (type: string | undefined, encoding: string | undefined) =>
+      Result.getOrThrow(Result.flip(anyEvent({ ...encoded(Uint8Array.of(0x1f, 0x8b)), content: { type, encoding } })))
+        .detail
+    assert.strictEqual(detailOf("text/xml", "gzip"), "the body is not UTF-8: it was published as text/xml, in gzip")
+    assert.strictEqual(detailOf(undefined, "br"), "the body is not UTF-8: it was published in br")
+    assert.strictEqual(detailOf(undefined, undefined), "the body is not UTF-8")
+  })
+
   it("leaves a harmless constructor and harmless depth alone", () => {
     const harmless = [
       '{"constructor":"Ada","prototype":{}}',

@@ -9,8 +9,8 @@
  */
 
 import { randomUUID } from "node:crypto"
-import type { ConsumeMessage, Options } from "amqplib"
-import type { Envelope, Origin } from "effect-eventbus/Envelope"
+import type { ConsumeMessage, MessageProperties, Options } from "amqplib"
+import type { Content, Envelope, Origin } from "effect-eventbus/Envelope"
 import * as Fault from "effect-eventbus/Fault"
 import * as IsoTime from "effect-eventbus/IsoTime"
 import * as Priority from "effect-eventbus/Priority"
@@ -33,6 +33,9 @@ const priorityFrom = (value: unknown): Priority.Priority =>
 /** Together, headers stay well under the 16 KiB that any broker and client takes. */
 const maxMessage = 2048
 const maxStack = 8192
+
+/** The content type of what the bus itself publishes. */
+const plain = "application/json"
 
 type Headers = Record<string, string | number | undefined>
 
@@ -74,10 +77,11 @@ const movedHeaders = (envelope: Envelope, origin: Origin): Headers => {
  */
 export class Properties implements Options.Publish {
   readonly mandatory = true
-  readonly contentType = "application/json"
+  readonly contentType?: string
   readonly persistent: boolean
   readonly messageId: string
   readonly priority: number
+  readonly contentEncoding?: string
   readonly type?: string
   readonly appId?: string
   readonly correlationId?: string
@@ -88,13 +92,16 @@ export class Properties implements Options.Publish {
   private readonly moved: Headers | undefined
 
   constructor(envelope: Envelope, messageId: string) {
-    const { origin, source, timestamp, traceId, ttl, type } = envelope
+    const { content, origin, source, timestamp, traceId, ttl, type } = envelope
+    if (content === undefined) this.contentType = plain
+    else if (content.type !== undefined) this.contentType = short(content.type)
     this.persistent = envelope.persistent
     this.messageId = messageId
     this.priority = priorities[envelope.priority]
     this.version = envelope.version
     this.traceparent = envelope.traceparent
     this.moved = origin === undefined ? undefined : movedHeaders(envelope, origin)
+    if (content?.encoding !== undefined) this.contentEncoding = short(content.encoding)
     if (type !== undefined) this.type = short(type)
     if (source !== undefined) this.appId = short(source)
     if (traceId !== undefined) this.correlationId = short(traceId)
@@ -164,6 +171,12 @@ const millisFrom = (seconds: unknown): number | undefined => {
   return whole === undefined ? undefined : whole * 1000
 }
 
+/** How a body is to be read, as its publisher has said; `undefined` where that is as the bus's own are. */
+const contentOf = ({ contentEncoding, contentType }: MessageProperties): Content | undefined =>
+  contentType === plain && contentEncoding === undefined
+    ? undefined
+    : { type: text(contentType), encoding: text(contentEncoding) }
+
 /** What the broker itself says of why it moved a message out of a queue. */
 interface Death {
   readonly reason: string
@@ -209,7 +222,7 @@ const originOf = (headers: unknown, death: Death | undefined): Origin | undefine
 
 const brokerSays: Readonly<Record<string, string>> = {
   expired: "the event waited longer than its time to live",
-  delivery_limit: "it was given back too often: its consumers kept dying with it",
+  delivery_limit: "it was delivered too often and not settled: its consumers died with it, or gave it back",
   rejected: "a consumer rejected it",
   maxlen: "its queue was full"
 }
@@ -218,6 +231,7 @@ const faultOf = (
   headers: unknown,
   type: string | undefined,
   death: Death | undefined,
+  isDead: boolean,
   now: () => number
 ): Fault.Fault | undefined => {
   const reason = text(own(headers, "eb-reason"))
@@ -231,10 +245,10 @@ const faultOf = (
           reason,
           message,
           stack,
-          // A letter of before there were fingerprints has one, too.
+          // Dead letters from before there were fingerprints get one. A live queue's consumers have no time for that.
           fingerprint:
             text(own(headers, "eb-fingerprint")) ??
-            Fault.make({ reason, message, stack, attempts: 0, now: now(), type }).fingerprint,
+            (isDead ? Fault.make({ reason, message, stack, attempts: 0, now: now(), type }).fingerprint : ""),
           host: text(own(headers, "eb-host")),
           attempts: count(own(headers, "eb-attempts"), maxAttempt) ?? 0,
           firstFailedAt: at("eb-first-failed-at"),
@@ -269,12 +283,14 @@ export const toEnvelope = (
   const table: unknown = properties.headers
   // Most come from their publishers, so there is no more to be read in them.
   const headers = saysMore(table) ? table : undefined
-  const death = QueueSpec.isDeadLetterQueue(queue) ? deathOf(headers) : undefined
+  const isDead = QueueSpec.isDeadLetterQueue(queue)
+  const death = isDead ? deathOf(headers) : undefined
   const attempt = count(own(headers, "eb-attempt"), maxAttempt)
   const traceparent = text(own(table, "traceparent"))
   const id = text(properties.messageId)
   const type = text(properties.type)
-  return {
+  const readAs = contentOf(properties)
+  const envelope: Envelope = {
     // What is not UTF-8 grows when it is read, and it has to go out again.
     id: id === undefined ? undefined : short(id),
     type,
@@ -292,8 +308,9 @@ export const toEnvelope = (
     // What the broker itself dead-lettered carries the attempt of the queue that it died in.
     attempt: death !== undefined ? 1 : attempt === 0 ? undefined : attempt,
     origin: originOf(headers, death),
-    fault: faultOf(headers, type, death, now)
+    fault: faultOf(headers, type, death, isDead, now)
   }
+  return readAs === undefined ? envelope : { ...envelope, content: readAs }
 }
 
 /**
@@ -311,5 +328,7 @@ export const bare = (envelope: Envelope): Envelope => ({
   timestamp: undefined,
   source: undefined,
   traceId: undefined,
-  traceparent: undefined
+  traceparent: undefined,
+  // To call the body plain JSON would be worse than to say nothing of it.
+  ...(envelope.content === undefined ? {} : { content: { type: undefined, encoding: undefined } })
 })

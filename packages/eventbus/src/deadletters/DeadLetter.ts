@@ -129,6 +129,9 @@ export const Json = Schema.Struct({
   priority: Schema.Literals(Priority.all),
   traceparent: Schema.optional(Schema.String),
   round: Count,
+  content: Schema.optional(
+    Schema.Struct({ type: Schema.optional(Schema.String), encoding: Schema.optional(Schema.String) })
+  ),
   queue: Schema.optional(Schema.String),
   exchange: Schema.optional(Schema.String),
   fault: Schema.optional(Fault),
@@ -175,13 +178,14 @@ const decodeJson = Schema.decodeUnknownResult(Json)
  * @since 0.1.0
  */
 export const fromJson = (json: unknown): Result.Result<DeadLetter, Schema.SchemaError> =>
-  Result.map(decodeJson(json), ({ bytes, fault, text, ...json }) =>
+  Result.map(decodeJson(json), ({ bytes, content, fault, text, ...json }) =>
     fromEnvelope({
       id: json.id,
       type: json.type,
       version: json.version,
       routingKey: json.routingKey,
       body: bytes ?? encoder.encode(text),
+      ...(content === undefined ? {} : { content: { type: content.type, encoding: content.encoding } }),
       timestamp: json.timestamp,
       source: json.source,
       traceId: json.traceId,

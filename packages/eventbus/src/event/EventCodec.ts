@@ -13,7 +13,7 @@ import * as DateTime from "effect/DateTime"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
-import type { Envelope } from "../broker/Envelope.ts"
+import type { Content, Envelope } from "../broker/Envelope.ts"
 import * as IsoTime from "../broker/IsoTime.ts"
 import * as Priority from "../broker/Priority.ts"
 import { EncodeFailed } from "../broker/PublishError.ts"
@@ -144,6 +144,15 @@ const parse = (body: Uint8Array): Result.Result<Schema.JsonObject, DecodeFailed>
   return isRecord(json) ? Result.succeed(json) : fail("InvalidEnvelope", "the body is not a JSON object")
 }
 
+/** Adds to a refusal how the body is to be read, where that is not as plain JSON, and may be why it was refused. */
+const writtenAs = (failure: DecodeFailed, { encoding, type }: Content): DecodeFailed => {
+  const said = [...(type === undefined ? [] : [`as ${type}`]), ...(encoding === undefined ? [] : [`in ${encoding}`])]
+  const { code, detail } = failure
+  return said.length === 0
+    ? failure
+    : new DecodeFailed({ code, detail: `${detail}: it was published ${said.join(", ")}` })
+}
+
 const formatIssue = SchemaIssue.makeFormatterStandardSchemaV1()
 
 /** Says where a schema refused a value, without the value. */
@@ -154,13 +163,14 @@ const describe = (error: Schema.SchemaError | undefined): string => {
 }
 
 /**
- * A decoder of envelopes: of their bodies, and of what their headers say about those.
+ * A decoder of envelopes: of their bodies, and of what their headers say about those. A
+ * body alone is taken for plain JSON.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Decoder<out E extends Event.Event> {
-  (envelope: Pick<Envelope, "body" | "version">): Result.Result<E, DecodeFailed>
+  (envelope: Pick<Envelope, "body" | "version" | "content"> | Uint8Array): Result.Result<E, DecodeFailed>
 }
 
 /**
@@ -173,9 +183,12 @@ export interface Decoder<out E extends Event.Event> {
 export const decoder = <const Types extends ReadonlyArray<EventType.Any>>(types: Types): Decoder<Decoded<Types>> => {
   const byName = new Map(types.map((type) => [type.name, type]))
   const untyped = EventType.untyped("any")
-  const decode: Decoder<Event.Event> = ({ body }) => {
+  const decode: Decoder<Event.Event> = (envelope) => {
+    const { body, content } = envelope instanceof Uint8Array ? { body: envelope } : envelope
     const parsed = parse(body)
-    if (Result.isFailure(parsed)) return Result.fail(parsed.failure)
+    if (Result.isFailure(parsed)) {
+      return Result.fail(content === undefined ? parsed.failure : writtenAs(parsed.failure, content))
+    }
     const wire = parsed.success
     const wrong = wrongField(wire)
     if (wrong !== undefined) return fail("InvalidEnvelope", `the field "${wrong}" is missing or not what it must be`)

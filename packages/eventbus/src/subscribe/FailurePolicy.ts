@@ -9,6 +9,7 @@
  */
 
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { dual } from "effect/Function"
@@ -32,6 +33,8 @@ export interface Failure<out E> {
   readonly event: Event
   /** Which attempt failed, from 1. */
   readonly attempt: number
+  /** When the first attempt failed, in milliseconds since 1970, where that is known. */
+  readonly firstFailedAt?: number | undefined
 }
 
 /**
@@ -99,6 +102,28 @@ export const discard: FailurePolicy<unknown> = new Policy(() => Effect.succeed(S
 const maxSteps = 1000
 
 /**
+ * Asks a schedule at the times at which the attempts failed: the first one at the start, the last one at the end, and
+ * those between when the schedule had them. Returns its last answer, and when it gave that; `undefined` where it ended.
+ */
+const replay = Effect.fnUntraced(function* <E, Error>(
+  schedule: Schedule.Schedule<unknown, Cause.Cause<E>, Error>,
+  cause: Cause.Cause<E>,
+  attempt: number,
+  start: number,
+  end: number
+) {
+  const step = yield* Schedule.toStep(schedule)
+  let at = start
+  for (let i = 1; ; i++) {
+    if (i >= attempt && end !== Infinity) at = end
+    const next = yield* Pull.catchDone(step(at, cause), () => Effect.undefined)
+    if (next === undefined) return undefined
+    if (i >= attempt) return { delay: next[1], at }
+    at = Math.min(end, at + Duration.toMillis(next[1]))
+  }
+})
+
+/**
  * Retries the event after the delays of a schedule, and abstains when it ends.
  *
  * **Details**
@@ -106,6 +131,11 @@ const maxSteps = 1000
  * The broker keeps the event while it waits, so the delay outlives the process:
  * the schedule is replayed up to the attempt that the event carries. It is given
  * the current failure as its input.
+ *
+ * The replay ends at the time that it is, and starts when the first attempt failed. So
+ * `Schedule.cron` names times of the clock, and the duration of `Schedule.upTo` includes
+ * what handlers and queues took. A schedule that fails itself, such as a cron expression
+ * that is none, is logged and abstains.
  *
  * **Gotchas**
  *
@@ -128,21 +158,27 @@ const maxSteps = 1000
  */
 export const retry: {
   // First, and without a type parameter, for otherwise `tags` would have it inferred as `never`.
-  (schedule: Schedule.Schedule<unknown>): FailurePolicy<unknown>
-  <E>(schedule: Schedule.Schedule<unknown, Cause.Cause<E>>): FailurePolicy<E>
-} = <E>(schedule: Schedule.Schedule<unknown, Cause.Cause<E>>): FailurePolicy<E> =>
+  (schedule: Schedule.Schedule<unknown, unknown, unknown>): FailurePolicy<unknown>
+  <E>(schedule: Schedule.Schedule<unknown, Cause.Cause<E>, unknown>): FailurePolicy<E>
+} = <E>(schedule: Schedule.Schedule<unknown, Cause.Cause<E>, unknown>): FailurePolicy<E> =>
   new Policy<E>(
-    Effect.fnUntraced(function* ({ attempt, cause }) {
-      if (attempt > maxSteps) return undefined
-      const step = yield* Schedule.toStep(schedule)
-      let now = 0
-      for (let i = 1; ; i++) {
-        const next = yield* Pull.catchDone(step(now, cause), () => Effect.undefined)
-        if (next === undefined) return undefined
-        if (i >= attempt) return Settlement.retry(next[1])
-        now += Duration.toMillis(next[1])
-      }
-    }),
+    Effect.fnUntraced(
+      function* ({ attempt, cause, firstFailedAt }) {
+        if (attempt > maxSteps) return undefined
+        const now = yield* Clock.currentTimeMillis
+        let start = now
+        if (attempt > 1 && firstFailedAt !== undefined && firstFailedAt <= now) start = firstFailedAt
+        else if (attempt > 1) {
+          // Nothing but the delays is known to have passed since then.
+          const delays = yield* replay(schedule, cause, attempt, now, Infinity)
+          if (delays === undefined) return undefined
+          start = now - (delays.at - now)
+        }
+        const last = yield* replay(schedule, cause, attempt, start, now)
+        return last === undefined ? undefined : Settlement.retry(last.delay)
+      },
+      Effect.catch((error) => Effect.as(Effect.logError("The schedule of a retry failed", error), undefined))
+    ),
     { retries: true, deadLetters: false }
   )
 

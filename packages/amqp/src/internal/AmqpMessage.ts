@@ -266,6 +266,10 @@ const faultOf = (
   })
 }
 
+/** How often a quorum queue has counted that a message was put back, or lost with its consumer. */
+export const returnsOf = ({ properties }: ConsumeMessage): number =>
+  count(own(properties.headers, "x-delivery-count"), maxAttempt) ?? 0
+
 /** Counters in headers can be forged; beyond this one nobody counted. */
 const maxAttempt = 1_000_000
 

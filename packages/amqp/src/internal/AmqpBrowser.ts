@@ -42,15 +42,15 @@ const lookInterval = 10
 const returnTimeout = 1000
 
 /**
- * The messages of one consumer. amqplib keeps its callback, and with it the batch, until it
- * is cancelled, which is at the end of a look: by then only the numbers are kept.
+ * The messages of one consumer. amqplib keeps the callback of a consumer, and with it the
+ * batch, until the end of the look. So messages leave the batch when they are taken.
  */
 interface Batch {
   readonly tag: string
   readonly unsettled: Set<number>
-  /** What has come since it was last taken. */
+  /** The messages that were not taken yet. */
   messages: Array<ConsumeMessage>
-  /** One of them, without what is in it: amqplib settles messages, not numbers. */
+  /** One of the messages, without content and headers: amqplib settles messages, not numbers. */
   sample: ConsumeMessage | undefined
   isCancelled: boolean
 }

@@ -171,7 +171,7 @@ const millisFrom = (seconds: unknown): number | undefined => {
   return whole === undefined ? undefined : whole * 1000
 }
 
-/** How a body is to be read, as its publisher has said; `undefined` where that is as the bus's own are. */
+/** Returns the declared format of a body, or `undefined` if it is that of the bus itself. */
 const contentOf = ({ contentEncoding, contentType }: MessageProperties): Content | undefined =>
   contentType === plain && contentEncoding === undefined
     ? undefined
@@ -245,7 +245,7 @@ const faultOf = (
           reason,
           message,
           stack,
-          // Dead letters from before there were fingerprints get one. A live queue's consumers have no time for that.
+          // Dead letters of an older version get a fingerprint. Consumers of live queues must not spend time on that.
           fingerprint:
             text(own(headers, "eb-fingerprint")) ??
             (isDead ? Fault.make({ reason, message, stack, attempts: 0, now: now(), type }).fingerprint : ""),
@@ -266,7 +266,7 @@ const faultOf = (
   })
 }
 
-/** How often a quorum queue has counted that a message was put back, or lost with its consumer. */
+/** Returns how often a quorum queue counted that a message was put back, or lost with its consumer. */
 export const returnsOf = ({ properties }: ConsumeMessage): number =>
   count(own(properties.headers, "x-delivery-count"), maxAttempt) ?? 0
 
@@ -333,6 +333,6 @@ export const bare = (envelope: Envelope): Envelope => ({
   source: undefined,
   traceId: undefined,
   traceparent: undefined,
-  // To call the body plain JSON would be worse than to say nothing of it.
+  // No declared format is better than a wrong one.
   ...(envelope.content === undefined ? {} : { content: { type: undefined, encoding: undefined } })
 })

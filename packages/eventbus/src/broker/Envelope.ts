@@ -22,7 +22,7 @@ export interface Origin {
 }
 
 /**
- * How a body is to be read, as its publisher has said. Of either, `undefined` says nothing.
+ * The format of a body, as its publisher declared it.
  *
  * @category models
  * @since 0.1.0
@@ -49,7 +49,7 @@ export interface Envelope {
   /** The key under which the event was first published. */
   readonly routingKey: string
   readonly body: Uint8Array
-  /** How to read the body, where it is not plain `application/json`. It stays with the bytes wherever they go. */
+  /** The declared format of the body, if it is not plain `application/json`. It stays with the bytes wherever they go. */
   readonly content?: Content | undefined
   /** The event's timestamp, in milliseconds since 1970. */
   readonly timestamp: number | undefined
@@ -100,7 +100,7 @@ export const retried = (
   attempt: { readonly number: number; readonly retryCount: number; readonly fault: Fault | undefined }
 ): Envelope => {
   const { content, ...envelope } = withMember(self, "retry_count", `${attempt.retryCount}`)
-  // It has been read as JSON, which its publisher need not have said.
+  // It was decoded as JSON, so it is JSON even if its publisher did not declare it.
   const isUnsaid = content?.type === undefined && content?.encoding === undefined
   return {
     ...envelope,

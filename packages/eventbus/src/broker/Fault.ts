@@ -1,5 +1,5 @@
 /**
- * What went wrong with an event, in words that another language can read.
+ * The reasons why events were retried or dead-lettered, in fields that any language reads.
  *
  * @since 0.1.0
  */
@@ -12,31 +12,31 @@ import { digest } from "./internal/fnv1a.ts"
 import { placeOf } from "./internal/stackPlace.ts"
 
 /**
- * Why an event was retried or dead-lettered.
+ * The reason why an event was retried or dead-lettered.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Fault {
   /**
-   * The tag or name of the handler's error (`Failure` or `Defect`, where it has none), or
-   * what ended the event without one: `expired`, `delivery_limit` (it kept killing its
-   * consumers), or the code of a body that could not be decoded.
+   * The tag or name of the handler's error, or `Failure` or `Defect` if it has none. If no
+   * handler failed, it is `expired`, `delivery_limit` (the event was delivered too often
+   * without being settled), or the code of a body that could not be decoded.
    */
   readonly reason: string
-  /** What the error says, and what its causes do. At most 2 KiB. */
+  /** The message of the error, and those of its causes. At most 2 KiB. */
   readonly message: string
   /** The stack of the error, and those of its causes. At most 8 KiB. */
   readonly stack: string | undefined
   /**
-   * The same for failures of the same kind at the same place, on every host: made of
-   * the reason, the event's type and the stack's first frame of the application, that of
-   * a cause where the error has none. 12 hexadecimal digits.
+   * 12 hexadecimal digits that are the same for failures of the same kind at the same
+   * place, on every host. They are made of the reason, the event's type and the first
+   * frame of the application in the stack of the error, or else of a cause.
    */
   readonly fingerprint: string
-  /** The machine on which the handler failed; `undefined` in memory, and where no handler did. */
+  /** The machine on which the handler failed. `undefined` in memory, or if no handler failed. */
   readonly host: string | undefined
-  /** How often a handler was given the event. */
+  /** The number of times that a handler received the event. */
   readonly attempts: number
   /** Milliseconds since 1970. */
   readonly firstFailedAt: number
@@ -50,31 +50,37 @@ const maxStack = 8192
 const maxType = 255
 
 /**
- * Takes credentials out of a text: the logins of URLs, passwords and keys by their names,
- * and what authorizes a request.
+ * Removes credentials from a text: logins of URLs, values whose names tell that they are
+ * secret, and authorization headers.
  *
  * **Details**
  *
- * These forms are known, and no others: `amqp://user:password@host`, whatever the password
- * has in it; a name that ends in `password`, `passwd`, `passphrase`, `passcode`, `pwd`,
- * `pass`, `secret`, `token` or one of `api_key`, `access_key`, `account_key`, `secret_key`,
- * `private_key` and `auth_key`, before `=`, `:` or `>`, as JSON, YAML, XML, queries and
- * connection strings have them, or after `--`; `PASSWORD '…'` and `IDENTIFIED BY '…'`; and
- * what follows `Authorization:`, `Bearer` and `Basic`. Where a value has no clear end, more
- * is taken out than has to be. It takes time in proportion to the length of the text.
+ * It knows these forms, and no others:
+ *
+ * - `amqp://user:password@host`, in any scheme. The password may have a `/`, a `@`, a quote
+ *   or a blank in it, which is not legal in a URL and often the reason for the error.
+ * - Values of names that end in `password`, `passwd`, `passphrase`, `passcode`, `pwd`,
+ *   `pass`, `secret`, `token`, `api_key`, `access_key`, `account_key`, `secret_key`,
+ *   `private_key` or `auth_key`, in any case, after `=`, `:` or `>`: in JSON, YAML, XML,
+ *   queries and connection strings. Also after `--password` and the like.
+ * - `PASSWORD '…'` and `IDENTIFIED BY '…'`.
+ * - The values of `Authorization:`, `Bearer` and `Basic`.
+ *
+ * If a value has no clear end, more than the value is removed. The time that it takes is
+ * proportional to the length of the text.
  *
  * @category combinators
  * @since 0.1.0
  */
 export const withoutCredentials = (text: string): string => Credentials.withoutCredentials(text)
 
-/** When and where it failed. */
+/** The circumstances of a failure. */
 interface Circumstances {
   readonly attempts: number
   readonly now: number
   /** The type of the event. */
   readonly type?: string | undefined
-  /** The fault of the attempt before, which knows when it all began. */
+  /** The fault of the previous attempt, which has the time of the first failure. */
   readonly previous?: Fault | undefined
 }
 
@@ -93,7 +99,7 @@ const fromText = (
 })
 
 /**
- * Makes a fault, with its texts cut to their bounds and free of credentials.
+ * Creates a fault. Its texts are cut to their bounds, without credentials.
  *
  * @category constructors
  * @since 0.1.0
@@ -108,7 +114,7 @@ export const make = (
   fromText({ ...options, stack: options.stack, place: placeOf(options.stack ?? "", options.message) }, options)
 
 /**
- * Makes a fault of the cause with which a handler ended.
+ * Creates a fault from the cause with which a handler ended.
  *
  * @category constructors
  * @since 0.1.0

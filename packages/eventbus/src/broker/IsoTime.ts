@@ -1,17 +1,19 @@
 /**
- * Times as other systems write them, read by a grammar of our own: what `Date.parse`
- * reads is the engine's choice, and V8 takes February 30 for March 2.
+ * Times in ISO 8601 and RFC 3339, as other systems write them.
  *
- * The grammar is that of ISO 8601 and RFC 3339: a date, one of `T`, `t` and a blank, a
- * time to the minute at least, and an offset. Without an offset it is UTC. Date and time
- * are both extended (`2026-01-15`, `09:30`) or both basic (`20260115`, `0930`). The
- * fraction of a second follows a point or a comma, and may have any number of digits.
+ * The grammar is our own, because each engine chooses what `Date.parse` reads, and V8
+ * takes February 30 for March 2.
+ *
+ * A time is a date, one of `T`, `t` and a blank, the hour and the minute at least, and an
+ * offset. Without an offset it is in UTC. Date and time are both in the extended form
+ * (`2026-01-15`, `09:30`) or both in the basic form (`20260115`, `0930`). The fraction of
+ * a second follows a point or a comma, and may have any number of digits.
  *
  * @since 0.1.0
  */
 
 /**
- * The forms that `parse` reads, for the text of an error.
+ * The forms that `parse` reads, for error messages.
  *
  * @category constants
  * @since 0.1.0
@@ -22,7 +24,7 @@ export const forms =
 const minute = 60_000
 const day = 1440 * minute
 
-/** The number that so many digits make; not a number where one of them is none. */
+/** Returns the number that so many digits make, or `NaN` if one of the characters is not a digit. */
 const digits = (text: string, start: number, count: number): number => {
   let value = 0
   for (let i = start; i < start + count; i++) {
@@ -42,12 +44,12 @@ const daysIn = (year: number, month: number): number => {
   return month === 4 || month === 6 || month === 9 || month === 11 ? 30 : 31
 }
 
-/** Milliseconds from 1970 to the start of a day. */
+/** Returns the milliseconds from 1970 to the start of a day. */
 const startOf = (year: number, month: number, date: number): number =>
   // `Date.UTC` takes the years 0 to 99 for those from 1900 on. The calendar repeats itself after 400 years.
   isBetween(year, 0, 99) ? Date.UTC(year + 400, month - 1, date) - 146_097 * day : Date.UTC(year, month - 1, date)
 
-/** Milliseconds east of UTC, of the offset that the text ends with. */
+/** Returns the offset at the end of the text in milliseconds east of UTC, or `NaN` if it is not one. */
 const offsetFrom = (text: string, start: number): number => {
   const length = text.length - start
   if (length === 0 || (length === 1 && (text[start] === "Z" || text[start] === "z"))) return 0
@@ -60,8 +62,9 @@ const offsetFrom = (text: string, start: number): number => {
 }
 
 /**
- * Reads a time, in milliseconds since 1970. Returns `undefined` for what is none, such as
- * February 30. A leap second is the first second of the next minute, as POSIX has it.
+ * Returns a time in milliseconds since 1970, or `undefined` if the text is not a time:
+ * February 30, say. A leap second counts as the first second of the next minute, as in
+ * POSIX.
  *
  * @category parsing
  * @since 0.1.0
@@ -70,7 +73,7 @@ export const parse = (text: string): number | undefined => {
   // JavaScript writes the years beyond 9999 in six digits, with a sign.
   const yearEnd = isSign(text[0]) ? 7 : 4
   const year = yearEnd === 4 ? digits(text, 0, 4) : digits(text, 1, 6) * (text[0] === "-" ? -1 : 1)
-  /** What stands between two numbers: nothing in the basic form. */
+  /** The number of characters between two numbers. The basic form has none. */
   const gap = text[yearEnd] === "-" ? 1 : 0
   const month = digits(text, yearEnd + gap, 2)
   const dateStart = yearEnd + 2 + 2 * gap
@@ -92,13 +95,13 @@ export const parse = (text: string): number | undefined => {
     if (text[at] === "." || text[at] === ",") {
       const start = ++at
       while (isBetween(digits(text, at, 1), 0, 9)) at++
-      // What is finer than a millisecond is cut off.
+      // Digits after the third are cut off.
       millis += digits(`${text.slice(start, Math.min(at, start + 3))}00`, 0, 3)
       if (at === start) return undefined
     }
   }
   const utc = startOf(year, month, date) + (hour * 60 + minutes) * minute - offsetFrom(text, at)
-  // A day ends at 24:00, and not later; UTC has its leap seconds at the end of a day.
+  // A day ends at 24:00. UTC has its leap seconds at the end of a day.
   const isOfTheDay = hour < 24 || (minutes === 0 && millis === 0)
   const isLeap = millis < 61_000 && utc % day === day - minute
   return isOfTheDay && (millis < minute || isLeap) && isBetween(utc + millis, -8.64e15, 8.64e15)
@@ -107,7 +110,7 @@ export const parse = (text: string): number | undefined => {
 }
 
 /**
- * Writes a time in UTC, with milliseconds.
+ * Formats a time in UTC, with milliseconds.
  *
  * @category formatting
  * @since 0.1.0

@@ -1,10 +1,9 @@
 /**
- * The platform's wire format: one JSON object an event, in snake_case.
+ * The platform's wire format: one JSON object per event, in snake_case.
  *
- * The envelope's fields are checked by hand, which is twice as fast as renaming
- * them by a schema; the payload is the business of its type's schema. What is
- * refused is refused with a code, never with what it holds, because the text of
- * an error ends in logs and headers.
+ * The fields of the event are checked by hand, which is twice as fast as renaming them
+ * by a schema. The schema of the event type checks the payload. A refusal has a code and
+ * never quotes a value, because error messages end in logs and headers.
  *
  * @since 0.1.0
  */
@@ -24,7 +23,7 @@ import * as Instant from "./internal/timestamp.ts"
 import * as Utf8 from "./internal/utf8.ts"
 
 /**
- * Why a body is not an event.
+ * The reason why a body is not an event.
  *
  * @category errors
  * @since 0.1.0
@@ -40,7 +39,7 @@ export class DecodeFailed extends Schema.TaggedError<DecodeFailed>("effect-event
     "UnknownEventType",
     "InvalidPayload"
   ]),
-  /** What is wrong and where; never the value itself. */
+  /** The problem and its place, never the value itself. */
   detail: Schema.String
 }) {
   override get message(): string {
@@ -54,7 +53,7 @@ const utf8 = new TextDecoder("utf-8", { fatal: true })
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 
-/** A schema with transformations runs its author's code, which may throw: that is a refusal, too. */
+/** Treats an exception as a refusal, because a schema with transformations runs its author's code. */
 const refusable = <A, E>(run: () => Result.Result<A, E>): Result.Result<A, E | undefined> => {
   try {
     return run()
@@ -72,7 +71,7 @@ const isUuid = (u: unknown) => typeof u === "string" && uuid.test(u)
 const isOptionalUuid = (u: unknown) => isAbsent(u) || isUuid(u)
 const isOptionalCount = (u: unknown) => isAbsent(u) || (Number.isSafeInteger(u) && Number(u) >= 0)
 
-/** The first field of the envelope that is not what it must be. */
+/** Returns the first invalid field of the event. */
 const wrongField = (wire: Readonly<Record<string, unknown>>): string | undefined => {
   if (!isUuid(wire.event_id)) return "event_id"
   if (typeof wire.event_type !== "string" || wire.event_type === "") return "event_type"
@@ -144,7 +143,7 @@ const parse = (body: Uint8Array): Result.Result<Schema.JsonObject, DecodeFailed>
   return isRecord(json) ? Result.succeed(json) : fail("InvalidEnvelope", "the body is not a JSON object")
 }
 
-/** Adds to a refusal how the body is to be read, where that is not as plain JSON, and may be why it was refused. */
+/** Adds content type and encoding to a refusal, because they may be the reason for it. */
 const writtenAs = (failure: DecodeFailed, { encoding, type }: Content): DecodeFailed => {
   const said = [...(type === undefined ? [] : [`as ${type}`]), ...(encoding === undefined ? [] : [`in ${encoding}`])]
   const { code, detail } = failure
@@ -155,7 +154,7 @@ const writtenAs = (failure: DecodeFailed, { encoding, type }: Content): DecodeFa
 
 const formatIssue = SchemaIssue.makeFormatterStandardSchemaV1()
 
-/** Says where a schema refused a value, without the value. */
+/** Returns the paths at which a schema refused the payload, without the values. */
 const describe = (error: Schema.SchemaError | undefined): string => {
   if (error === undefined) return "payload, by throwing"
   const paths = formatIssue(error.issue).issues.map(({ path = [] }) => ["payload", ...path.map(String)].join("."))
@@ -163,8 +162,8 @@ const describe = (error: Schema.SchemaError | undefined): string => {
 }
 
 /**
- * A decoder of envelopes: of their bodies, and of what their headers say about those. A
- * body alone is taken for plain JSON.
+ * A decoder of envelopes, which reads the body and what the headers say about it. A body
+ * alone is read as plain JSON.
  *
  * @category models
  * @since 0.1.0
@@ -174,8 +173,8 @@ export interface Decoder<out E extends Event.Event> {
 }
 
 /**
- * Makes a decoder for the events of the given types. Without types it decodes
- * any event, with its payload as plain JSON.
+ * Creates a decoder for the events of the given types. Without types it decodes any
+ * event, with its payload as plain JSON.
  *
  * @category decoding
  * @since 0.1.0
@@ -197,7 +196,7 @@ export const decoder = <const Types extends ReadonlyArray<EventType.Any>>(types:
     const eventType = String(wire.event_type)
     const type = byName.size === 0 ? untyped : byName.get(eventType)
     if (type === undefined) return fail("UnknownEventType", "this subscription does not know the event's type")
-    // What is JSON already needs no schema to say so.
+    // A parsed payload is JSON already, so no schema has to check that.
     const payload = type === untyped ? Result.succeed(wire.payload) : refusable(() => type.decodePayload(wire.payload))
     if (Result.isFailure(payload)) {
       return fail("InvalidPayload", `the schema of ${type.name} refuses ${describe(payload.failure)}`)
@@ -225,7 +224,7 @@ export const decoder = <const Types extends ReadonlyArray<EventType.Any>>(types:
 }
 
 /**
- * The events that a list of types decodes to: any event, where there are none.
+ * The events that a list of types decodes to: any event if the list is empty.
  *
  * @category models
  * @since 0.1.0
@@ -235,8 +234,8 @@ export type Decoded<Types extends ReadonlyArray<EventType.Any>> = Types extends 
   : EventType.EventOf<Types[number]>
 
 /**
- * Encodes an event's body, or says why not: the schema of its payload refuses it,
- * or no decoder would take it.
+ * Encodes the body of an event. It fails if the schema refuses the payload, or if no
+ * decoder would accept the body.
  *
  * @category encoding
  * @since 0.1.0
@@ -269,7 +268,7 @@ export const encode = (event: Event.Event): Result.Result<Uint8Array, EncodeFail
   const wire = hasExtensions ? { ...event.extensions, ...fields } : fields
   const problem = JsonShape.problem(wire)
   if (problem !== undefined) return Result.fail(new EncodeFailed({ detail: problems[problem] }))
-  // A year that is not of four digits makes another length, and no decoder takes it.
+  // A year without four digits makes another length, and other services do not read it.
   const wrong = timestamp.length === 29 ? wrongField(wire) : "timestamp"
   if (wrong !== undefined)
     return Result.fail(new EncodeFailed({ detail: `the field "${wrong}" is not what it must be` }))
@@ -277,7 +276,7 @@ export const encode = (event: Event.Event): Result.Result<Uint8Array, EncodeFail
 }
 
 /**
- * Encodes an event for its travel.
+ * Encodes an event as an envelope.
  *
  * @category encoding
  * @since 0.1.0

@@ -1,9 +1,8 @@
 /**
- * What happens to an event whose handler failed.
+ * Policies for events whose handler failed.
  *
- * A policy is a value: it answers a failure with a settlement, or abstains. It
- * is typed by the errors that it answers, so that a handler with an error that
- * nothing answers does not compile.
+ * A policy is a value. It answers a failure with a settlement, or abstains. Its type names
+ * the errors that it answers, so that a handler with an unanswered error does not compile.
  *
  * @since 0.1.0
  */
@@ -31,26 +30,26 @@ import * as Settlement from "./Settlement.ts"
 export interface Failure<out E> {
   readonly cause: Cause.Cause<E>
   readonly event: Event
-  /** Which attempt failed, from 1. */
+  /** The number of the attempt that failed, from 1. */
   readonly attempt: number
-  /** When the first attempt failed, in milliseconds since 1970, where that is known. */
+  /** The time of the first failure in milliseconds since 1970, if it is known. */
   readonly firstFailedAt?: number | undefined
 }
 
 /**
- * What happens to an event whose handler failed with an `E`.
+ * A policy for events whose handler failed with an `E`.
  *
  * @category models
  * @since 0.1.0
  */
 export interface FailurePolicy<in E> extends Pipeable.Pipeable {
-  /** `undefined` abstains: the next policy decides, and after the last one the event is dead-lettered. */
+  /** Returns a settlement, or `undefined` to abstain: the next policy decides, and after the last one the event is dead-lettered. */
   readonly decide: (failure: Failure<E>) => Effect.Effect<Settlement.Settlement | undefined>
   /** Whether it may ask for a retry, which an at-most-once subscription cannot give. */
   readonly retries: boolean
   /** Whether it asks for dead letters by name. */
   readonly deadLetters: boolean
-  /** The tags of the errors that it tells apart. */
+  /** The tags of the errors that it distinguishes. */
   readonly cases: ReadonlyArray<string>
 }
 
@@ -88,7 +87,7 @@ export const deadLetter: FailurePolicy<unknown> = new Policy(() => Effect.succee
 })
 
 /**
- * Drops the event. It is counted, and logged as a warning.
+ * Drops the event, counts it, and logs a warning.
  *
  * @category constructors
  * @since 0.1.0
@@ -98,12 +97,12 @@ export const discard: FailurePolicy<unknown> = new Policy(() => Effect.succeed(S
   deadLetters: false
 })
 
-/** A forged attempt or number of retries must not cost more than this many steps. */
+/** The number of steps that a forged attempt or number of retries may cost. */
 const maxSteps = 1000
 
 /**
- * Asks a schedule at the times at which the attempts failed: the first one at the start, the last one at the end, and
- * those between when the schedule had them. Returns its last answer, and when it gave that; `undefined` where it ended.
+ * Steps a schedule at the times of the failures: the first one at the start, the last one at the end, and those in
+ * between at the times of the schedule itself. Returns the last delay and its time, or `undefined` if the schedule ended.
  */
 const replay = Effect.fnUntraced(function* <E, Error>(
   schedule: Schedule.Schedule<unknown, Cause.Cause<E>, Error>,
@@ -124,23 +123,23 @@ const replay = Effect.fnUntraced(function* <E, Error>(
 })
 
 /**
- * Retries the event after the delays of a schedule, and abstains when it ends.
+ * Retries the event after the delays of a schedule, and abstains when the schedule ends.
  *
  * **Details**
  *
- * The broker keeps the event while it waits, so the delay outlives the process:
- * the schedule is replayed up to the attempt that the event carries. It is given
- * the current failure as its input.
+ * The broker keeps the event while it waits, so the delay outlives the process: the
+ * schedule is replayed up to the attempt that the event carries. Its input is the current
+ * failure.
  *
- * The replay ends at the time that it is, and starts when the first attempt failed. So
- * `Schedule.cron` names times of the clock, and the duration of `Schedule.upTo` includes
- * what handlers and queues took. A schedule that fails itself, such as a cron expression
- * that is none, is logged and abstains.
+ * The replay starts at the time of the first failure and ends at the current time. So
+ * `Schedule.cron` works, and the duration of `Schedule.upTo` includes the time that
+ * handlers and queues took. If the schedule itself fails, as that of an invalid cron
+ * expression does, the policy logs the error and abstains.
  *
  * **Gotchas**
  *
- * A retried event comes after those that arrived while it waited. RabbitMQ keeps
- * one queue for each of a few dozen delays, and a delay is rounded up to the next.
+ * A retried event comes after those that arrived while it waited. RabbitMQ keeps one queue
+ * for each of a few dozen delays, and rounds a delay up to the next one.
  *
  * **Example** (Three retries, then the dead letters)
  *
@@ -157,7 +156,7 @@ const replay = Effect.fnUntraced(function* <E, Error>(
  * @since 0.1.0
  */
 export const retry: {
-  // First, and without a type parameter, for otherwise `tags` would have it inferred as `never`.
+  // First, and without a type parameter, because `tags` would otherwise infer it as `never`.
   (schedule: Schedule.Schedule<unknown, unknown, unknown>): FailurePolicy<unknown>
   <E>(schedule: Schedule.Schedule<unknown, Cause.Cause<E>, unknown>): FailurePolicy<E>
 } = <E>(schedule: Schedule.Schedule<unknown, Cause.Cause<E>, unknown>): FailurePolicy<E> =>
@@ -169,7 +168,7 @@ export const retry: {
         let start = now
         if (attempt > 1 && firstFailedAt !== undefined && firstFailedAt <= now) start = firstFailedAt
         else if (attempt > 1) {
-          // Nothing but the delays is known to have passed since then.
+          // Only the delays are known to have passed since the first failure.
           const delays = yield* replay(schedule, cause, attempt, now, Infinity)
           if (delays === undefined) return undefined
           start = now - (delays.at - now)
@@ -183,8 +182,8 @@ export const retry: {
   )
 
 /**
- * Retries the event as often as it says itself (`maxRetries`), and abstains then.
- * This is what happens where a handler says nothing.
+ * Retries the event as often as its own `maxRetries` says, and then abstains. Handlers
+ * without a policy have this one.
  *
  * **Details**
  *
@@ -205,9 +204,9 @@ export const retryUpToMax: FailurePolicy<unknown> = new Policy(
 )
 
 /**
- * Asks a second policy where the first abstains.
+ * Asks a second policy if the first one abstains.
  *
- * **Example** (Dropping what three retries did not cure)
+ * **Example** (Dropping events after three retries)
  *
  * ```ts
  * import { Schedule } from "effect"
@@ -253,8 +252,8 @@ export type Tagged<Cases> = {
  * **Details**
  *
  * Every tag of the handler's error type must have a case, or the handler does not
- * compile. A defect is a bug, which no retry cures: it goes to the dead letters
- * at once, unless `defect` says otherwise.
+ * compile. A defect is a bug that no retry cures. Its event goes to the dead letters at
+ * once, unless `defect` is given.
  *
  * **Example** (An answer for each error)
  *
@@ -285,7 +284,7 @@ export const tags = <const Cases extends { readonly [Tag: string]: FailurePolicy
       if (error === undefined) return (options.defect ?? deadLetter).decide(failure)
       const tag = Predicate.hasProperty(error, "_tag") ? String(error._tag) : ""
       const policy = Object.hasOwn(cases, tag) ? cases[tag] : undefined
-      // The tag says that this failure is one that the policy answers.
+      // The tag proves that the policy answers this failure.
       return policy === undefined ? retryUpToMax.decide(failure) : policy.decide(failure as Failure<never>)
     },
     {

@@ -401,7 +401,7 @@ export const onFailure: {
   )
 })
 
-/** What a policy is told. When a dead letter first failed is no matter of those who handle dead letters. */
+/** Returns the failure for a policy. A handler of dead letters does not care when they failed first elsewhere. */
 const failureOf = <E>(cause: Cause.Cause<E>, { attempt, envelope, event, queue }: DecodedDelivery): Failure<E> => ({
   cause,
   event,

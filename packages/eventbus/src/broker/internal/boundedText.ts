@@ -1,6 +1,5 @@
 /**
- * Texts that are fit for headers and logs: cut to a number of bytes, and without the
- * credentials in them.
+ * Makes texts fit for headers and logs: cut to a number of bytes, and without credentials.
  *
  * @internal
  */
@@ -10,9 +9,9 @@ import { withoutCredentials } from "./credentials.ts"
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
-/** The text, cut to a number of bytes, without the credentials in it. */
+/** Returns the text without credentials, cut to a number of bytes. */
 export const bounded = (text: string, maxBytes: number): string => {
-  // Cut first: a hostile text must not cost more than what is kept of it. Where the cut is, credentials may end.
+  // Cut first: a hostile text must not cost more than its kept part. The "@" ends credentials that were cut.
   const start = text.length > maxBytes * 2 ? `${text.slice(0, maxBytes * 2)}@` : text
   const clean = withoutCredentials(start)
   if (clean.length * 3 <= maxBytes) return clean
@@ -20,5 +19,5 @@ export const bounded = (text: string, maxBytes: number): string => {
   return bytes.length <= maxBytes ? clean : `${decoder.decode(bytes.subarray(0, maxBytes - 6)).replace(/\uFFFD$/, "")}…`
 }
 
-/** How many bytes a text has. */
+/** Returns the length of a text in bytes. */
 export const bytesOf = (text: string): number => encoder.encode(text).length

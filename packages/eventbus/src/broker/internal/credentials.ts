@@ -1,13 +1,14 @@
 /**
- * Takes credentials out of texts that end in logs, headers and spans: `Fault` lists the
- * forms. Everything here moves forward, and looks a bounded way ahead.
+ * Removes credentials from texts that end in logs, headers and spans. `Fault` lists the
+ * forms. All scans move forward and look ahead for a bounded distance, so that the time
+ * is linear.
  *
  * @internal
  */
 
 const hidden = "***"
 
-/** How far ahead a password is looked for that has blanks in it, in characters. */
+/** The number of characters in which a password with blanks must end. */
 const reach = 128
 
 const isEscaped = (text: string, at: number): boolean => text[at - 1] === "\\"
@@ -22,10 +23,10 @@ const find = (text: string, pattern: RegExp, from: number): number => {
 
 const afterWord = /[\s"'`<>]/g
 
-/** What stands between `://` and `@` is a login, unless a path begins before anything of it. */
+/** Returns whether a text between `://` and `@` is a login: it is, unless a path begins before it. */
 const isLogin = (text: string): boolean => /(^|:\/\/)[^/]*([:@]|$)/.test(text)
 
-/** Whether what has a `:` in it is the address of a host, so that no password follows. */
+/** Returns whether a word is the address of a host, so that no password follows its colon. */
 const isAddress = (word: string, isClosed: boolean): boolean => {
   const colon = word.indexOf(":")
   const host = word.slice(0, colon)
@@ -35,7 +36,7 @@ const isAddress = (word: string, isClosed: boolean): boolean => {
   return /^(\d{1,5})?[.,;:!)\]}\\]*$/.test(rest) && (isClosed || host.includes(".") || host === "localhost")
 }
 
-/** Where the login of a URL ends that starts at `start`: at its `@`; -1 where it has none. */
+/** Returns the index of the `@` that ends the login of a URL, or -1 if the URL has no login. */
 const endOfLogin = (text: string, start: number): number => {
   const scheme = /[\w+.-]{0,32}$/.exec(text.slice(Math.max(0, start - 35), start - 3))?.[0] ?? ""
   const open = start - 4 - scheme.length
@@ -49,7 +50,7 @@ const endOfLogin = (text: string, start: number): number => {
   let at = text.slice(start, end).lastIndexOf("@")
   if (at >= 0 && !isLogin(text.slice(start, start + at))) at = -1
   if (at < 0 && isAddress(text.slice(start, end), isClosedAt(end))) return -1
-  // A quote or a blank ends a URL, unless it stands in its password. A path or a port is after that.
+  // A quote or a blank ends a URL, unless it is part of the password. After a path or a port, it is not.
   while (at < 0 || (!isClosedAt(end) && !/[/:?#]/.test(text.slice(start + at, end)))) {
     const [ahead = ""] = text.slice(end, start + reach).split("\n", 1)
     const next = ahead.indexOf("@")
@@ -80,7 +81,7 @@ const withoutLogins = (text: string): string => {
 
 const phrases = "password|passwd|passphrase|passcode|pwd|(?<![a-z])pass|identified by"
 const keys = "secret|token|(?:api|access|account|secret|private|auth)[ _-]?key"
-/** A name; what ends it; and what the value stands behind: a sign, or a blank. */
+/** Matches a name, the quote that may end it, and a sign or a blank before its value. */
 const named = new RegExp(
   `(?:(${phrases})|(${keys})|authorization)(\\\\{0,4}["'\`]?)(\\s{0,8}(?:=>?|:|>)\\s{0,8}|\\s{1,8})`,
   "gi"
@@ -89,19 +90,19 @@ const named = new RegExp(
 const openQuote = /\\{0,4}["'`]/y
 const isClosing = `["'\`](?=[\\s,;:)\\]}]|$)`
 const ends = {
-  /** Of `name=value`. */
+  /** The end of `name=value`. */
   assigned: new RegExp(`[\\s;&]|${isClosing}`, "g"),
-  /** Of `name: value`, which has no blanks. */
+  /** The end of `name: value`, if values have no blanks. */
   word: new RegExp(`[\\s;]|,(?=["'])|[}\\])](?=[\\s,;]|$)|${isClosing}`, "g"),
-  /** Of `name: value`, which may have them. */
+  /** The end of `name: value`, if values may have blanks. */
   phrase: new RegExp(`[\\n;]|,(?=[\\s"'])|[}\\])](?=[\\s,;]|$)|${isClosing}`, "g"),
-  /** Of `;name=value`. */
+  /** The end of `;name=value`. */
   listed: new RegExp(`[\\n;]|${isClosing}`, "g"),
   element: /</g,
   line: /\n/g
 }
 
-/** Where a value ends that stands in quotes, which may be escaped themselves. */
+/** Returns the end of a value in quotes. The quotes may be escaped themselves. */
 const endOfQuoted = (text: string, start: number, quote: string): number => {
   for (let at = text.indexOf(quote, start); at >= 0; at = text.indexOf(quote, at + 1)) {
     if (quote.length > 1) {
@@ -111,14 +112,14 @@ const endOfQuoted = (text: string, start: number, quote: string): number => {
     let backslashes = 0
     while (text[at - 1 - backslashes] === "\\") backslashes++
     if (backslashes % 2 === 1) continue
-    // Connection strings double a quote that is meant.
+    // Connection strings double a quote that belongs to the value.
     if (at > start && text[at + 1] === quote) at++
     else return at
   }
   return text.length
 }
 
-/** Where a value ends that does not stand in quotes. */
+/** Returns the end of a value without quotes. */
 const endOfBare = (text: string, start: number, nameStart: number, sign: string, isPhrase: boolean): number => {
   if (sign === ">") return find(text, ends.element, start)
   if (sign === ":") return find(text, isPhrase ? ends.phrase : ends.word, start)
@@ -130,7 +131,7 @@ const endOfBare = (text: string, start: number, nameStart: number, sign: string,
 
 const scheme = /(?:(basic|bearer|token|negotiate|apikey)|[a-z][\w-]*)\s+/iy
 
-/** Where the value begins that is to be hidden, and where it ends. */
+/** Returns the start and the end of the value to hide. */
 const secretOf = (text: string, match: RegExpExecArray): readonly [start: number, end: number] | undefined => {
   const [whole, phrase, key, , separator = ""] = match
   const start = match.index + whole.length
@@ -167,7 +168,7 @@ const withoutNamed = (text: string): string => {
   return clean + text.slice(done)
 }
 
-/** Whether a word is none of a language: it has digits or signs in it, or a capital in its middle. */
+/** Returns whether a word belongs to no language: it has digits or signs, or a capital in its middle. */
 const isOpaque = (word: string): boolean => word.length > 3 && /[a-z][A-Z]|[\d+/=_.~-]./.test(word)
 
 const withoutSchemes = (text: string): string =>
@@ -175,5 +176,5 @@ const withoutSchemes = (text: string): string =>
     isOpaque(word) ? `${name}${blank}${hidden}` : whole
   )
 
-/** The text without credentials. */
+/** Returns the text without credentials. */
 export const withoutCredentials = (text: string): string => withoutSchemes(withoutNamed(withoutLogins(text)))

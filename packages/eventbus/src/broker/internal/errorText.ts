@@ -1,7 +1,6 @@
 /**
- * Describes the failure of a handler: what it is called, what it says, and what lies
- * below it. Each part is found by itself, so that one that cannot be read takes no other
- * with it, and each is bounded.
+ * Describes the failure of a handler: its name, its message, its causes. Each part is read
+ * on its own, so that an unreadable part hides no other, and each part is bounded.
  *
  * @internal
  */
@@ -18,10 +17,10 @@ const isError = (value: unknown): boolean =>
   attempt(() => value instanceof Error) === true ||
   (typeof get(value, "message") === "string" && typeof get(value, "stack") === "string")
 
-/** Whether a text is a name, such as `NotFound` or `card_declined`, and no sentence, and no id. */
+/** Returns whether a text is a name, such as `NotFound` or `card_declined`, and not a sentence or an id. */
 const isName = (text: string): boolean => /^[A-Za-z][A-Za-z_.:-]{0,63}$/.test(text)
 
-/** What an error is called: its tag, its name, its code, its class; or the error itself, where it is no more than a name. */
+/** Returns the tag of an error, or else its name, its code or its class. A string may be a name itself. */
 const nameOf = (error: unknown): string | undefined => {
   if (typeof error === "string") return isName(error) ? error : undefined
   if (typeof error !== "object" || error === null) return undefined
@@ -32,10 +31,10 @@ const nameOf = (error: unknown): string | undefined => {
   return code !== undefined && isName(code) ? code : classOf(error)
 }
 
-/** Members that are told in another place. */
+/** The members that are not among the fields, because another part of the description holds them. */
 const told: ReadonlySet<string> = new Set(["_tag", "name", "message", "stack", "cause", "errors"])
 
-/** What an error says: its message, or its fields where it has none, as tagged errors have them. */
+/** Returns the message of an error, or its fields if it has none, as is usual for tagged errors. */
 const messageOf = (error: unknown, atMost: number): string => {
   const message = typeof error === "string" ? error : stringOf(get(error, "message"))
   if (message !== undefined) return message.slice(0, atMost)
@@ -43,24 +42,24 @@ const messageOf = (error: unknown, atMost: number): string => {
   return text === "{}" ? "" : text
 }
 
-/** The errors of a cause, failures before defects: the first one is what the cause is taken for. */
+/** Returns the errors of a cause, failures before defects. The first one stands for the cause. */
 const errorsOf = (cause: Cause.Cause<unknown>): ReadonlyArray<unknown> => [
   ...cause.reasons.filter(Cause.isFailReason).map(({ error }) => error),
   ...cause.reasons.filter(Cause.isDieReason).map(({ defect }) => defect)
 ]
 
-/** More than any error has below it. Of those, the nearest and the innermost are told. */
+/** The number of causes that are followed. The nearest and the innermost of them are shown. */
 const mostBelow = 1000
 const nearest = 3
 const innermost = 2
 
-/** An error that lies below another one, or beside it. */
+/** A cause of an error, or another error beside it. */
 interface Below {
   readonly error: unknown
   readonly how: "caused by" | "and also"
 }
 
-/** What an error was caused by, and which errors it stands for. */
+/** Returns the cause of an error, and the errors that it aggregates. */
 const causesOf = (error: unknown): ReadonlyArray<Below> => {
   const cause = get(error, "cause")
   const several = get(error, "errors")
@@ -69,7 +68,7 @@ const causesOf = (error: unknown): ReadonlyArray<Below> => {
   return all.map((error) => ({ error, how: "caused by" }))
 }
 
-/** All that lies below an error and those beside it, each before its own causes. */
+/** Returns all causes of an error, and the errors beside it with theirs. Each comes before its own causes. */
 const below = (error: unknown, beside: ReadonlyArray<unknown>): ReadonlyArray<Below> => {
   const waiting = [...causesOf(error), ...beside.map((error): Below => ({ error, how: "and also" }))].toReversed()
   const seen = new Set([error])
@@ -83,7 +82,7 @@ const below = (error: unknown, beside: ReadonlyArray<unknown>): ReadonlyArray<Be
   return found.length > nearest + innermost ? [...found.slice(0, nearest), ...found.slice(-innermost)] : found
 }
 
-/** The parts of an error, each of which may be missing. */
+/** Returns the parts of an error, each of which may be missing. */
 const partsOf = (error: unknown, maxMessage: number) => {
   const message = messageOf(error, maxMessage)
   const stack = isError(error) ? stringOf(get(error, "stack")) : undefined
@@ -95,24 +94,24 @@ const labelOf = ({ message, name }: ReturnType<typeof partsOf>): string => {
   return [isSaid ? "" : name, message].filter((part) => part !== "").join(": ") || "Error"
 }
 
-/** What an error says itself, followed by what lies below it, in so many bytes. */
+/** Joins the text of an error with those of its causes, in so many bytes. */
 const joined = (own: string, others: ReadonlyArray<string>, separator: string, maxBytes: number): string => {
-  // They have a half at most, so that the innermost one is told whatever the others say.
+  // Causes get up to half of the space, in equal shares, so that the innermost one always fits.
   const share = Math.floor(maxBytes / 2 / others.length) - separator.length
   const rest = others.map((other) => bounded(other, share)).join(separator)
   if (rest === "" || own === "") return own + rest
   return `${bounded(own, maxBytes - bytesOf(rest) - separator.length)}${separator}${rest}`
 }
 
-/** The words of a sentence, without those that differ from one failure to the next. */
+/** Returns the words of a message, without those that differ from one failure to the next. */
 const kindOf = (message: string): string => message.slice(0, 200).replace(/\S*["'`\d]\S*/g, "#")
 
-/** A failure, described. */
+/** The description of a failure. */
 export interface ErrorText {
   readonly reason: string
   readonly message: string
   readonly stack: string | undefined
-  /** Tells failures of one reason apart, and is the same for those of one kind. */
+  /** Distinguishes kinds of failures that have the same reason. */
   readonly place: string
 }
 
@@ -123,7 +122,7 @@ export const describe = (cause: Cause.Cause<unknown>, maxMessage: number, maxSta
   const others = below(error, beside).map(({ error, how }) => ({ how, ...partsOf(error, maxMessage) }))
   const told = new Set(
     others
-      // An error often says what its cause said.
+      // The message of an error often contains that of its cause.
       .filter((other) => !own.message.includes(labelOf(other)))
       .map((other) => `${other.how} ${labelOf(other)}`)
   )

@@ -4,23 +4,23 @@
  * @internal
  */
 
-/** Node, what is installed, and what has no file. Effect and this library are installed. */
+/** Returns whether a file belongs to Node or to an installed package, as Effect and this library do, or is no file. */
 const isForeign = (file: string): boolean => /^node:|[\\/]node_modules[\\/]|<anonymous>|^native$/.test(file)
 
 const maxFrames = 100
 const maxFrame = 500
-/** How far into a stack the message is looked for, and how much of it. Before it is the error's name. */
+/** The longest name before the message in a stack, and the part of the message that is searched for. */
 const maxName = 256
 const maxCompared = 4096
 
-/** Where the number that ends at `end` starts, and the colon before it; -1 where there is none. */
+/** Returns the index of the colon before the number that ends at `end`, or -1 if there is no such number. */
 const colonBefore = (line: string, end: number): number => {
   let at = end - 1
   while (line.charCodeAt(at) >= 48 && line.charCodeAt(at) <= 57) at--
   return at < end - 1 && line[at] === ":" ? at : -1
 }
 
-/** The parts of `at name (file:line:column)`, or of `at file:line:column`. What follows a `?` is no part of a file. */
+/** Returns the parts of `at name (file:line:column)` or `at file:line:column`. The query of a file is left out. */
 const frameOf = (line: string) => {
   const text = line.trimStart()
   const end = text.endsWith(")") ? text.length - 1 : text.length
@@ -38,15 +38,15 @@ const frameOf = (line: string) => {
   }
 }
 
-/** Where the frames start: what the message says is no frame, however it looks. */
+/** Returns the index after the message, because a line of a message may look like a frame. */
 const startOfFrames = (stack: string, message: string): number => {
   const at = stack.slice(0, maxName + maxCompared).indexOf(message.slice(0, maxCompared))
   return at < 0 ? 0 : at + message.length
 }
 
 /**
- * Function, file and line of the first frame of the application; empty where there is
- * none. Of the file, its folder and its name are the same on every host.
+ * Returns function, file and line of the first frame of the application, or "" if there is
+ * none. Of the path it keeps the last folder and the name, which are the same on every host.
  */
 export const placeOf = (stack: string, message: string): string => {
   const start = startOfFrames(stack, message)

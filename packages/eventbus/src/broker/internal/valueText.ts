@@ -1,21 +1,20 @@
 /**
- * Shows any value as text, for the message of a fault: as JSON where it is JSON, and
- * where it is not, as much of it as can be shown. What cannot be read leaves a gap, and
- * takes nothing else with it.
+ * Formats any value for the message of a fault. JSON stays JSON, and other values get a
+ * notation of their own. A value that cannot be read leaves a gap and hides no other.
  *
  * @internal
  */
 
 const maxDepth = 8
-/** How many members and items are looked at, whatever is to be said of them. */
+/** The number of members and items that are visited. */
 const maxSteps = 1000
-/** To write a number of a million digits takes longer than to make it. */
+/** The largest integer that is written out: the time to do so is not linear. */
 const mostShown = 10n ** 100n
 
-/** Stands for what is left out. */
+/** Stands for a part that is left out. */
 const gap = "…"
 
-/** What a piece of foreign code returns, or `undefined` where it throws. */
+/** Returns the result of foreign code, or `undefined` if it throws. */
 export const attempt = <A>(run: () => A): A | undefined => {
   try {
     return run()
@@ -24,11 +23,11 @@ export const attempt = <A>(run: () => A): A | undefined => {
   }
 }
 
-/** A property of any value, or `undefined` where it cannot be read. */
+/** Returns a property of any value, or `undefined` if it cannot be read. */
 export const get = (value: unknown, key: string): unknown =>
   typeof value === "object" && value !== null ? attempt(() => Reflect.get(value, key)) : undefined
 
-/** The name of the class of an object, where it is not one of JavaScript's own containers. */
+/** Returns the name of an object's class, unless it is one of JavaScript's own containers. */
 export const classOf = (value: object): string | undefined => {
   const name = attempt(() => value.constructor.name)
   return typeof name === "string" && !["", "Object", "Array", "Map", "Set"].includes(name) ? name : undefined
@@ -38,7 +37,7 @@ const isView = (value: object): value is Uint8Array => ArrayBuffer.isView(value)
 
 const none: ReadonlySet<string> = new Set()
 
-/** Shows a value in so many characters at most. Of an object, or an error, some members may be left out. */
+/** Formats a value in so many characters at most, without some members of an object or an error. */
 export const valueText = (value: unknown, atMost: number, without: ReadonlySet<string> = none): string => {
   const above = new Set<object>()
   let text = ""
@@ -101,7 +100,7 @@ export const valueText = (value: unknown, atMost: number, without: ReadonlySet<s
       const isWithin = omitted.size === 0
       return isWithin ? write(`${object.name}: ${object.message}`) : sayAll("{", members(object, omitted), "}")
     }
-    // Dates, and values of Effect; what is redacted stays so.
+    // Dates and values of Effect have this. Redacted values stay redacted.
     const toJson = get(object, "toJSON")
     if (typeof toJson === "function") return write(Reflect.apply(toJson, object, []))
     const name = classOf(object)

@@ -1,24 +1,24 @@
 /**
- * Checks a parsed JSON value that nobody trusts, before anything recursive sees it.
+ * Checks a parsed JSON value of an untrusted body, before anything recursive reads it.
  *
  * @internal
  */
 
-/** Deeper than any event has a reason to be, and far from the end of the stack. */
+/** Deeper than any sensible event, and far from a stack overflow. */
 const maxDepth = 100
 
 const isObject = (u: unknown): u is Readonly<Record<string, unknown>> => typeof u === "object" && u !== null
 
 /**
- * Whether a member pollutes prototypes where its object is merged into another one. A
- * `constructor` does by its `prototype` alone: without one it is data as any other.
+ * Returns whether a member pollutes prototypes when its object is merged into another one.
+ * A `constructor` does so by its `prototype` alone. Without one it is ordinary data.
  */
 const pollutes = (key: string, value: unknown): boolean =>
   key === "__proto__" || (key === "constructor" && isObject(value) && Object.hasOwn(value, "prototype"))
 
 /**
- * Says what is wrong with the shape of a value, if anything: nested too deep, or
- * with members that pollute prototypes.
+ * Returns the problem of a value's shape, if any: it is nested too deep, or has members
+ * that pollute prototypes.
  */
 export const problem = (node: unknown): "TooDeep" | "ForbiddenKey" | undefined =>
   isObject(node) ? problemOf(node, 1) : undefined

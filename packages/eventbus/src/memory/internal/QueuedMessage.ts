@@ -7,7 +7,7 @@
 import type { Envelope } from "../../broker/Envelope.ts"
 import type { MemoryConsumer } from "./MemoryConsumer.ts"
 
-/** Copies a body that stays and shares its bytes: bodies come in blocks, and one of them must not keep the rest. */
+/** Copies a body that shares a block with others, because one that stays would keep the whole block. */
 export const kept = (envelope: Envelope): Envelope =>
   envelope.body.length < envelope.body.buffer.byteLength ? { ...envelope, body: envelope.body.slice() } : envelope
 
@@ -28,7 +28,7 @@ export class QueuedMessage {
     this.expiresAt = expiresAt
   }
 
-  /** Makes it fit to wait for any time. */
+  /** Makes the message hold no more bytes than its own, so that it may wait for any time. */
   keep(): this {
     this.envelope = kept(this.envelope)
     return this

@@ -29,7 +29,7 @@ export interface Settle {
   readonly refuse: (delivery: Delivery, fault: Fault) => Effect.Effect<void>
 }
 
-/** A message that was put back so often is put in again instead, before its broker dead-letters it for that. */
+/** The number of returns after which a message is published again instead, before its broker dead-letters it. */
 const mostReturns = 5
 
 /** Annotates log lines with all that you need to act on them without looking into the queue. */

@@ -2,6 +2,9 @@ import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
+import * as AmqpBroker from "@effect-eventbus/amqp/AmqpBroker"
 import * as AmqpConnection from "@effect-eventbus/amqp/AmqpConnection"
 import * as AmqpTopology from "@effect-eventbus/amqp/AmqpTopology"
 import { assert, describe, it } from "@effect/vitest"
@@ -22,6 +25,9 @@ type Bus = EventBus.EventBus["Service"]
 
 const messages = (bus: Bus, queue: string) =>
   Effect.map(bus.queueInfo(queue), Option.match({ onNone: () => 0, onSome: ({ messages }) => messages }))
+
+setFlagsFromString("--expose-gc")
+const gc: () => void = runInNewContext("gc")
 
 /** A letter whose payload is a number. */
 const letter = (n: number) =>
@@ -85,6 +91,31 @@ describe.skipIf(url === "")("DeadLetters", () => {
         assert.strictEqual(yield* messages(events, `dlq.dlq.${name}`), 0)
       }),
     120_000
+  )
+
+  it.live("hold one batch in memory while they are looked at", () =>
+    Effect.gen(function* () {
+      const { bus, options, queue, raw } = yield* rig
+      const name = queue("work")
+      yield* bury(yield* bus(), name, 0)
+      const { publish } = yield* raw
+      const size = 100 * 1024
+      yield* Effect.forEach(numbers(160), () => publish("", `dlq.${name}`, Buffer.alloc(size)), { concurrency: 20 })
+      const broker = yield* AmqpBroker.make(options())
+      const browser = yield* broker.browse(`dlq.${name}`)
+      const held = () => {
+        gc()
+        return process.memoryUsage().arrayBuffers
+      }
+      const before = held()
+      for (const _ of numbers(5)) {
+        assert.strictEqual((yield* browser.take(32)).length, 32)
+        yield* eventually(
+          "the batches before are gone",
+          Effect.sync(() => held() < before + 48 * size)
+        )
+      }
+    })
   )
 
   for (const [what, args] of [

@@ -6,6 +6,7 @@ import type { ConsumeMessage } from "amqplib"
 import { Priority } from "effect-eventbus"
 import type { Envelope } from "effect-eventbus"
 import * as AmqpMessage from "../../packages/amqp/src/internal/AmqpMessage.ts"
+import { assertLinear } from "../support/Linear.ts"
 import { consumed } from "./support/Consumed.ts"
 
 const now = Date.parse("2026-01-15T10:00:00.000Z")
@@ -82,6 +83,36 @@ describe("AmqpMessage", () => {
     ]) {
       assert.deepStrictEqual(travel(sent), sent)
     }
+  })
+
+  it("keeps how a body is to be read, and says nothing of it where its publisher did not", () => {
+    const gzip = { contentType: "application/vnd.acme.v2+json", contentEncoding: "gzip" }
+    for (const properties of [
+      gzip,
+      { contentType: "application/json; charset=utf-8" },
+      { contentEncoding: "gzip" },
+      {}
+    ]) {
+      for (const queue of ["work", "dlq.work"]) {
+        const again = received(properties, queue)
+        for (const sent of [again, { ...again, attempt: 1, fault, origin: moved.origin }]) {
+          const { contentEncoding, contentType } = new AmqpMessage.Properties(sent, "id")
+          assert.deepEqual(
+            { contentEncoding, contentType },
+            { contentEncoding: undefined, contentType: undefined, ...properties }
+          )
+          assert.deepStrictEqual(travel(sent).content, sent.content)
+        }
+      }
+    }
+    assert.notProperty(received({ contentType: "application/json" }), "content")
+    const long = "漢".repeat(300)
+    const { contentEncoding, contentType } = new AmqpMessage.Properties(
+      { ...envelope, content: { type: long, encoding: long } },
+      "id"
+    )
+    for (const text of [contentEncoding, contentType]) assert.isAtMost(Buffer.byteLength(text ?? ""), 255)
+    assert.isUndefined(new AmqpMessage.Properties(AmqpMessage.bare(received(gzip)), "id").contentType)
   })
 
   it("says in headers of strings and whole numbers, and in no others, what became of an event", () => {
@@ -247,6 +278,13 @@ describe("AmqpMessage", () => {
       assert.strictEqual(received({ headers: { "eb-attempt": 1_000_000 } }).attempt, 1_000_000)
       const forged = received({ headers: { "eb-reason": "x", "eb-attempts": 2 ** 40 } }).fault
       assert.strictEqual(forged?.attempts, 0)
+    })
+
+    it("cost a live queue no fingerprint, and dead letters no more than they are long", () => {
+      const headers = (length: number) => ({ "eb-reason": "x", "eb-stack": `x\n${"    at  (? (".repeat(length / 11)}` })
+      assert.strictEqual(received({ headers: headers(8000) }).fault?.fingerprint, "")
+      assert.match(received({ headers: headers(8000) }, "dlq.work").fault?.fingerprint ?? "", /^[0-9a-f]{12}$/)
+      assertLinear((length) => received({ headers: headers(length) }, "dlq.work"), 500)
     })
 
     it("cannot be of any length", () => {

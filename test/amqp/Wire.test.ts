@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs"
 import { hostname } from "node:os"
 import { join } from "node:path"
+import { gzipSync } from "node:zlib"
 import { assert, describe, inject, it } from "@effect/vitest"
 import type { Options } from "amqplib"
 import { Effect, Queue, Schedule, Schema } from "effect"
@@ -105,6 +106,7 @@ describe.skipIf(url === "")("The wire", () => {
 
   describe("Hostile messages", () => {
     const good = wire("agent-started")
+    const zipped = { contentType: "application/vnd.acme.v2+json", contentEncoding: "gzip" }
     const death = { queue: "work", reason: "expired", count: 9, exchange: "", "routing-keys": ["ping.normal"] }
     const messages: ReadonlyArray<
       readonly [title: string, end: string, body: Uint8Array | string, options?: Options.Publish]
@@ -115,6 +117,7 @@ describe.skipIf(url === "")("The wire", () => {
       ["a body nested too deep", "TooDeep", `${"[".repeat(50_000)}${"]".repeat(50_000)}`],
       ["a body that pollutes prototypes", "ForbiddenKey", '{"__proto__":{"polluted":true}}'],
       ["a body of another kind", "InvalidEnvelope", "7"],
+      ["a body that is compressed", "InvalidUtf8", gzipSync(good), zipped],
       ["another content type", "handled", good, { contentType: "text/xml", contentEncoding: "gzip" }],
       ["headers 1,000 tables deep", "handled", good, { headers: RawClient.deepTable(1000) }],
       [
@@ -150,9 +153,12 @@ describe.skipIf(url === "")("The wire", () => {
           if (end === "handled") assert.strictEqual(yield* Queue.take(handled), 2)
           else {
             const dead = yield* take(`dlq.${name}`)
-            assert.strictEqual(dead.properties.headers?.["eb-reason"], end === "no" ? "string" : end)
+            assert.strictEqual(dead.properties.headers?.["eb-reason"], end)
             assert.deepStrictEqual(dead.content, Buffer.from(body))
             assert.notProperty(dead.properties.headers, "x-death")
+            const { contentEncoding, contentType } = options
+            if (end !== "no") assert.deepInclude(dead.properties, { contentEncoding, contentType })
+            if (contentEncoding !== undefined) assert.include(dead.properties.headers?.["eb-message"], contentEncoding)
           }
           yield* publish(exchange, "ping.normal", good)
           assert.strictEqual(yield* Queue.take(handled), 2)

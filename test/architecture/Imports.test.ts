@@ -35,6 +35,7 @@ const port = [
   "Delivery",
   "Envelope",
   "Fault",
+  "IsoTime",
   "Metrics",
   "Priority",
   "PublishError",

@@ -56,7 +56,9 @@ describe("DeadLetter", () => {
         const full = { ...envelope(""), body, id: "an id", type: "a.type", version: 2, timestamp: 5000, source: "s" }
         for (const letter of [
           DeadLetter.fromEnvelope({ ...envelope(""), body, attempt: 1 }),
-          DeadLetter.fromEnvelope({ ...full, attempt: 1, round: 3, traceId: "t", priority: "critical", origin, fault })
+          DeadLetter.fromEnvelope({ ...full, attempt: 1, round: 3, traceId: "t", priority: "critical", origin, fault }),
+          DeadLetter.fromEnvelope({ ...full, attempt: 1, content: { type: "text/xml", encoding: "gzip" } }),
+          DeadLetter.fromEnvelope({ ...full, attempt: 1, content: { type: undefined, encoding: undefined } })
         ]) {
           const { envelope: after, ...rest } = again(letter)
           assert.deepStrictEqual({ ...rest, envelope: { ...after, body: Uint8Array.from(after.body) } }, letter)
@@ -82,6 +84,8 @@ describe("DeadLetter", () => {
         { ...good, priority: "urgent" },
         { ...good, round: -1 },
         { ...good, timestamp: "soon" },
+        { ...good, timestamp: "2026-02-30T00:00:00Z" },
+        { ...good, content: "gzip" },
         { ...good, fault: { reason: "r" } }
       ]) {
         assert.isTrue(Result.isFailure(DeadLetter.fromJson(bad)), JSON.stringify(bad))

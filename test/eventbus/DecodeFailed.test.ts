@@ -59,7 +59,10 @@ describe("DecodeFailed", () => {
       __proto__: validAnd(`"__proto__":{"polluted":"${secret}"}`),
       "__proto__ in the payload": validAnd('"payload":{"a":[{"__proto__":1}]}'),
       "__proto__ in disguise": validAnd(String.raw`"payload":{"\u005f_proto__":{}}`),
-      "a constructor with members": validAnd('"payload":{"constructor":{"prototype":{"polluted":true}}}')
+      "a constructor with a prototype": validAnd('"payload":{"constructor":{"prototype":{"polluted":true}}}'),
+      "a constructor with a prototype, deep down": validAnd(
+        '"payload":{"a":[{"constructor":{"x":1,"prototype":null}}]}'
+      )
     },
     InvalidEnvelope: {
       "no object but null": "null",
@@ -77,9 +80,28 @@ describe("DecodeFailed", () => {
     }
   }
 
+  it("says how the body was published, where that may be why", () => {
+    const detailOf = (type: string | undefined, encoding: string | undefined) =>
+      Result.getOrThrow(Result.flip(anyEvent({ ...encoded(Uint8Array.of(0x1f, 0x8b)), content: { type, encoding } })))
+        .detail
+    assert.strictEqual(detailOf("text/xml", "gzip"), "the body is not UTF-8: it was published as text/xml, in gzip")
+    assert.strictEqual(detailOf(undefined, "br"), "the body is not UTF-8: it was published in br")
+    assert.strictEqual(detailOf(undefined, undefined), "the body is not UTF-8")
+  })
+
   it("leaves a harmless constructor and harmless depth alone", () => {
-    for (const payload of ['{"constructor":"Ada","prototype":{}}', `{"a":${nested("[", "]", 98)}}`]) {
-      assert.isTrue(Result.isSuccess(anyEvent(encoded(encoder.encode(validAnd(`"payload":${payload}`))))))
+    const harmless = [
+      '{"constructor":"Ada","prototype":{}}',
+      '{"constructor":null}',
+      '{"constructor":[]}',
+      '{"constructor":{}}',
+      '{"constructor":{"constructorId":"ferrari","points":[{"prototype":{}}]}}',
+      `{"a":${nested("[", "]", 98)}}`
+    ]
+    for (const payload of harmless) {
+      const event = Result.getOrThrow(anyEvent(encoded(encoder.encode(validAnd(`"payload":${payload}`)))))
+      assert.strictEqual(JSON.stringify(event.payload), payload)
+      assert.isTrue(Result.isSuccess(EventCodec.encode(event)))
     }
   })
 
@@ -122,6 +144,12 @@ describe("DecodeFailed", () => {
         }
       })
     }
+
+    it("says which forms of a time are read", () => {
+      for (const time of ['"yesterday"', '"2026-02-30T00:00:00Z"', "1768469400", "null"]) {
+        assert.include(failureOf(validAnd(`"timestamp":${time}`)).detail, "YYYY-MM-DDThh:mm")
+      }
+    })
 
     for (const field of Object.keys(valid)) {
       it(`names the field ${field} when it is missing`, () => {

@@ -118,7 +118,10 @@ describe("EventCodec", () => {
       ["2026-01-15T09:30:00-0530", "2026-01-15T15:00:00.000Z"],
       ["2026-01-15 09:30:00.123456+02:00", "2026-01-15T07:30:00.123Z"],
       ["2026-01-15 09:30:00", "2026-01-15T09:30:00.000Z"],
-      ["2026-01-15T09:30", "2026-01-15T09:30:00.000Z"]
+      ["2026-01-15T09:30", "2026-01-15T09:30:00.000Z"],
+      ["2026-01-15 09:30:00+00", "2026-01-15T09:30:00.000Z"],
+      ["2026-01-15t09:30:00,5z", "2026-01-15T09:30:00.500Z"],
+      ["20260115T043000-0500", "2026-01-15T09:30:00.000Z"]
     ]
     for (const [text, utc] of timestamps) {
       it(`reads the timestamp ${text} as ${utc}, wherever it runs`, () => {
@@ -232,7 +235,7 @@ describe("EventCodec", () => {
 
     /** JSON without what is refused, or not written (minus zero), or misread by V8 13 (a key of one escaped character). */
     const sendable = (json: Schema.JsonObject): Schema.JsonObject =>
-      JSON.parse(JSON.stringify(json).replace(/"(\\.|\\u....|__proto__|constructor)":/g, '"other":'))
+      JSON.parse(JSON.stringify(json).replace(/"(\\.|\\u....|__proto__)":/g, '"other":'))
 
     it.effect.prop(
       "reads what it has written",

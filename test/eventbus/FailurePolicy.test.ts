@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Duration, Effect, Random, Schedule, Schema } from "effect"
-import { type Event, EventType, FailurePolicy } from "effect-eventbus"
+import { type Event, EventBus, EventType, FailurePolicy, Handler, MemoryBroker, Subscription } from "effect-eventbus"
+import { TestClock } from "effect/testing"
 
 class RateLimited extends Schema.TaggedError<RateLimited>()("RateLimited", {}) {}
 class Unknown extends Schema.TaggedError<Unknown>()("Unknown", {}) {}
@@ -64,6 +65,87 @@ describe("FailurePolicy", () => {
         })
       )
     }
+
+    describe("in the time that it is", () => {
+      /** Asks at a time of day in UTC, for an event that failed first at another one. */
+      const at = (time: string, attempt = 1, first?: string) =>
+        Effect.gen(function* () {
+          const millis = (time: string) => Date.parse(`2026-01-15T${time}Z`)
+          yield* TestClock.setTime(millis(time))
+          const event = yield* Ping.event({})
+          const firstFailedAt = first === undefined ? undefined : millis(first)
+          return (policy: FailurePolicy.FailurePolicy<unknown>) =>
+            Effect.map(policy.decide({ cause: failed, event, attempt, firstFailedAt }), (settlement) =>
+              settlement?._tag === "Retry" ? Duration.format(settlement.delay) : settlement
+            )
+        })
+      const nightly = FailurePolicy.retry(Schedule.cron("0 3 * * *", "UTC"))
+
+      it.effect("a retry at three at night waits until three at night, whichever attempt failed", () =>
+        Effect.gen(function* () {
+          assert.strictEqual(yield* (yield* at("02:56:00"))(nightly), "4m")
+          assert.strictEqual(yield* (yield* at("03:20:00"))(nightly), "23h 40m")
+          for (const first of [undefined, "00:10:00", "02:59:59"]) {
+            assert.strictEqual(yield* (yield* at("03:00:01", 2, first))(nightly), "23h 59m 59s", first)
+            assert.strictEqual(yield* (yield* at("03:00:01", 9, first))(nightly), "23h 59m 59s", first)
+          }
+        })
+      )
+
+      it.effect("a limit to the duration includes what handlers and queues took", () =>
+        Effect.gen(function* () {
+          const policy = FailurePolicy.retry(Schedule.spaced("1 second").pipe(Schedule.upTo({ duration: "1 minute" })))
+          assert.strictEqual(yield* (yield* at("10:01:00", 3, "10:00:00"))(policy), "1s")
+          assert.isUndefined(yield* (yield* at("10:01:01", 3, "10:00:00"))(policy))
+          assert.strictEqual(yield* (yield* at("10:01:01", 1, "10:00:00"))(policy), "1s", "a first attempt starts now")
+        })
+      )
+
+      it.effect("a window is that of the first failure", () =>
+        Effect.gen(function* () {
+          const policy = FailurePolicy.retry(Schedule.windowed("10 minutes"))
+          assert.strictEqual(yield* (yield* at("10:27:00", 3, "10:00:00"))(policy), "3m")
+        })
+      )
+
+      it.effect("a first failure in the future, as another clock has it, counts for nothing", () =>
+        Effect.gen(function* () {
+          const policy = FailurePolicy.retry(Schedule.exponential("1 second"))
+          assert.strictEqual(yield* (yield* at("10:00:00", 3, "11:00:00"))(policy), "4s")
+        })
+      )
+
+      it.effect("handlers that take long use up a limit to the duration, and dead letters that are old do not", () =>
+        Effect.gen(function* () {
+          const bus = yield* EventBus.EventBus
+          const memory = yield* MemoryBroker.MemoryBroker
+          const minute = FailurePolicy.retry(Schedule.spaced("1 second").pipe(Schedule.upTo({ duration: "1 minute" })))
+          const slow = (queue: string) =>
+            Handler.make(Subscription.make(queue, { events: [Ping] }), () =>
+              Effect.andThen(Effect.sleep("40 seconds"), Effect.fail("no"))
+            ).pipe(Handler.onFailure(minute))
+          yield* bus.subscribe(slow("q"))
+          yield* bus.publish(yield* Ping.event({}))
+          yield* TestClock.adjust("1 hour")
+          const [dead] = yield* memory.expect("dlq.q", 1)
+          assert.strictEqual(dead?.fault?.attempts, 3)
+          const again = Handler.make(Subscription.make("dlq.q", { events: [Ping] }), (_, { attempt }) =>
+            attempt < 3 ? Effect.fail("no") : Effect.void
+          ).pipe(Handler.onFailure(minute))
+          yield* bus.subscribe(again)
+          yield* TestClock.adjust("1 minute")
+          assert.deepStrictEqual(yield* memory.peek("dlq.q"), [])
+          assert.deepStrictEqual(yield* memory.peek("dlq.dlq.q"), [])
+        }).pipe(Effect.scoped, Effect.provide(EventBus.layerMemory))
+      )
+
+      it.effect("a schedule that fails itself abstains", () =>
+        Effect.gen(function* () {
+          const policy = FailurePolicy.retry(Schedule.cron("never"))
+          assert.isUndefined(yield* (yield* at("10:00:00"))(policy))
+        })
+      )
+    })
 
     it.effect("forgets nothing and remembers nothing from one event to the next", () =>
       Effect.gen(function* () {

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Schema } from "effect"
 import { Fault } from "effect-eventbus"
+import { assertLinear } from "../support/Linear.ts"
 
 class RateLimited extends Schema.TaggedError<RateLimited>()("RateLimited", { seconds: Schema.Finite }) {
   override get message() {
@@ -44,41 +45,6 @@ describe("Fault", () => {
     })
   })
 
-  describe("credentials", () => {
-    const cases: ReadonlyArray<readonly [text: string, kept: string]> = [
-      ["cannot reach amqp://guest:secret@host:5672/vhost", "cannot reach amqp://***@host:5672/vhost"],
-      ["amqps://secret@host", "amqps://***@host"],
-      ["amqp://user:se/cret@host/v", "amqp://***@host/v"],
-      ["amqp://user:se@cret@host", "amqp://***@host"],
-      ["amqp://user:%73ecret@host", "amqp://***@host"],
-      ["amqp://a:secret@h1,amqp://b:secret@h2", "amqp://***@h2"],
-      ["at file:///a/b.ts,amqp://b:secret@h2", "at file://***@h2"],
-      ['{"url":"amqp://a:secret@h","to":"me@example.com"}', '{"url":"amqp://***@h","to":"me@example.com"}'],
-      ["https://example.com/find?mail=me@example.com", "https://example.com/find?mail=me@example.com"],
-      ["at file:///node_modules/effect@4.1.0/Effect.ts:1:2", "at file:///node_modules/effect@4.1.0/Effect.ts:1:2"],
-      ["me@example.com", "me@example.com"]
-    ]
-    for (const [text, kept] of cases) {
-      it(`leaves of "${text}" only "${kept}"`, () => {
-        const { message, reason, stack } = Fault.make({ reason: text, message: text, stack: text, attempts: 1, now: 0 })
-        assert.deepStrictEqual({ message, reason, stack }, { message: kept, reason: kept, stack: kept })
-      })
-    }
-
-    it("keeps none of a URL that is cut before its host", () => {
-      for (let at = 1000; at < 4200; at += 50) {
-        const text = `amqp://${"u".repeat(3000)}@h ${"x".repeat(at)} amqp://user:${"secret".repeat(1000)}@host`
-        assert.notInclude(fault(text).message, "secret")
-      }
-    })
-
-    it("costs no more for a hostile text", () => {
-      const started = performance.now()
-      for (const piece of ["://", ":", "@", "://@", "a://b:"]) fault(piece.repeat(1_000_000))
-      assert.isBelow(performance.now() - started, 1000)
-    })
-  })
-
   describe("fromCause", () => {
     it("names a tagged error by its tag", () => {
       const { message, reason, stack } = ofError(new RateLimited({ seconds: 3 }))
@@ -91,11 +57,30 @@ describe("Fault", () => {
       assert.deepStrictEqual({ message, reason }, { message: "not a function", reason: "TypeError" })
     })
 
-    it("names what is no error by its type", () => {
+    it("names what is no error by what it has of a name", () => {
       const { message, reason, stack } = ofError("no")
-      assert.deepStrictEqual({ message, reason, stack }, { message: "no", reason: "string", stack: undefined })
-      assert.strictEqual(ofError({ _tag: "Plain" }).reason, "Plain")
-      assert.strictEqual(ofError({ _tag: 1 }).reason, "object")
+      assert.deepStrictEqual({ message, reason, stack }, { message: "no", reason: "no", stack: undefined })
+      const reasons = [
+        { _tag: "Plain" },
+        { code: "E_DECLINED" },
+        new (class NotFound {})(),
+        "card_declined",
+        // These have none.
+        { _tag: 1 },
+        { name: "Ada" },
+        { code: "order 17" },
+        "order 17 not found",
+        "",
+        404,
+        12n,
+        null,
+        undefined,
+        Symbol("no"),
+        []
+      ].map((error) => ofError(error).reason)
+      const none = Array.from({ length: 11 }, () => "Failure")
+      assert.deepStrictEqual(reasons, ["Plain", "E_DECLINED", "NotFound", "card_declined", ...none])
+      assert.strictEqual(Fault.fromCause(Cause.die("it broke"), { attempts: 1, now: 0 }).reason, "Defect")
     })
 
     it("names a defect like an error", () => {
@@ -137,13 +122,13 @@ describe("Fault", () => {
   })
 
   it("knows when the first and the last attempt failed", () => {
-    const first = Fault.fromCause(Cause.fail("a"), { attempts: 1, now: 1000 })
-    const second = Fault.fromCause(Cause.fail("b"), { attempts: 2, now: 5000, previous: first })
-    const third = Fault.fromCause(Cause.fail("c"), { attempts: 3, now: 9000, previous: second })
+    const first = Fault.fromCause(Cause.fail("try 1"), { attempts: 1, now: 1000 })
+    const second = Fault.fromCause(Cause.fail("try 2"), { attempts: 2, now: 5000, previous: first })
+    const third = Fault.fromCause(Cause.fail("try 3"), { attempts: 3, now: 9000, previous: second })
     const { fingerprint } = first
     assert.deepStrictEqual(third, {
-      reason: "string",
-      message: "c",
+      reason: "Failure",
+      message: "try 3",
       stack: undefined,
       fingerprint,
       host: undefined,
@@ -214,11 +199,46 @@ describe("Fault", () => {
       assert.notStrictEqual(one, ofError(new RateLimited({ seconds: 1 })).fingerprint)
     })
 
-    it("costs little, however long the stack is", () => {
-      const start = performance.now()
-      of(`${"    at ".repeat(200_000)}\n`.repeat(10), { message: "x".repeat(1_000_000) })
-      of("(".repeat(1_000_000))
-      assert.isBelow(performance.now() - start, 1000)
+    it("is of a cause, where the error was made by what is installed", () => {
+      const foreign = "    at run (/srv/app/node_modules/effect/dist/Effect.js:1:2)"
+      const wrapped = (name: string, line: number) => {
+        const cause = Object.assign(new TypeError("inner"), {
+          name,
+          stack: `x: inner\n${place.replace("12", `${line}`)}`
+        })
+        return ofError(Object.assign(new Error("outer", { cause }), { stack: `Error: outer\n${foreign}` })).fingerprint
+      }
+      assert.strictEqual(wrapped("TypeError", 1), wrapped("TypeError", 1))
+      assert.strictEqual(new Set([wrapped("TypeError", 1), wrapped("TypeError", 2), wrapped("Other", 1)]).size, 3)
     })
+
+    it("stays what it was, where the error has a place", () => {
+      assert.strictEqual(of(place), "6076578dd3f6")
+      const cause = new Error("inner")
+      const made = (options?: ErrorOptions) =>
+        ofError(Object.assign(new Error("x", options), { stack: `Error: x\n${place}` })).fingerprint
+      assert.strictEqual(made({ cause }), made())
+    })
+
+    it("is of the words of an error without a stack, but for those that differ each time", () => {
+      const kinds = ["order 17 not found", "order 'a-b' not found", "order 0f-1 not found", "card was declined"]
+      const [one, two, three, other] = kinds.map((text) => ofError(text).fingerprint)
+      assert.deepStrictEqual([two, three], [one, one])
+      assert.notStrictEqual(other, one)
+      const reasons = ["NotFound", { _tag: "A", balance: 1n }, { _tag: "B", balance: 1n }, { code: "E_A" }]
+      assert.strictEqual(new Set(reasons.map((error) => ofError(error).fingerprint)).size, 4)
+    })
+  })
+
+  it("costs no more than its texts are long, whatever the error is made of", () => {
+    const lines = [" (", "?", "? (", "a?", " (?", ":1", "at ", "at (", ":1:1", "(", "x://a:b ", 'password="', "\\"]
+    const fail = (piece: string, frames: number) => {
+      const text = piece.repeat(490 / piece.length)
+      const stack = `Error: x\n${Array(frames).fill(`    at ${text}`).join("\n")}`
+      const long = text.repeat(frames)
+      ofError(Object.assign(new Error(long, { cause: new Error(text) }), { stack, name: text }))
+      Fault.make({ reason: long, message: long, stack, attempts: 1, now: 0, type: stack })
+    }
+    for (const piece of lines) assertLinear((frames) => fail(piece, frames), 20, piece)
   })
 })

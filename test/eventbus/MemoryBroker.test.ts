@@ -1,11 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Metric, Queue, Scope } from "effect"
-import { MemoryBroker } from "effect-eventbus"
+import { Broker, type Envelope, MemoryBroker } from "effect-eventbus"
 import { TestClock } from "effect/testing"
 import {
   consume,
   declare,
   delivered,
+  envelope,
   isDone,
   messages,
   nameOf,
@@ -30,6 +31,34 @@ describe("MemoryBroker", () => {
       assert.strictEqual(first.envelope, seen[0][0])
       assert.isFalse(first.redelivered)
       assert.deepStrictEqual(yield* memory.queues, ["dlq.q", "q"])
+    }).pipe(withBroker())
+  )
+
+  it.effect("holds no more bytes of an envelope that waits than its body has", () =>
+    Effect.gen(function* () {
+      const broker = yield* Broker.Broker
+      const memory = yield* MemoryBroker.MemoryBroker
+      // As the codec makes them: bodies share blocks.
+      const shared = () => envelope("", { body: new Uint8Array(65_536).subarray(100, 104), ttl: 60_000 })
+      const assertOwn = (waiting: ReadonlyArray<Envelope.Envelope>, count: number) => {
+        assert.strictEqual(waiting.length, count)
+        for (const { body } of waiting) assert.deepStrictEqual([body.length, body.buffer.byteLength], [4, 4])
+      }
+      const consumer = yield* Scope.make()
+      const deliveries = yield* Scope.provide(consume("q", { concurrency: 1 }), consumer)
+      yield* broker.publish(shared())
+      yield* broker.publish(shared())
+      yield* broker.put("q", shared(), 1000)
+      assertOwn(yield* memory.peek("q"), 1)
+      yield* Queue.take(deliveries)
+      yield* Scope.close(consumer, Exit.void)
+      assertOwn(yield* memory.peek("q"), 2)
+      yield* TestClock.adjust("1 second")
+      assertOwn(yield* memory.peek("q"), 3)
+      yield* broker.put("dlq.q", { ...shared(), ttl: undefined })
+      assertOwn(yield* memory.peek("dlq.q"), 1)
+      yield* TestClock.adjust("2 minutes")
+      assertOwn(yield* memory.peek("dlq.q"), 4)
     }).pipe(withBroker())
   )
 

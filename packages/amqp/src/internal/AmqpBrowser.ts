@@ -41,21 +41,26 @@ const lookInterval = 10
 /** How long to wait until everything that was returned is counted again, in milliseconds: others may have taken it. */
 const returnTimeout = 1000
 
-/** The messages of one consumer. Of those that nobody wants, only the numbers are kept. */
+/**
+ * The messages of one consumer. amqplib keeps the callback of a consumer, and with it the
+ * batch, until the end of the look. So messages leave the batch when they are taken.
+ */
 interface Batch {
   readonly tag: string
   readonly unsettled: Set<number>
-  /** One of them, without its content: amqplib settles messages, not numbers. */
+  /** The messages that were not taken yet. */
+  messages: Array<ConsumeMessage>
+  /** One of the messages, without content and headers: amqplib settles messages, not numbers. */
   sample: ConsumeMessage | undefined
   isCancelled: boolean
 }
 
 const nothing = Buffer.alloc(0)
 
-const numbered = (message: ConsumeMessage, deliveryTag: number): ConsumeMessage => ({
-  ...message,
+const numbered = ({ fields, properties }: ConsumeMessage, deliveryTag: number): ConsumeMessage => ({
   content: nothing,
-  fields: { ...message.fields, deliveryTag }
+  fields: { ...fields, deliveryTag },
+  properties: { ...properties, headers: undefined }
 })
 
 /** Whether messages can be taken and given back for ever; if not, why. */
@@ -121,15 +126,20 @@ export const make = Effect.fnUntraced(function* (
 
   /** Takes the next messages: fewer than the most when no more wait. */
   const fetch = Effect.fnUntraced(function* (most: number) {
-    const messages: Array<ConsumeMessage> = []
     const full = Deferred.makeUnsafe<void>()
-    const batch: Batch = { tag: `look-${batches.length}`, unsettled: new Set(), sample: undefined, isCancelled: false }
+    const batch: Batch = {
+      tag: `look-${batches.length}`,
+      unsettled: new Set(),
+      messages: [],
+      sample: undefined,
+      isCancelled: false
+    }
     const receive = (message: ConsumeMessage | null) => {
       if (message === null) return
-      messages.push(message)
+      batch.messages.push(message)
       batch.sample ??= numbered(message, message.fields.deliveryTag)
       batch.unsettled.add(message.fields.deliveryTag)
-      if (messages.length === most) Deferred.doneUnsafe(full, Effect.void)
+      if (batch.messages.length === most) Deferred.doneUnsafe(full, Effect.void)
     }
     if (prefetch !== most) yield* channel.ask(`prefetch ${most}`, (amqp) => amqp.prefetch(most, false))
     prefetch = most
@@ -146,7 +156,9 @@ export const make = Effect.fnUntraced(function* (
       })
     )
     // Whatever is on its way comes before the answer.
-    if (messages.length < most) yield* cancel(batch)
+    if (batch.messages.length < most) yield* cancel(batch)
+    const { messages } = batch
+    batch.messages = []
     isAmongReturned = messages.length === most && messages.at(-1)?.fields.redelivered === true
     return { batch, messages }
   })

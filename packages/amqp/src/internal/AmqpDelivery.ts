@@ -13,6 +13,7 @@ import type { Delivery } from "effect-eventbus/Delivery"
 import type { Envelope } from "effect-eventbus/Envelope"
 import * as Effect from "effect/Effect"
 import type { AmqpAcknowledger } from "./AmqpAcknowledger.ts"
+import * as AmqpMessage from "./AmqpMessage.ts"
 
 /** Makes its effects when they are asked for, because all but one of them never are. */
 export class AmqpDelivery implements Delivery {
@@ -28,6 +29,10 @@ export class AmqpDelivery implements Delivery {
 
   get redelivered(): boolean {
     return this.message.fields.redelivered
+  }
+
+  get returns(): number {
+    return AmqpMessage.returnsOf(this.message)
   }
 
   isLive(): boolean {

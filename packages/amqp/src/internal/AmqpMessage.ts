@@ -9,9 +9,10 @@
  */
 
 import { randomUUID } from "node:crypto"
-import type { ConsumeMessage, Options } from "amqplib"
-import type { Envelope, Origin } from "effect-eventbus/Envelope"
+import type { ConsumeMessage, MessageProperties, Options } from "amqplib"
+import type { Content, Envelope, Origin } from "effect-eventbus/Envelope"
 import * as Fault from "effect-eventbus/Fault"
+import * as IsoTime from "effect-eventbus/IsoTime"
 import * as Priority from "effect-eventbus/Priority"
 import * as QueueSpec from "effect-eventbus/QueueSpec"
 
@@ -29,14 +30,15 @@ export const maxPriority = 10
 const priorityFrom = (value: unknown): Priority.Priority =>
   typeof value === "number" ? (Priority.all.find((name) => value <= priorities[name]) ?? "critical") : "normal"
 
-const iso = (millis: number): string => new Date(millis).toISOString()
-
 const maxMessage = 2048
 const maxStack = 8192
 /** All properties together have fewer bytes than this, whatever they say of a fault. */
 const maxProperties = 16 * 1024
 /** What can be cut of what is said of a fault, in this order. */
 const cuttable = ["eb-stack", "eb-message"]
+
+/** The content type of what the bus itself publishes. */
+const plain = "application/json"
 
 type Headers = Record<string, string | number | undefined>
 
@@ -64,8 +66,8 @@ const movedHeaders = (envelope: Envelope, origin: Origin): Headers => {
   headers["eb-fingerprint"] = short(fault.fingerprint)
   if (fault.host !== undefined) headers["eb-host"] = short(fault.host)
   headers["eb-attempts"] = fault.attempts
-  headers["eb-first-failed-at"] = iso(fault.firstFailedAt)
-  headers["eb-last-failed-at"] = iso(fault.lastFailedAt)
+  headers["eb-first-failed-at"] = IsoTime.format(fault.firstFailedAt)
+  headers["eb-last-failed-at"] = IsoTime.format(fault.lastFailedAt)
   return headers
 }
 
@@ -78,10 +80,11 @@ const movedHeaders = (envelope: Envelope, origin: Origin): Headers => {
  */
 export class Properties implements Options.Publish {
   readonly mandatory = true
-  readonly contentType = "application/json"
+  readonly contentType?: string
   readonly persistent: boolean
   readonly messageId: string
   readonly priority: number
+  readonly contentEncoding?: string
   readonly type?: string
   readonly appId?: string
   readonly correlationId?: string
@@ -92,13 +95,16 @@ export class Properties implements Options.Publish {
   private readonly moved: Headers | undefined
 
   constructor(envelope: Envelope, messageId: string) {
-    const { origin, source, timestamp, traceId, ttl, type } = envelope
+    const { content, origin, source, timestamp, traceId, ttl, type } = envelope
+    if (content === undefined) this.contentType = plain
+    else if (content.type !== undefined) this.contentType = short(content.type)
     this.persistent = envelope.persistent
     this.messageId = messageId
     this.priority = priorities[envelope.priority]
     this.version = envelope.version
     this.traceparent = envelope.traceparent
     this.moved = origin === undefined ? undefined : movedHeaders(envelope, origin)
+    if (content?.encoding !== undefined) this.contentEncoding = short(content.encoding)
     if (type !== undefined) this.type = short(type)
     if (source !== undefined) this.appId = short(source)
     if (traceId !== undefined) this.correlationId = short(traceId)
@@ -211,6 +217,12 @@ const millisFrom = (seconds: unknown): number | undefined => {
   return whole === undefined ? undefined : whole * 1000
 }
 
+/** Returns the declared format of a body, or `undefined` if it is that of the bus itself. */
+const contentOf = ({ contentEncoding, contentType }: MessageProperties): Content | undefined =>
+  contentType === plain && contentEncoding === undefined
+    ? undefined
+    : { type: text(contentType), encoding: text(contentEncoding) }
+
 /** What the broker itself says of why it moved a message out of a queue. */
 interface Death {
   readonly reason: string
@@ -291,13 +303,11 @@ const faultOf = (
   headers: unknown,
   type: string | undefined,
   death: Death | undefined,
+  isDead: boolean,
   now: () => number
 ): Fault.Fault | undefined => {
   const reason = text(own(headers, "eb-reason"))
-  const at = (key: string) => {
-    const millis = Date.parse(text(own(headers, key)) ?? "")
-    return Number.isNaN(millis) ? now() : millis
-  }
+  const at = (key: string) => IsoTime.parse(text(own(headers, key)) ?? "") ?? now()
   const message = text(own(headers, "eb-message"), maxMessage) ?? ""
   const stack = text(own(headers, "eb-stack"), maxStack)
   const ours =
@@ -307,10 +317,10 @@ const faultOf = (
           reason,
           message,
           stack,
-          // A letter of before there were fingerprints has one, too.
+          // Dead letters of an older version get a fingerprint. Consumers of live queues must not spend time on that.
           fingerprint:
             text(own(headers, "eb-fingerprint")) ??
-            Fault.make({ reason, message, stack, attempts: 0, now: now(), type }).fingerprint,
+            (isDead ? Fault.make({ reason, message, stack, attempts: 0, now: now(), type }).fingerprint : ""),
           host: text(own(headers, "eb-host")),
           attempts: count(own(headers, "eb-attempts"), maxAttempt) ?? 0,
           firstFailedAt: at("eb-first-failed-at"),
@@ -327,6 +337,10 @@ const faultOf = (
     previous: ours
   })
 }
+
+/** Returns how often a quorum queue counted that a message was put back, or lost with its consumer. */
+export const returnsOf = ({ properties }: ConsumeMessage): number =>
+  count(own(properties.headers, "x-delivery-count"), maxAttempt) ?? 0
 
 /** Counters in headers can be forged; beyond this one nobody counted. */
 const maxAttempt = 1_000_000
@@ -345,12 +359,14 @@ export const toEnvelope = (
   const table: unknown = properties.headers
   // Most come from their publishers, so there is no more to be read in them.
   const headers = saysMore(table) ? table : undefined
-  const death = QueueSpec.isDeadLetterQueue(queue) ? deathOf(headers) : undefined
+  const isDead = QueueSpec.isDeadLetterQueue(queue)
+  const death = isDead ? deathOf(headers) : undefined
   const attempt = count(own(headers, "eb-attempt"), maxAttempt)
   const traceparent = text(own(table, "traceparent"))
   const id = text(properties.messageId)
   const type = text(properties.type)
-  return {
+  const readAs = contentOf(properties)
+  const envelope: Envelope = {
     // What is not UTF-8 grows when it is read, and it has to go out again.
     id: id === undefined ? undefined : short(id),
     type,
@@ -368,8 +384,9 @@ export const toEnvelope = (
     // What the broker itself dead-lettered carries the attempt of the queue that it died in.
     attempt: death !== undefined ? 1 : attempt === 0 ? undefined : attempt,
     origin: originOf(headers, death),
-    fault: faultOf(headers, type, death, now)
+    fault: faultOf(headers, type, death, isDead, now)
   }
+  return readAs === undefined ? envelope : { ...envelope, content: readAs }
 }
 
 /**
@@ -387,5 +404,7 @@ export const bare = (envelope: Envelope): Envelope => ({
   timestamp: undefined,
   source: undefined,
   traceId: undefined,
-  traceparent: undefined
+  traceparent: undefined,
+  // No declared format is better than a wrong one.
+  ...(envelope.content === undefined ? {} : { content: { type: undefined, encoding: undefined } })
 })

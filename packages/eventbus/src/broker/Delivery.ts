@@ -21,6 +21,8 @@ export interface Delivery {
   readonly envelope: Envelope
   /** Whether the broker handed the message out before. */
   readonly redelivered: boolean
+  /** The number of times that the message was put back, if the broker counts them and dead-letters it in the end. */
+  readonly returns?: number | undefined
   /** Returns whether the delivery can still be settled. */
   isLive(): boolean
   /** Removes the message from its queue. */

@@ -22,6 +22,19 @@ export interface Origin {
 }
 
 /**
+ * The format of a body, as its publisher declared it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Content {
+  /** Such as `application/vnd.acme.v2+json`. */
+  readonly type: string | undefined
+  /** Such as `gzip`. */
+  readonly encoding: string | undefined
+}
+
+/**
  * An encoded event. When another service published it, only the routing key and the
  * body are certain to be there.
  *
@@ -36,6 +49,8 @@ export interface Envelope {
   /** The key under which the event was first published. */
   readonly routingKey: string
   readonly body: Uint8Array
+  /** The declared format of the body, if it is not plain `application/json`. It stays with the bytes wherever they go. */
+  readonly content?: Content | undefined
   /** The event's timestamp, in milliseconds since 1970. */
   readonly timestamp: number | undefined
   readonly source: string | undefined
@@ -83,12 +98,18 @@ export const withMember = (self: Envelope, key: string, value: string): Envelope
 export const retried = (
   self: Envelope,
   attempt: { readonly number: number; readonly retryCount: number; readonly fault: Fault | undefined }
-): Envelope => ({
-  ...withMember(self, "retry_count", `${attempt.retryCount}`),
-  ttl: undefined,
-  attempt: attempt.number,
-  fault: attempt.fault
-})
+): Envelope => {
+  const { content, ...envelope } = withMember(self, "retry_count", `${attempt.retryCount}`)
+  // It was decoded as JSON, so it is JSON even if its publisher did not declare it.
+  const isUnsaid = content?.type === undefined && content?.encoding === undefined
+  return {
+    ...envelope,
+    ...(isUnsaid ? {} : { content }),
+    ttl: undefined,
+    attempt: attempt.number,
+    fault: attempt.fault
+  }
+}
 
 /**
  * Returns the envelope for the dead letters: the same bytes, with the fault. Attempts

@@ -1,39 +1,42 @@
 /**
- * What went wrong with an event, in words that another language can read.
+ * The reasons why events were retried or dead-lettered, in fields that any language reads.
  *
  * @since 0.1.0
  */
 
-import * as Cause from "effect/Cause"
-import * as Predicate from "effect/Predicate"
+import type * as Cause from "effect/Cause"
+import { bounded } from "./internal/boundedText.ts"
+import * as Credentials from "./internal/credentials.ts"
+import { describe, type ErrorText } from "./internal/errorText.ts"
 import { digest } from "./internal/fnv1a.ts"
+import { placeOf } from "./internal/stackPlace.ts"
 
 /**
- * Why an event was retried or dead-lettered.
+ * The reason why an event was retried or dead-lettered.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Fault {
   /**
-   * The tag or name of the handler's error, or what ended the event without one:
-   * `expired`, `delivery_limit` (it kept killing its consumers), or the code of
-   * a body that could not be decoded.
+   * The tag or name of the handler's error, or `Failure` or `Defect` if it has none. If no
+   * handler failed, it is `expired`, `delivery_limit` (the event was delivered too often
+   * without being settled), or the code of a body that could not be decoded.
    */
   readonly reason: string
-  /** At most 2 KiB. */
+  /** The message of the error, and those of its causes. At most 2 KiB. */
   readonly message: string
-  /** At most 8 KiB. */
+  /** The stack of the error, and those of its causes. At most 8 KiB. */
   readonly stack: string | undefined
   /**
-   * The same for failures of the same kind at the same place, on every host: made of
-   * the reason, the event's type and the stack's first frame of the application. 12
-   * hexadecimal digits.
+   * 12 hexadecimal digits that are the same for failures of the same kind at the same
+   * place, on every host. They are made of the reason, the event's type and the first
+   * frame of the application in the stack of the error, or else of a cause.
    */
   readonly fingerprint: string
-  /** The machine on which the handler failed; `undefined` in memory, and where no handler did. */
+  /** The machine on which the handler failed. `undefined` in memory, or if no handler failed. */
   readonly host: string | undefined
-  /** How often a handler was given the event. */
+  /** The number of times that a handler received the event. */
   readonly attempts: number
   /** Milliseconds since 1970. */
   readonly firstFailedAt: number
@@ -44,116 +47,77 @@ export interface Fault {
 const maxReason = 128
 const maxMessage = 2048
 const maxStack = 8192
-
-const encoder = new TextEncoder()
-const decoder = new TextDecoder()
+const maxType = 255
 
 /**
- * Takes the credentials out of the URLs in a text. Some are no legal URLs, which
- * is why they are in an error: a password may have a `/` or an `@` in it.
+ * Removes credentials from a text: logins of URLs, values whose names tell that they are
+ * secret, and authorization headers.
+ *
+ * **Details**
+ *
+ * It knows these forms, and no others:
+ *
+ * - `amqp://user:password@host`, in any scheme. The password may have a `/`, a `@`, a quote
+ *   or a blank in it, which is not legal in a URL and often the reason for the error.
+ * - Values of names that end in `password`, `passwd`, `passphrase`, `passcode`, `pwd`,
+ *   `pass`, `secret`, `token`, `api_key`, `access_key`, `account_key`, `secret_key`,
+ *   `private_key` or `auth_key`, in any case, after `=`, `:` or `>`: in JSON, YAML, XML,
+ *   queries and connection strings. Also after `--password` and the like.
+ * - `PASSWORD '…'` and `IDENTIFIED BY '…'`.
+ * - The values of `Authorization:`, `Bearer` and `Basic`.
+ *
+ * If a value has no clear end, more than the value is removed. The time that it takes is
+ * proportional to the length of the text.
  *
  * @category combinators
  * @since 0.1.0
  */
-export const withoutCredentials = (text: string): string =>
-  text.replace(/[^\s"'<>]+/g, (word) => {
-    const from = word.indexOf("://") + 3
-    const to = word.lastIndexOf("@")
-    const hasCredentials = from >= 3 && to >= from && /(^|:\/\/)[^/]*([:@]|$)/.test(word.slice(from, to))
-    return hasCredentials ? `${word.slice(0, from)}***${word.slice(to)}` : word
-  })
+export const withoutCredentials = (text: string): string => Credentials.withoutCredentials(text)
 
-/** Cuts a text to a number of bytes, without the credentials in it. */
-const bounded = (text: string, maxBytes: number): string => {
-  // Cut first: a hostile text must not cost more than what is kept of it. Where the cut is, credentials may end.
-  const start = text.length > maxBytes * 2 ? `${text.slice(0, maxBytes * 2)}@` : text
-  const clean = withoutCredentials(start)
-  if (clean.length * 3 <= maxBytes) return clean
-  const bytes = encoder.encode(clean)
-  return bytes.length <= maxBytes ? clean : `${decoder.decode(bytes.subarray(0, maxBytes - 6)).replace(/\uFFFD$/, "")}…`
-}
-
-const frame = /^\s*at (?:(.*?) \()?(.*?)(?:\?[^:]*)?(:\d+:\d+)\)?$/
-/** Node, what is installed, and what has no file. Effect and this library are installed. */
-const isForeign = (file: string): boolean => /^node:|[\\/]node_modules[\\/]|<anonymous>|^native$/.test(file)
-const maxFrames = 100
-const maxFrame = 500
-
-/**
- * Where in the application an error was made: function, file and line. Of the file,
- * its folder and its name are the same on every host. What the message says is no
- * frame, however it looks.
- */
-const placeOf = (stack: string, message: string): string => {
-  const start = message === "" ? 0 : Math.max(0, stack.indexOf(message)) + message.length
-  const lines = stack.slice(start, start + maxFrames * maxFrame).split("\n", maxFrames)
-  for (const line of lines) {
-    const [, name = "", file = "", position] = frame.exec(line.slice(0, maxFrame)) ?? []
-    if (position === undefined || isForeign(file)) continue
-    return `${name.replace(/^async /, "")} ${file.split(/[\\/]/).slice(-2).join("/")}${position}`
-  }
-  return ""
-}
-
-/**
- * Makes a fault, with its texts cut to their bounds and free of credentials.
- *
- * @category constructors
- * @since 0.1.0
- */
-export const make = (options: {
-  readonly reason: string
-  readonly message: string
-  readonly stack?: string | undefined
+/** The circumstances of a failure. */
+interface Circumstances {
   readonly attempts: number
   readonly now: number
   /** The type of the event. */
   readonly type?: string | undefined
-  /** The fault of the attempt before, which knows when it all began. */
+  /** The fault of the previous attempt, which has the time of the first failure. */
   readonly previous?: Fault | undefined
-}): Fault => ({
-  reason: bounded(options.reason, maxReason),
-  message: bounded(options.message, maxMessage),
-  stack: options.stack === undefined ? undefined : bounded(options.stack, maxStack),
-  fingerprint: digest(
-    `${options.reason}\n${options.type ?? ""}\n${placeOf(options.stack ?? "", options.message)}`
-  ).slice(0, 12),
+}
+
+const fromText = (
+  { message, place, reason, stack }: ErrorText,
+  { attempts, now, previous, type = "" }: Circumstances
+): Fault => ({
+  reason: bounded(reason, maxReason),
+  message: bounded(message, maxMessage),
+  stack: stack === undefined ? undefined : bounded(stack, maxStack),
+  fingerprint: digest(`${bounded(reason, maxReason)}\n${type.slice(0, maxType)}\n${place}`).slice(0, 12),
   host: undefined,
-  attempts: options.attempts,
-  firstFailedAt: options.previous?.firstFailedAt ?? options.now,
-  lastFailedAt: options.now
+  attempts,
+  firstFailedAt: previous?.firstFailedAt ?? now,
+  lastFailedAt: now
 })
 
-/** What an error without a message says by its fields, as tagged errors do. */
-const fieldsOf = (error: Error): string => {
-  const { _tag, ...fields } = { _tag: undefined, ...error }
-  return Object.keys(fields).length === 0 ? "" : JSON.stringify(fields)
-}
-
-/** What a handler throws may be anything, even what throws when it is looked at. */
-const describe = (error: unknown) => {
-  try {
-    const tag = Predicate.hasProperty(error, "_tag") && typeof error._tag === "string" ? error._tag : undefined
-    if (!(error instanceof Error)) return { reason: tag ?? typeof error, message: String(error) }
-    const stack = error.stack === undefined ? undefined : String(error.stack)
-    return { reason: tag ?? String(error.name), message: String(error.message) || fieldsOf(error), stack }
-  } catch {
-    return { reason: typeof error, message: "it cannot be shown" }
-  }
-}
-
 /**
- * Makes a fault of the cause with which a handler ended.
+ * Creates a fault. Its texts are cut to their bounds, without credentials.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const fromCause = (
-  cause: Cause.Cause<unknown>,
-  options: {
-    readonly attempts: number
-    readonly now: number
-    readonly type?: string | undefined
-    readonly previous?: Fault | undefined
+export const make = (
+  options: Circumstances & {
+    readonly reason: string
+    readonly message: string
+    readonly stack?: string | undefined
   }
-): Fault => make({ ...options, ...describe(Cause.squash(cause)) })
+): Fault =>
+  fromText({ ...options, stack: options.stack, place: placeOf(options.stack ?? "", options.message) }, options)
+
+/**
+ * Creates a fault from the cause with which a handler ended.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromCause = (cause: Cause.Cause<unknown>, options: Circumstances): Fault =>
+  fromText(describe(cause, maxMessage, maxStack), options)

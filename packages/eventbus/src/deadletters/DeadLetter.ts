@@ -9,6 +9,7 @@ import * as Schema from "effect/Schema"
 import * as SchemaTransformation from "effect/SchemaTransformation"
 import * as Envelope from "../broker/Envelope.ts"
 import { digest } from "../broker/internal/fnv1a.ts"
+import * as IsoTime from "../broker/IsoTime.ts"
 import * as Priority from "../broker/Priority.ts"
 import { EncodeFailed } from "../broker/PublishError.ts"
 import * as EventCodec from "../event/EventCodec.ts"
@@ -87,11 +88,12 @@ export const edited = (
 }
 
 const Time = Schema.String.pipe(
+  Schema.check(Schema.makeFilter((text) => IsoTime.parse(text) !== undefined || `Expected a time: ${IsoTime.forms}`)),
   Schema.decodeTo(
     Schema.Finite,
     SchemaTransformation.transform({
-      decode: (text) => Date.parse(text),
-      encode: (millis) => new Date(millis).toISOString()
+      decode: (text) => IsoTime.parse(text) ?? Number.NaN,
+      encode: IsoTime.format
     })
   )
 )
@@ -127,6 +129,9 @@ export const Json = Schema.Struct({
   priority: Schema.Literals(Priority.all),
   traceparent: Schema.optional(Schema.String),
   round: Count,
+  content: Schema.optional(
+    Schema.Struct({ type: Schema.optional(Schema.String), encoding: Schema.optional(Schema.String) })
+  ),
   queue: Schema.optional(Schema.String),
   exchange: Schema.optional(Schema.String),
   fault: Schema.optional(Fault),
@@ -173,13 +178,14 @@ const decodeJson = Schema.decodeUnknownResult(Json)
  * @since 0.1.0
  */
 export const fromJson = (json: unknown): Result.Result<DeadLetter, Schema.SchemaError> =>
-  Result.map(decodeJson(json), ({ bytes, fault, text, ...json }) =>
+  Result.map(decodeJson(json), ({ bytes, content, fault, text, ...json }) =>
     fromEnvelope({
       id: json.id,
       type: json.type,
       version: json.version,
       routingKey: json.routingKey,
       body: bytes ?? encoder.encode(text),
+      ...(content === undefined ? {} : { content: { type: content.type, encoding: content.encoding } }),
       timestamp: json.timestamp,
       source: json.source,
       traceId: json.traceId,

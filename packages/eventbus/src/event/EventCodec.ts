@@ -1,10 +1,9 @@
 /**
- * The platform's wire format: one JSON object an event, in snake_case.
+ * The platform's wire format: one JSON object per event, in snake_case.
  *
- * The envelope's fields are checked by hand, which is twice as fast as renaming
- * them by a schema; the payload is the business of its type's schema. What is
- * refused is refused with a code, never with what it holds, because the text of
- * an error ends in logs and headers.
+ * The fields of the event are checked by hand, which is twice as fast as renaming them
+ * by a schema. The schema of the event type checks the payload. A refusal has a code and
+ * never quotes a value, because error messages end in logs and headers.
  *
  * @since 0.1.0
  */
@@ -13,7 +12,8 @@ import * as DateTime from "effect/DateTime"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
-import type { Envelope } from "../broker/Envelope.ts"
+import type { Content, Envelope } from "../broker/Envelope.ts"
+import * as IsoTime from "../broker/IsoTime.ts"
 import * as Priority from "../broker/Priority.ts"
 import { EncodeFailed } from "../broker/PublishError.ts"
 import * as Event from "./Event.ts"
@@ -23,7 +23,7 @@ import * as Instant from "./internal/timestamp.ts"
 import * as Utf8 from "./internal/utf8.ts"
 
 /**
- * Why a body is not an event.
+ * The reason why a body is not an event.
  *
  * @category errors
  * @since 0.1.0
@@ -39,7 +39,7 @@ export class DecodeFailed extends Schema.TaggedError<DecodeFailed>("effect-event
     "UnknownEventType",
     "InvalidPayload"
   ]),
-  /** What is wrong and where; never the value itself. */
+  /** The problem and its place, never the value itself. */
   detail: Schema.String
 }) {
   override get message(): string {
@@ -53,7 +53,7 @@ const utf8 = new TextDecoder("utf-8", { fatal: true })
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 
-/** A schema with transformations runs its author's code, which may throw: that is a refusal, too. */
+/** Treats an exception as a refusal, because a schema with transformations runs its author's code. */
 const refusable = <A, E>(run: () => Result.Result<A, E>): Result.Result<A, E | undefined> => {
   try {
     return run()
@@ -71,7 +71,7 @@ const isUuid = (u: unknown) => typeof u === "string" && uuid.test(u)
 const isOptionalUuid = (u: unknown) => isAbsent(u) || isUuid(u)
 const isOptionalCount = (u: unknown) => isAbsent(u) || (Number.isSafeInteger(u) && Number(u) >= 0)
 
-/** The first field of the envelope that is not what it must be. */
+/** Returns the first invalid field of the event. */
 const wrongField = (wire: Readonly<Record<string, unknown>>): string | undefined => {
   if (!isUuid(wire.event_id)) return "event_id"
   if (typeof wire.event_type !== "string" || wire.event_type === "") return "event_type"
@@ -118,6 +118,8 @@ const extensionsOf = (wire: Schema.JsonObject): Schema.JsonObject => {
 const stringOr = (u: Schema.Json | undefined): string | undefined => (typeof u === "string" ? u : undefined)
 const numberOr = <A>(u: Schema.Json | undefined, otherwise: A): number | A => (typeof u === "number" ? u : otherwise)
 
+const notATime = `the field "timestamp" is missing or not a time as ISO 8601 and RFC 3339 write it: ${IsoTime.forms}`
+
 const problems = {
   TooDeep: "the body is nested too deep",
   ForbiddenKey: "the body has a key that pollutes prototypes"
@@ -141,9 +143,18 @@ const parse = (body: Uint8Array): Result.Result<Schema.JsonObject, DecodeFailed>
   return isRecord(json) ? Result.succeed(json) : fail("InvalidEnvelope", "the body is not a JSON object")
 }
 
+/** Adds content type and encoding to a refusal, because they may be the reason for it. */
+const writtenAs = (failure: DecodeFailed, { encoding, type }: Content): DecodeFailed => {
+  const said = [...(type === undefined ? [] : [`as ${type}`]), ...(encoding === undefined ? [] : [`in ${encoding}`])]
+  const { code, detail } = failure
+  return said.length === 0
+    ? failure
+    : new DecodeFailed({ code, detail: `${detail}: it was published ${said.join(", ")}` })
+}
+
 const formatIssue = SchemaIssue.makeFormatterStandardSchemaV1()
 
-/** Says where a schema refused a value, without the value. */
+/** Returns the paths at which a schema refused the payload, without the values. */
 const describe = (error: Schema.SchemaError | undefined): string => {
   if (error === undefined) return "payload, by throwing"
   const paths = formatIssue(error.issue).issues.map(({ path = [] }) => ["payload", ...path.map(String)].join("."))
@@ -151,18 +162,19 @@ const describe = (error: Schema.SchemaError | undefined): string => {
 }
 
 /**
- * A decoder of envelopes: of their bodies, and of what their headers say about those.
+ * A decoder of envelopes, which reads the body and what the headers say about it. A body
+ * alone is read as plain JSON.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Decoder<out E extends Event.Event> {
-  (envelope: Pick<Envelope, "body" | "version">): Result.Result<E, DecodeFailed>
+  (envelope: Pick<Envelope, "body" | "version" | "content"> | Uint8Array): Result.Result<E, DecodeFailed>
 }
 
 /**
- * Makes a decoder for the events of the given types. Without types it decodes
- * any event, with its payload as plain JSON.
+ * Creates a decoder for the events of the given types. Without types it decodes any
+ * event, with its payload as plain JSON.
  *
  * @category decoding
  * @since 0.1.0
@@ -170,18 +182,21 @@ export interface Decoder<out E extends Event.Event> {
 export const decoder = <const Types extends ReadonlyArray<EventType.Any>>(types: Types): Decoder<Decoded<Types>> => {
   const byName = new Map(types.map((type) => [type.name, type]))
   const untyped = EventType.untyped("any")
-  const decode: Decoder<Event.Event> = ({ body }) => {
+  const decode: Decoder<Event.Event> = (envelope) => {
+    const { body, content } = envelope instanceof Uint8Array ? { body: envelope } : envelope
     const parsed = parse(body)
-    if (Result.isFailure(parsed)) return Result.fail(parsed.failure)
+    if (Result.isFailure(parsed)) {
+      return Result.fail(content === undefined ? parsed.failure : writtenAs(parsed.failure, content))
+    }
     const wire = parsed.success
     const wrong = wrongField(wire)
     if (wrong !== undefined) return fail("InvalidEnvelope", `the field "${wrong}" is missing or not what it must be`)
     const timestamp = typeof wire.timestamp === "string" ? Instant.parse(wire.timestamp) : undefined
-    if (timestamp === undefined) return fail("InvalidEnvelope", 'the field "timestamp" is not an ISO 8601 time')
+    if (timestamp === undefined) return fail("InvalidEnvelope", notATime)
     const eventType = String(wire.event_type)
     const type = byName.size === 0 ? untyped : byName.get(eventType)
     if (type === undefined) return fail("UnknownEventType", "this subscription does not know the event's type")
-    // What is JSON already needs no schema to say so.
+    // A parsed payload is JSON already, so no schema has to check that.
     const payload = type === untyped ? Result.succeed(wire.payload) : refusable(() => type.decodePayload(wire.payload))
     if (Result.isFailure(payload)) {
       return fail("InvalidPayload", `the schema of ${type.name} refuses ${describe(payload.failure)}`)
@@ -209,7 +224,7 @@ export const decoder = <const Types extends ReadonlyArray<EventType.Any>>(types:
 }
 
 /**
- * The events that a list of types decodes to: any event, where there are none.
+ * The events that a list of types decodes to: any event if the list is empty.
  *
  * @category models
  * @since 0.1.0
@@ -219,8 +234,8 @@ export type Decoded<Types extends ReadonlyArray<EventType.Any>> = Types extends 
   : EventType.EventOf<Types[number]>
 
 /**
- * Encodes an event's body, or says why not: the schema of its payload refuses it,
- * or no decoder would take it.
+ * Encodes the body of an event. It fails if the schema refuses the payload, or if no
+ * decoder would accept the body.
  *
  * @category encoding
  * @since 0.1.0
@@ -253,7 +268,7 @@ export const encode = (event: Event.Event): Result.Result<Uint8Array, EncodeFail
   const wire = hasExtensions ? { ...event.extensions, ...fields } : fields
   const problem = JsonShape.problem(wire)
   if (problem !== undefined) return Result.fail(new EncodeFailed({ detail: problems[problem] }))
-  // A year that is not of four digits makes another length, and no decoder takes it.
+  // A year without four digits makes another length, and other services do not read it.
   const wrong = timestamp.length === 29 ? wrongField(wire) : "timestamp"
   if (wrong !== undefined)
     return Result.fail(new EncodeFailed({ detail: `the field "${wrong}" is not what it must be` }))
@@ -261,7 +276,7 @@ export const encode = (event: Event.Event): Result.Result<Uint8Array, EncodeFail
 }
 
 /**
- * Encodes an event for its travel.
+ * Encodes an event as an envelope.
  *
  * @category encoding
  * @since 0.1.0

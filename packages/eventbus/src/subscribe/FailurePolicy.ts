@@ -1,14 +1,14 @@
 /**
- * What happens to an event whose handler failed.
+ * Policies for events whose handler failed.
  *
- * A policy is a value: it answers a failure with a settlement, or abstains. It
- * is typed by the errors that it answers, so that a handler with an error that
- * nothing answers does not compile.
+ * A policy is a value. It answers a failure with a settlement, or abstains. Its type names
+ * the errors that it answers, so that a handler with an unanswered error does not compile.
  *
  * @since 0.1.0
  */
 
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { dual } from "effect/Function"
@@ -30,24 +30,26 @@ import * as Settlement from "./Settlement.ts"
 export interface Failure<out E> {
   readonly cause: Cause.Cause<E>
   readonly event: Event
-  /** Which attempt failed, from 1. */
+  /** The number of the attempt that failed, from 1. */
   readonly attempt: number
+  /** The time of the first failure in milliseconds since 1970, if it is known. */
+  readonly firstFailedAt?: number | undefined
 }
 
 /**
- * What happens to an event whose handler failed with an `E`.
+ * A policy for events whose handler failed with an `E`.
  *
  * @category models
  * @since 0.1.0
  */
 export interface FailurePolicy<in E> extends Pipeable.Pipeable {
-  /** `undefined` abstains: the next policy decides, and after the last one the event is dead-lettered. */
+  /** Returns a settlement, or `undefined` to abstain: the next policy decides, and after the last one the event is dead-lettered. */
   readonly decide: (failure: Failure<E>) => Effect.Effect<Settlement.Settlement | undefined>
   /** Whether it may ask for a retry, which an at-most-once subscription cannot give. */
   readonly retries: boolean
   /** Whether it asks for dead letters by name. */
   readonly deadLetters: boolean
-  /** The tags of the errors that it tells apart. */
+  /** The tags of the errors that it distinguishes. */
   readonly cases: ReadonlyArray<string>
 }
 
@@ -85,7 +87,7 @@ export const deadLetter: FailurePolicy<unknown> = new Policy(() => Effect.succee
 })
 
 /**
- * Drops the event. It is counted, and logged as a warning.
+ * Drops the event, counts it, and logs a warning.
  *
  * @category constructors
  * @since 0.1.0
@@ -95,22 +97,49 @@ export const discard: FailurePolicy<unknown> = new Policy(() => Effect.succeed(S
   deadLetters: false
 })
 
-/** A forged attempt or number of retries must not cost more than this many steps. */
+/** The number of steps that a forged attempt or number of retries may cost. */
 const maxSteps = 1000
 
 /**
- * Retries the event after the delays of a schedule, and abstains when it ends.
+ * Steps a schedule at the times of the failures: the first one at the start, the last one at the end, and those in
+ * between at the times of the schedule itself. Returns the last delay and its time, or `undefined` if the schedule ended.
+ */
+const replay = Effect.fnUntraced(function* <E, Error>(
+  schedule: Schedule.Schedule<unknown, Cause.Cause<E>, Error>,
+  cause: Cause.Cause<E>,
+  attempt: number,
+  start: number,
+  end: number
+) {
+  const step = yield* Schedule.toStep(schedule)
+  let at = start
+  for (let i = 1; ; i++) {
+    if (i >= attempt && end !== Infinity) at = end
+    const next = yield* Pull.catchDone(step(at, cause), () => Effect.undefined)
+    if (next === undefined) return undefined
+    if (i >= attempt) return { delay: next[1], at }
+    at = Math.min(end, at + Duration.toMillis(next[1]))
+  }
+})
+
+/**
+ * Retries the event after the delays of a schedule, and abstains when the schedule ends.
  *
  * **Details**
  *
- * The broker keeps the event while it waits, so the delay outlives the process:
- * the schedule is replayed up to the attempt that the event carries. It is given
- * the current failure as its input.
+ * The broker keeps the event while it waits, so the delay outlives the process: the
+ * schedule is replayed up to the attempt that the event carries. Its input is the current
+ * failure.
+ *
+ * The replay starts at the time of the first failure and ends at the current time. So
+ * `Schedule.cron` works, and the duration of `Schedule.upTo` includes the time that
+ * handlers and queues took. If the schedule itself fails, as that of an invalid cron
+ * expression does, the policy logs the error and abstains.
  *
  * **Gotchas**
  *
- * A retried event comes after those that arrived while it waited. RabbitMQ keeps
- * one queue for each of a few dozen delays, and a delay is rounded up to the next.
+ * A retried event comes after those that arrived while it waited. RabbitMQ keeps one queue
+ * for each of a few dozen delays, and rounds a delay up to the next one.
  *
  * **Example** (Three retries, then the dead letters)
  *
@@ -127,28 +156,34 @@ const maxSteps = 1000
  * @since 0.1.0
  */
 export const retry: {
-  // First, and without a type parameter, for otherwise `tags` would have it inferred as `never`.
-  (schedule: Schedule.Schedule<unknown>): FailurePolicy<unknown>
-  <E>(schedule: Schedule.Schedule<unknown, Cause.Cause<E>>): FailurePolicy<E>
-} = <E>(schedule: Schedule.Schedule<unknown, Cause.Cause<E>>): FailurePolicy<E> =>
+  // First, and without a type parameter, because `tags` would otherwise infer it as `never`.
+  (schedule: Schedule.Schedule<unknown, unknown, unknown>): FailurePolicy<unknown>
+  <E>(schedule: Schedule.Schedule<unknown, Cause.Cause<E>, unknown>): FailurePolicy<E>
+} = <E>(schedule: Schedule.Schedule<unknown, Cause.Cause<E>, unknown>): FailurePolicy<E> =>
   new Policy<E>(
-    Effect.fnUntraced(function* ({ attempt, cause }) {
-      if (attempt > maxSteps) return undefined
-      const step = yield* Schedule.toStep(schedule)
-      let now = 0
-      for (let i = 1; ; i++) {
-        const next = yield* Pull.catchDone(step(now, cause), () => Effect.undefined)
-        if (next === undefined) return undefined
-        if (i >= attempt) return Settlement.retry(next[1])
-        now += Duration.toMillis(next[1])
-      }
-    }),
+    Effect.fnUntraced(
+      function* ({ attempt, cause, firstFailedAt }) {
+        if (attempt > maxSteps) return undefined
+        const now = yield* Clock.currentTimeMillis
+        let start = now
+        if (attempt > 1 && firstFailedAt !== undefined && firstFailedAt <= now) start = firstFailedAt
+        else if (attempt > 1) {
+          // Only the delays are known to have passed since the first failure.
+          const delays = yield* replay(schedule, cause, attempt, now, Infinity)
+          if (delays === undefined) return undefined
+          start = now - (delays.at - now)
+        }
+        const last = yield* replay(schedule, cause, attempt, start, now)
+        return last === undefined ? undefined : Settlement.retry(last.delay)
+      },
+      Effect.catch((error) => Effect.as(Effect.logError("The schedule of a retry failed", error), undefined))
+    ),
     { retries: true, deadLetters: false }
   )
 
 /**
- * Retries the event as often as it says itself (`maxRetries`), and abstains then.
- * This is what happens where a handler says nothing.
+ * Retries the event as often as its own `maxRetries` says, and then abstains. Handlers
+ * without a policy have this one.
  *
  * **Details**
  *
@@ -169,9 +204,9 @@ export const retryUpToMax: FailurePolicy<unknown> = new Policy(
 )
 
 /**
- * Asks a second policy where the first abstains.
+ * Asks a second policy if the first one abstains.
  *
- * **Example** (Dropping what three retries did not cure)
+ * **Example** (Dropping events after three retries)
  *
  * ```ts
  * import { Schedule } from "effect"
@@ -217,8 +252,8 @@ export type Tagged<Cases> = {
  * **Details**
  *
  * Every tag of the handler's error type must have a case, or the handler does not
- * compile. A defect is a bug, which no retry cures: it goes to the dead letters
- * at once, unless `defect` says otherwise.
+ * compile. A defect is a bug that no retry cures. Its event goes to the dead letters at
+ * once, unless `defect` is given.
  *
  * **Example** (An answer for each error)
  *
@@ -249,7 +284,7 @@ export const tags = <const Cases extends { readonly [Tag: string]: FailurePolicy
       if (error === undefined) return (options.defect ?? deadLetter).decide(failure)
       const tag = Predicate.hasProperty(error, "_tag") ? String(error._tag) : ""
       const policy = Object.hasOwn(cases, tag) ? cases[tag] : undefined
-      // The tag says that this failure is one that the policy answers.
+      // The tag proves that the policy answers this failure.
       return policy === undefined ? retryUpToMax.decide(failure) : policy.decide(failure as Failure<never>)
     },
     {

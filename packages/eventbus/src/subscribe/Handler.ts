@@ -19,9 +19,10 @@ import * as Pipeable from "effect/Pipeable"
 import * as Predicate from "effect/Predicate"
 import type * as Scope from "effect/Scope"
 import * as Fault from "../broker/Fault.ts"
+import * as QueueSpec from "../broker/QueueSpec.ts"
 import type { Event } from "../event/Event.ts"
 import type { DecodedDelivery } from "./DecodedDelivery.ts"
-import type { FailurePolicy } from "./FailurePolicy.ts"
+import type { Failure, FailurePolicy } from "./FailurePolicy.ts"
 import * as Settlement from "./Settlement.ts"
 import type { Subscription } from "./Subscription.ts"
 
@@ -400,6 +401,14 @@ export const onFailure: {
   )
 })
 
+/** Returns the failure for a policy. A handler of dead letters does not care when they failed first elsewhere. */
+const failureOf = <E>(cause: Cause.Cause<E>, { attempt, envelope, event, queue }: DecodedDelivery): Failure<E> => ({
+  cause,
+  event,
+  attempt,
+  firstFailedAt: QueueSpec.isDeadLetterQueue(queue) ? undefined : envelope.fault?.firstFailedAt
+})
+
 /**
  * Asks a policy for the settlement of a failed delivery.
  *
@@ -411,7 +420,7 @@ export const answer = <E>(
   cause: Cause.Cause<E>,
   delivery: DecodedDelivery
 ): Effect.Effect<Settlement.Settlement> =>
-  Effect.flatMap(policy.decide({ cause, event: delivery.event, attempt: delivery.attempt }), (settlement) =>
+  Effect.flatMap(policy.decide(failureOf(cause, delivery)), (settlement) =>
     Effect.map(Clock.currentTimeMillis, (now) =>
       Settlement.because(
         settlement ?? Settlement.deadLetter(),

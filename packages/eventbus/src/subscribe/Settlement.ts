@@ -21,6 +21,11 @@ export interface Ack {
  * The settlement of an event that was not handled at all: it goes back to its queue at
  * once and unchanged, and no attempt is counted.
  *
+ * The event is not dead-lettered for that, however often it happens. Quorum queues of
+ * RabbitMQ before 4.3 count the returns of a message and dead-letter it at the 21st. So an
+ * event that was put back five times is published to its queue again, behind the events
+ * that wait there, and its count starts again at zero.
+ *
  * @category models
  * @since 0.1.0
  */

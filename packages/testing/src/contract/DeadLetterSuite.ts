@@ -87,7 +87,7 @@ export const deadLetterSuite = suite("failing", (test) => {
         [1, 2],
         [2, 2]
       ])
-      assertFault(yield* lost.take, { reason: "string", attempts: 2, message: /still no/ })
+      assertFault(yield* lost.take, { reason: "Failure", attempts: 2, message: /still no/ })
     }))
 
   test("fault fields are bounded, and free of credentials", () =>

@@ -1,11 +1,14 @@
 import { assert } from "@effect/vitest"
-import { Correlation, EventBus, Handler, QueueSpec, Subscription } from "effect-eventbus"
+import { Correlation, EventBus, Handler, QueueSpec, Settlement, Subscription } from "effect-eventbus"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
 import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import { bounded, eventually } from "./Patience.ts"
 import { messages, record, recorder } from "./Recorder.ts"
 import { suite, unique } from "./Suite.ts"
@@ -36,6 +39,26 @@ export const subscribeSuite = suite("subscribing", (test, { bus: busOf }) => {
       yield* bus.publish(yield* TaskDone.event({ n: 3 }))
       yield* bus.publish(yield* TaskFailed.event({ why: "disk" }))
       assert.deepStrictEqual(yield* seen.takeN(2), ["done 3", "failed: disk"])
+    }))
+
+  test("an event that is put back stays, however often, with its attempt", () =>
+    Effect.gen(function* () {
+      const bus = yield* EventBus.EventBus
+      const queue = yield* unique("tasks")
+      const attempts = yield* bus.stream(Subscription.make(queue, { events: [TaskDone] })).pipe(
+        Stream.zipWithIndex,
+        Stream.take(31),
+        Stream.mapEffect(([{ attempt, settle }, i]) =>
+          Effect.as(settle(i < 30 ? Settlement.requeue : Settlement.ack), attempt)
+        ),
+        Stream.runCollect,
+        Effect.forkScoped
+      )
+      yield* eventually(bus.queueInfo(queue), (info) => Option.isSome(info) && info.value.consumers > 0)
+      yield* bus.publish(yield* TaskDone.event({ n: 1 }))
+      const seen = yield* bounded(Fiber.join(attempts))
+      assert.deepStrictEqual([...new Set(seen)], [1])
+      assert.strictEqual(yield* messages(`dlq.${queue}`), 0)
     }))
 
   test("several patterns: each event that any of them matches arrives once", () =>

@@ -1,11 +1,11 @@
 /**
- * Replaces one member of a JSON object without touching any other byte of it:
- * numbers keep the precision and the spelling that their writer gave them.
+ * Replaces one member of a JSON object and keeps every other byte: numbers keep the
+ * precision and the spelling of their writer.
  *
  * @internal
  */
 
-/** The end of the string that starts at `start`. */
+/** Returns the end of the string that starts at `start`. */
 const skipString = (text: string, start: number): number => {
   let i = start + 1
   while (i < text.length && text[i] !== '"') i += text[i] === "\\" ? 2 : 1
@@ -18,13 +18,13 @@ const skipSpace = (text: string, start: number): number => {
   return i
 }
 
-/** Whether a JSON string, however it is escaped, says `key`. */
+/** Returns whether a JSON string, which may be escaped, is `key`. */
 const says = (string: string, key: string): boolean =>
   string === `"${key}"` || (string.includes("\\") && JSON.parse(string) === key)
 
 /**
- * Where the value of the member `key` starts. Of two members of the same name the
- * last one counts, as it does for `JSON.parse`.
+ * Returns the start of the value of the member `key`. Of two members of the same name
+ * the last one counts, as for `JSON.parse`.
  */
 const findValue = (text: string, key: string): number | undefined => {
   let found: number | undefined
@@ -46,7 +46,7 @@ const findValue = (text: string, key: string): number | undefined => {
   return found
 }
 
-/** The end of the value that starts at `start`. */
+/** Returns the end of the value that starts at `start`. */
 const skipValue = (text: string, start: number): number => {
   if (!'"{['.includes(text.charAt(start))) return start + text.slice(start).search(/[,}\s]/)
   let depth = 0
@@ -61,8 +61,7 @@ const skipValue = (text: string, start: number): number => {
 }
 
 /**
- * Sets the member `key` of the JSON object `text`, which must be valid, to a value
- * that is JSON, too.
+ * Sets the member `key` of a JSON object to a value. Both texts must be valid JSON.
  */
 export const set = (text: string, key: string, value: string): string => {
   const from = findValue(text, key)

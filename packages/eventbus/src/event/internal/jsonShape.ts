@@ -1,17 +1,24 @@
 /**
- * Checks a parsed JSON value that nobody trusts, before anything recursive sees it.
+ * Checks a parsed JSON value of an untrusted body, before anything recursive reads it.
  *
  * @internal
  */
 
-/** Deeper than any event has a reason to be, and far from the end of the stack. */
+/** Deeper than any sensible event, and far from a stack overflow. */
 const maxDepth = 100
 
 const isObject = (u: unknown): u is Readonly<Record<string, unknown>> => typeof u === "object" && u !== null
 
 /**
- * Says what is wrong with the shape of a value, if anything: nested too deep, or
- * with keys that pollute prototypes when someone merges them.
+ * Returns whether a member pollutes prototypes when its object is merged into another one.
+ * A `constructor` does so by its `prototype` alone. Without one it is ordinary data.
+ */
+const pollutes = (key: string, value: unknown): boolean =>
+  key === "__proto__" || (key === "constructor" && isObject(value) && Object.hasOwn(value, "prototype"))
+
+/**
+ * Returns the problem of a value's shape, if any: it is nested too deep, or has members
+ * that pollute prototypes.
  */
 export const problem = (node: unknown): "TooDeep" | "ForbiddenKey" | undefined =>
   isObject(node) ? problemOf(node, 1) : undefined
@@ -27,7 +34,7 @@ const problemOf = (node: Readonly<Record<string, unknown>>, depth: number): Retu
   }
   for (const key in node) {
     const value = node[key]
-    if (key === "__proto__" || (key === "constructor" && typeof value === "object")) return "ForbiddenKey"
+    if (pollutes(key, value)) return "ForbiddenKey"
     const found = isObject(value) ? problemOf(value, depth + 1) : undefined
     if (found !== undefined) return found
   }

@@ -9,6 +9,7 @@
  */
 
 import * as DateTime from "effect/DateTime"
+import * as IsoTime from "../../broker/IsoTime.ts"
 
 let lastMillis = Number.NaN
 let lastUtc: DateTime.Utc = DateTime.makeUnsafe(0)
@@ -35,17 +36,14 @@ export const format = (time: DateTime.Utc): string => {
   return formatted
 }
 
-const isoDateTime = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?$/
-
 let parsedText = ""
 let parsed: DateTime.Utc | undefined
 
-/** Reads an ISO 8601 time. One without an offset is UTC. */
+/** Reads a time. One without an offset is UTC. */
 export const parse = (text: string): DateTime.Utc | undefined => {
   if (text !== parsedText) {
-    const match = isoDateTime.exec(text)
-    const millis = match === null ? Number.NaN : Date.parse(match[3] === undefined ? `${text}Z` : text)
-    parsed = Number.isNaN(millis) ? undefined : DateTime.makeUnsafe(millis)
+    const millis = IsoTime.parse(text)
+    parsed = millis === undefined ? undefined : DateTime.makeUnsafe(millis)
     parsedText = text
   }
   return parsed

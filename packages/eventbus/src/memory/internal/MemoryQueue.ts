@@ -107,7 +107,7 @@ export class MemoryQueue {
     // A message that does not wait cannot expire, however short its time to live.
     const consumer = this.messages === 0 ? this.nextConsumer() : undefined
     if (consumer === undefined) {
-      MutableList.append(this.lane(envelope), message)
+      MutableList.append(this.lane(envelope), message.keep())
       this.dispatch()
     } else {
       consumer.take(message)
@@ -120,7 +120,7 @@ export class MemoryQueue {
   putBack(returned: Iterable<QueuedMessage>): void {
     for (const message of [...returned].toReversed()) {
       message.redelivered = true
-      MutableList.prepend(this.lane(message.envelope), message)
+      MutableList.prepend(this.lane(message.envelope), message.keep())
     }
     this.dispatch()
   }

@@ -15,6 +15,7 @@ import * as Fault from "../../broker/Fault.ts"
 import * as PublishError from "../../broker/PublishError.ts"
 import type { QueueSpec } from "../../broker/QueueSpec.ts"
 import { MemoryQueue } from "./MemoryQueue.ts"
+import { kept } from "./QueuedMessage.ts"
 import { TopicTrie } from "./TopicTrie.ts"
 
 /** Returns the queue that keeps dead letters. It is the same for all subscriptions that declare it. */
@@ -36,9 +37,6 @@ const awaitRoom = Effect.fnUntraced(function* (queues: ReadonlyArray<MemoryQueue
     yield* full.room
   }
 })
-
-/** Copies a body that stays: bodies share blocks, and one of them must not keep the rest. */
-const kept = (envelope: Envelope.Envelope): Envelope.Envelope => ({ ...envelope, body: envelope.body.slice() })
 
 interface Options {
   readonly clock: Clock.Clock
@@ -103,7 +101,7 @@ export class MemoryQueues {
 
   /** Adds the envelope to the queue of that name. */
   put(name: string, envelope: Envelope.Envelope): Effect.Effect<void, PublishError.Reason> {
-    return this.deliver(kept(envelope), name, () => {
+    return this.deliver(envelope, name, () => {
       const queue = this.byName.get(name)
       return queue === undefined ? [] : [queue]
     })
@@ -209,7 +207,7 @@ export class MemoryQueues {
       previous: envelope.fault
     })
     const origin = { queue: queue.declared.name, exchange: undefined }
-    target.push({ ...kept(Envelope.deadLettered(envelope, fault)), origin })
+    target.push({ ...Envelope.deadLettered(envelope, fault), origin })
     return true
   }
 

@@ -7,9 +7,13 @@
 import type { Envelope } from "../../broker/Envelope.ts"
 import type { MemoryConsumer } from "./MemoryConsumer.ts"
 
+/** Copies a body that shares a block with others, because one that stays would keep the whole block. */
+export const kept = (envelope: Envelope): Envelope =>
+  envelope.body.length < envelope.body.buffer.byteLength ? { ...envelope, body: envelope.body.slice() } : envelope
+
 /** A waiting message. A class, because V8 treats object literals as old, with all they hold, once some of them wait. */
 export class QueuedMessage {
-  readonly envelope: Envelope
+  envelope: Envelope
   readonly expiresAt: number
   redelivered = false
   /** The consumer that holds it. */
@@ -22,5 +26,11 @@ export class QueuedMessage {
   constructor(envelope: Envelope, expiresAt: number) {
     this.envelope = envelope
     this.expiresAt = expiresAt
+  }
+
+  /** Makes the message hold no more bytes than its own, so that it may wait for any time. */
+  keep(): this {
+    this.envelope = kept(this.envelope)
+    return this
   }
 }

@@ -29,6 +29,9 @@ export interface Settle {
   readonly refuse: (delivery: Delivery, fault: Fault) => Effect.Effect<void>
 }
 
+/** The number of returns after which a message is published again instead, before its broker dead-letters it. */
+const mostReturns = 5
+
 /** Annotates log lines with all that you need to act on them without looking into the queue. */
 const annotate = ({ envelope }: Delivery, fault: Fault | undefined) =>
   Effect.annotateLogs({
@@ -64,6 +67,15 @@ export const make = (
     handled(1)
     criticalSeconds(Math.max(0, now - DateTime.toEpochMillis(event.timestamp)) / 1000)
     return delivery.ack
+  }
+
+  const requeue = (delivery: Delivery, { attempt, event }: DecodedDelivery, now: number) => {
+    const isCounted = (delivery.returns ?? 0) >= mostReturns && !QueueSpec.isDeadLetterQueue(name)
+    if (!isCounted) return delivery.requeue
+    const { timestamp, ttlSeconds } = event
+    const expiresAt = ttlSeconds === undefined ? undefined : DateTime.toEpochMillis(timestamp) + ttlSeconds * 1000
+    const ttl = expiresAt === undefined ? undefined : Math.max(0, Math.round(expiresAt - now))
+    return Effect.asVoid(move(delivery, name, { ...delivery.envelope, attempt, ttl }))
   }
 
   const discard = (delivery: Delivery, fault: Fault | undefined) =>
@@ -110,7 +122,7 @@ export const make = (
             case "Ack":
               return ack(delivery, decoded, fiber.getRef(Clock.Clock).currentTimeMillisUnsafe())
             case "Requeue":
-              return delivery.requeue
+              return requeue(delivery, decoded, fiber.getRef(Clock.Clock).currentTimeMillisUnsafe())
             case "Discard":
               return discard(delivery, settlement.fault)
             case "DeadLetter":

@@ -83,21 +83,25 @@ const waiting = async (queue: string): Promise<ReadonlyArray<string>> => {
   return letters.map(({ id }) => id)
 }
 
-/** Takes all that waits in a queue: the bodies of the events. */
-const drain = async (queue: string): Promise<ReadonlyArray<{ event_id: string; payload: unknown }>> => {
+/** Takes all that waits in a queue: the bodies as text. */
+const drainTexts = async (queue: string): Promise<ReadonlyArray<string>> => {
   const model = await connect(url)
   try {
     const channel = await model.createChannel()
-    const bodies = []
+    const bodies: Array<string> = []
     for (;;) {
       const message = await channel.get(queue, { noAck: true })
       if (message === false) return bodies
-      bodies.push(JSON.parse(message.content.toString()))
+      bodies.push(message.content.toString())
     }
   } finally {
     await model.close()
   }
 }
+
+/** The events that wait in a queue, which are taken. */
+const drain = async (queue: string): Promise<ReadonlyArray<{ event_id: string; payload: unknown }>> =>
+  (await drainTexts(queue)).map((text) => JSON.parse(text))
 
 const idsOf = (ended: Process.Ended) => Process.objectsOf(ended.stdout).map(({ id }) => id)
 const eventIds = async (queue: string) => (await drain(queue)).map(({ event_id }) => event_id)
@@ -261,6 +265,22 @@ describe.skipIf(inject("rabbitUrl") === null)("dlq", () => {
       const [event] = await drain(queue)
       assert.deepInclude(event, { event_id: ids[1] ?? "", payload: { task_id: "mended" } })
       assert.deepStrictEqual(await waiting(queue), ids.slice(0, 1))
+    }))
+
+  it("show and edit keep every digit of a number", () =>
+    withQueue(async (queue) => {
+      const [id = ""] = await die(queue, 1)
+      const exported = await dlq(["export", queue])
+      await dlq(["discard", queue, "--yes"])
+      const number = '{"order_id":9007199254740993}'
+      await dlq(
+        ["import", queue],
+        exported.stdout.replace('{\\"task_id\\":\\"t-0\\"}', JSON.stringify(number).slice(1, -1))
+      )
+      assert.include((await dlq(["show", queue, id])).stdout, '"order_id": 9007199254740993\n')
+      const payload = '{"task_id":"t-0","order_id":9007199254740995,"price":1.10}'
+      assert.strictEqual((await dlq(["edit", queue, id, "--payload", payload])).code, 0)
+      assert.include((await drainTexts(queue)).join(""), payload)
     }))
 
   it("edit asks a module what a payload is", () =>

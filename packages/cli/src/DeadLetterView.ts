@@ -7,6 +7,7 @@
 import * as DeadLetter from "effect-eventbus/DeadLetter"
 import type { Group } from "effect-eventbus/DeadLetters"
 import { displayWidth } from "effect/cli/CliOutput"
+import * as LosslessJson from "./LosslessJson.ts"
 import { cut, type Output, pad, type Paint, plain, type Style } from "./Output.ts"
 
 type View = Pick<Output["Service"], "columns" | "paint">
@@ -156,7 +157,7 @@ const prettyBody = (body: Uint8Array): string => {
   const decoded = text(body)
   if (decoded === undefined) return `${body.length} bytes, not valid UTF-8`
   try {
-    return JSON.stringify(JSON.parse(decoded), null, 2)
+    return JSON.stringify(LosslessJson.parse(decoded), null, 2)
   } catch {
     return decoded
   }

@@ -193,6 +193,34 @@ describe.skipIf(inject("rabbitUrl") === null)("dlq", () => {
       ])
     }))
 
+  it("groups without a queue tells of all queues of a module", () =>
+    withQueue(async (queue) => {
+      await die(queue, 12)
+      const module = ["groups", ...Fixture.module("named")]
+      const named = { ...env, QUEUE: queue }
+      const groups = Process.objectsOf((await Process.run(["dlq", ...module, "--json"], named)).stdout)
+      assert.deepStrictEqual(
+        groups.map(({ count, queue, reason }) => [count, reason, queue]),
+        [
+          [6, "Timeout", queue],
+          [4, "Quota", queue],
+          [2, "Typo", queue]
+        ]
+      )
+      const text = await Process.run(["dlq", ...module, "--reason", "Quota"], named)
+      assert.match(text.stdout, /^COUNT +LAST +REASON +TYPE +FINGERPRINT +QUEUE\n +4 .*mend/)
+      assert.strictEqual(text.stderr, "1 group in 1 queue, 4 dead letters\n")
+      Process.assertFailed(await Process.run(["dlq", ...module, queue], named), 2, "not both")
+    }))
+
+  it("replay says so where no dead letter has the fingerprint", () =>
+    withQueue(async (queue) => {
+      await die(queue, 3)
+      const { code, stderr } = await dlq(["replay", queue, "--fingerprint", "abcdef"])
+      assert.strictEqual(code, 0)
+      assert.strictEqual(stderr, `No dead letter matches the fingerprint "abcdef": see eventbus dlq groups ${queue}\n`)
+    }))
+
   it("replay takes ids or what they begin with, and ends with 1 for one that is not there", () =>
     withQueue(async (queue) => {
       const ids = await die(queue, 3)

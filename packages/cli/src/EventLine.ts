@@ -11,7 +11,7 @@ import * as DateTime from "effect/DateTime"
 import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import * as LosslessJson from "./LosslessJson.ts"
-import { cut, type Output, pad, type Paint, plain, type Style } from "./Output.ts"
+import { cut, type Output, pad, type Paint, pipedColumns, plain, type Style } from "./Output.ts"
 
 /**
  * The result of decoding the body of an envelope.
@@ -103,7 +103,7 @@ const priority = ({ priority }: Event, paint: Paint): string => {
 export const format = (
   envelope: Envelope,
   decoded: Decoded,
-  { columns = Infinity, paint }: Pick<Output["Service"], "columns" | "paint">
+  { columns = pipedColumns, paint }: Pick<Output["Service"], "columns" | "paint">
 ): string => {
   if (Result.isFailure(decoded)) {
     const { code, detail } = decoded.failure

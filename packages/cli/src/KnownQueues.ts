@@ -5,6 +5,7 @@
  * @since 0.1.0
  */
 
+import * as QueueSpec from "effect-eventbus/QueueSpec"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -54,3 +55,17 @@ const ofManagement = Effect.gen(function* () {
 export const report = Effect.fnUntraced(function* (module: Option.Option<string>) {
   return Option.isSome(module) ? yield* ofModule(module.value) : yield* ofManagement
 })
+
+/**
+ * Returns the names of the known queues that have dead letters of their own, empty or not.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const withDeadLetters = (module: Option.Option<string>) =>
+  Effect.map(report(module), (queues) =>
+    queues.flatMap(({ deadLetters, name }) => {
+      if (QueueSpec.isDeadLetterQueue(name)) return [QueueSpec.originOf(name)]
+      return deadLetters === undefined ? [] : [name]
+    })
+  )

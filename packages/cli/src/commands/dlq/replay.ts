@@ -54,6 +54,10 @@ const runBulk = Effect.fnUntraced(function* (
   )
   yield* conclude(tally)
   if (tally.failure !== undefined) return yield* new CommandFailed({ message: tally.failure.message })
+  if (tally.done === 0 && options.fingerprint !== undefined) {
+    const groups = `eventbus dlq groups ${plain(input.queue)}`
+    yield* output.note(`No dead letter matches the fingerprint "${plain(options.fingerprint)}": see ${groups}`)
+  }
   const named = new Set(options.ids).size
   if (options.limit === undefined && tally.done < named) {
     const message = `${named - tally.done} of the ${named} dead letters named do not exist, or do not match the flags`

@@ -25,6 +25,9 @@ import { CommandFailed, UsageError } from "../Problem.ts"
 /** The number of events that are published at once. */
 const concurrency = 256
 
+/** A publish that takes longer may wait for a blocked broker. */
+const lookMillis = 500
+
 const flags = {
   type: Argument.String("type").pipe(Argument.withDescription("The event type, such as task.submitted")),
   payload: Flag.String("payload").pipe(
@@ -146,7 +149,19 @@ const run = Effect.fnUntraced(function* (input: Input) {
     }
   })
 
-  yield* Effect.provide(publishAll, Connection.layerAmqp)
+  /** Says so at once where the broker takes no events. The publish waits meanwhile, and says at the end what became of it. */
+  const noteBlocked = Effect.gen(function* () {
+    const { health } = yield* EventBus.EventBus
+    for (;;) {
+      yield* Effect.sleep(lookMillis)
+      const { publishing } = (yield* health).details
+      if (typeof publishing !== "string" || !publishing.startsWith("blocked")) continue
+      yield* output.note(`The broker takes no events now (${publishing}). Waiting until it does`)
+      return yield* Effect.never
+    }
+  })
+
+  yield* Effect.provide(Effect.raceFirst(publishAll, noteBlocked), Connection.layerAmqp)
 })
 
 /**

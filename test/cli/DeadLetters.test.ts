@@ -83,21 +83,25 @@ const waiting = async (queue: string): Promise<ReadonlyArray<string>> => {
   return letters.map(({ id }) => id)
 }
 
-/** Takes all that waits in a queue: the bodies of the events. */
-const drain = async (queue: string): Promise<ReadonlyArray<{ event_id: string; payload: unknown }>> => {
+/** Takes all that waits in a queue: the bodies as text. */
+const drainTexts = async (queue: string): Promise<ReadonlyArray<string>> => {
   const model = await connect(url)
   try {
     const channel = await model.createChannel()
-    const bodies = []
+    const bodies: Array<string> = []
     for (;;) {
       const message = await channel.get(queue, { noAck: true })
       if (message === false) return bodies
-      bodies.push(JSON.parse(message.content.toString()))
+      bodies.push(message.content.toString())
     }
   } finally {
     await model.close()
   }
 }
+
+/** The events that wait in a queue, which are taken. */
+const drain = async (queue: string): Promise<ReadonlyArray<{ event_id: string; payload: unknown }>> =>
+  (await drainTexts(queue)).map((text) => JSON.parse(text))
 
 const idsOf = (ended: Process.Ended) => Process.objectsOf(ended.stdout).map(({ id }) => id)
 const eventIds = async (queue: string) => (await drain(queue)).map(({ event_id }) => event_id)
@@ -189,6 +193,34 @@ describe.skipIf(inject("rabbitUrl") === null)("dlq", () => {
       ])
     }))
 
+  it("groups without a queue tells of all queues of a module", () =>
+    withQueue(async (queue) => {
+      await die(queue, 12)
+      const module = ["groups", ...Fixture.module("named")]
+      const named = { ...env, QUEUE: queue }
+      const groups = Process.objectsOf((await Process.run(["dlq", ...module, "--json"], named)).stdout)
+      assert.deepStrictEqual(
+        groups.map(({ count, queue, reason }) => [count, reason, queue]),
+        [
+          [6, "Timeout", queue],
+          [4, "Quota", queue],
+          [2, "Typo", queue]
+        ]
+      )
+      const text = await Process.run(["dlq", ...module, "--reason", "Quota"], named)
+      assert.match(text.stdout, /^COUNT +LAST +REASON +TYPE +FINGERPRINT +QUEUE\n +4 .*mend/)
+      assert.strictEqual(text.stderr, "1 group in 1 queue, 4 dead letters\n")
+      Process.assertFailed(await Process.run(["dlq", ...module, queue], named), 2, "not both")
+    }))
+
+  it("replay says so where no dead letter has the fingerprint", () =>
+    withQueue(async (queue) => {
+      await die(queue, 3)
+      const { code, stderr } = await dlq(["replay", queue, "--fingerprint", "abcdef"])
+      assert.strictEqual(code, 0)
+      assert.strictEqual(stderr, `No dead letter matches the fingerprint "abcdef": see eventbus dlq groups ${queue}\n`)
+    }))
+
   it("replay takes ids or what they begin with, and ends with 1 for one that is not there", () =>
     withQueue(async (queue) => {
       const ids = await die(queue, 3)
@@ -261,6 +293,22 @@ describe.skipIf(inject("rabbitUrl") === null)("dlq", () => {
       const [event] = await drain(queue)
       assert.deepInclude(event, { event_id: ids[1] ?? "", payload: { task_id: "mended" } })
       assert.deepStrictEqual(await waiting(queue), ids.slice(0, 1))
+    }))
+
+  it("show and edit keep every digit of a number", () =>
+    withQueue(async (queue) => {
+      const [id = ""] = await die(queue, 1)
+      const exported = await dlq(["export", queue])
+      await dlq(["discard", queue, "--yes"])
+      const number = '{"order_id":9007199254740993}'
+      await dlq(
+        ["import", queue],
+        exported.stdout.replace('{\\"task_id\\":\\"t-0\\"}', JSON.stringify(number).slice(1, -1))
+      )
+      assert.include((await dlq(["show", queue, id])).stdout, '"order_id": 9007199254740993\n')
+      const payload = '{"task_id":"t-0","order_id":9007199254740995,"price":1.10}'
+      assert.strictEqual((await dlq(["edit", queue, id, "--payload", payload])).code, 0)
+      assert.include((await drainTexts(queue)).join(""), payload)
     }))
 
   it("edit asks a module what a payload is", () =>

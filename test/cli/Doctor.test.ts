@@ -1,4 +1,5 @@
 import { assert, beforeAll, describe, it } from "@effect/vitest"
+import { connect } from "amqplib"
 import { Effect } from "effect"
 import * as OwnNode from "../amqp/support/OwnNode.ts"
 import * as TcpServer from "../amqp/support/TcpServer.ts"
@@ -80,6 +81,22 @@ describe.skipIf(!OwnNode.isPossible)("Doctor on a node of its own", () => {
     for (const { advice, text } of checksOf(ended))
       assert.strictEqual(advice === undefined, text.startsWith("ok"), text)
     assert.notInclude(await ctl("list_queues", "name"), "doctor")
+  }, 60_000)
+
+  it("warns of events that wait without a consumer", async () => {
+    assertSays(await run(["doctor", "--json"]), /^ok backlog: every queue with events has a consumer$/)
+    const model = await connect(node.url)
+    const channel = await model.createConfirmChannel()
+    channel.sendToQueue("shop.audit", Buffer.from("{}"))
+    await channel.waitForConfirms()
+    await model.close()
+    try {
+      const ended = await run(["doctor", "--json"])
+      assert.strictEqual(ended.code, 0, ended.stderr)
+      assertSays(ended, /^warn backlog: 1 event waits in "shop\.audit", which has no consumer$/)
+    } finally {
+      await ctl("purge_queue", "shop.audit")
+    }
   }, 60_000)
 
   it("sees by the management API what is not bound, and what is bound and should not be", async () => {

@@ -72,6 +72,21 @@ describe.skipIf(inject("rabbitUrl") === null).concurrent("On RabbitMQ", () => {
     assert.notInclude(text?.stdout ?? "", "\u001b")
   })
 
+  it("publish sends a number with every digit, and tail shows it so", async () => {
+    const key = Leftovers.unique("digits")
+    const tails = await Promise.all([listening([key, "--json", "--count", "2"]), listening([key, "--count", "2"])])
+    const number = '{"order_id":9007199254740993,"price":1.10}'
+    const unchecked = await publish("order.created", "--payload", number, "--routing-key", key)
+    assert.strictEqual(unchecked.code, 0, unchecked.stderr)
+    const checked = `{"task_id":"t-1",${number.slice(1)}`
+    assert.strictEqual((await publish("task.submitted", "--payload", checked, "--routing-key", key)).code, 0)
+    for (const { stdout } of await Promise.all(tails.map(({ ended }) => ended))) {
+      const [first = "", second = ""] = Process.linesOf(stdout)
+      assert.include(first, number)
+      assert.include(second, checked)
+    }
+  })
+
   it("tail shows a body that is no event, and why", async () => {
     const key = Leftovers.unique("poison")
     const tail = await listening([key, "--json", "--count", "1"])

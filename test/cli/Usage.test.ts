@@ -1,4 +1,6 @@
-import { basename } from "node:path"
+import { mkdtemp, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { basename, join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import * as Fixture from "./fixtures/Fixture.ts"
 import * as Process from "./Process.ts"
@@ -128,6 +130,25 @@ describe.concurrent("Misuse", () => {
   it("of a module that cannot be loaded is a failure like any other, and says why", async () => {
     const ended = await Process.run(["asyncapi", ...Fixture.module("broken")])
     Process.assertFailed(ended, 1, "cannot be loaded: it wants a database")
+  })
+
+  it("of a module outside of a package says in a line what to do", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "eventbus-test-"))
+    const file = join(folder, "module.ts")
+    const asyncapi = () => Process.run(["asyncapi", "--module", file])
+    try {
+      await writeFile(file, 'import "no-such-package"')
+      Process.assertFailed(await asyncapi(), 1, "install it in the package of the module")
+      await writeFile(join(folder, "package.json"), '{ "type": "commonjs" }')
+      Process.assertFailed(await asyncapi(), 1, 'set "type": "module" in the package.json')
+      await writeFile(file, `export * from ${JSON.stringify(Fixture.shop[1])}`)
+      await writeFile(join(folder, "package.json"), "{}")
+      const warned = await asyncapi()
+      assert.strictEqual(warned.code, 0)
+      assert.match(warned.stderr, /^eventbus: warn: .*add "type": "module" to \S+package\.json\.\n$/)
+    } finally {
+      await rm(folder, { recursive: true })
+    }
   })
 
   it("of a variable ends with 2, and names the variable", async () => {

@@ -1,5 +1,5 @@
 import { AmqpOptions, AmqpPlan } from "@effect-eventbus/amqp"
-import { Diagnosis, TopologyReport } from "@effect-eventbus/inspect"
+import { Diagnosis, QueueReport, TopologyReport } from "@effect-eventbus/inspect"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Option, Stream } from "effect"
 import { Subscription } from "effect-eventbus"
@@ -86,6 +86,20 @@ describe("Diagnosis", () => {
     assert.include(checks, "ok queue: billing")
     const exchange = checksOf((name) => name.startsWith("agent_events_dlx "))
     assert.include(exchange, "fail exchange: agent_events_dlx (direct) is missing, so dead letters or retries are lost")
+  })
+
+  it("warns of each queue whose events have no consumer, and not of dead letters", () => {
+    const texts = (...queues: ReadonlyArray<readonly [name: string, messages: number, consumers: number]>) =>
+      Diagnosis.backlog(
+        QueueReport.fromAll(queues.map(([name, messages, consumers]) => ({ name, messages, consumers })))
+      ).map(({ detail, status }) => `${status}: ${detail}`)
+    assert.deepStrictEqual(texts(["billing", 12, 0], ["audit", 1, 0], ["pager", 5, 1]), [
+      'warn: 1 event waits in "audit", which has no consumer',
+      'warn: 12 events wait in "billing", which has no consumer'
+    ])
+    assert.deepStrictEqual(texts(["billing", 0, 0], ["dlq.billing", 3, 0], ["dlq.gone", 3, 0]), [
+      "ok: every queue with events has a consumer"
+    ])
   })
 
   it.live("ends with a failed check where there is no connection", () =>

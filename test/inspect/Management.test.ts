@@ -59,6 +59,20 @@ describe("Management", () => {
     })
   )
 
+  it.live("lists the queues of the virtual host, also those that RabbitMQ has not counted yet", () =>
+    Effect.gen(function* () {
+      const requests: Array<string> = []
+      const queues = [{ name: "billing", messages_ready: 12, consumers: 1 }, { name: "new" }]
+      const { url } = yield* answering(200, queues, requests)
+      const management = yield* Management.make(Redacted.make(url), settings)
+      assert.deepStrictEqual(yield* management.queues, [
+        { name: "billing", messages: 12, consumers: 1 },
+        { name: "new", messages: 0, consumers: 0 }
+      ])
+      assert.match(requests[0] ?? "", /^\/api\/queues\/the%20shop\?/)
+    })
+  )
+
   it.live("takes a queue that does not exist for one without bindings", () =>
     Effect.gen(function* () {
       const { url } = yield* answering(404, { error: "Object Not Found" })

@@ -1,11 +1,9 @@
 /**
  * RabbitMQ as the broker of effect-eventbus.
  *
- * `AmqpBroker.layer` is all that most need. The other modules, in the order in
- * which they stand on each other: `AmqpOptions`, `AmqpError`, `AmqpMessage`,
- * `AmqpConnection`, `AmqpChannel`, `AmqpTopology`, `DiscoverArguments`, `AmqpPlan`,
- * `AmqpProbe`, `ConfirmWindow`, `Refusal`, `TrackRecord`, `AmqpSender`, `PublishLane`, `AmqpPublisher`, `AmqpAcknowledger`,
- * `AmqpDelivery`, `AmqpConsumer`, `AmqpBrowser`, `AmqpHealth`, `AmqpBroker`.
+ * `AmqpBroker.layer` is all that most applications need. `AmqpOptions` configures it,
+ * `AmqpTopology` and `AmqpPlan` know the queues and exchanges, and `AmqpProbe`,
+ * `AmqpQueue` and `AmqpConnection` are for tools.
  *
  * @since 0.1.0
  */
@@ -15,4 +13,5 @@ export * as AmqpConnection from "./AmqpConnection.ts"
 export * as AmqpOptions from "./AmqpOptions.ts"
 export * as AmqpPlan from "./AmqpPlan.ts"
 export * as AmqpProbe from "./AmqpProbe.ts"
+export * as AmqpQueue from "./AmqpQueue.ts"
 export * as AmqpTopology from "./AmqpTopology.ts"

@@ -77,6 +77,6 @@ export const variables: ReadonlyArray<readonly [name: string, meaning: string]> 
   ["RABBITMQ_VHOST", "Virtual host [/]"],
   ["RABBITMQ_EXCHANGE", "Exchange of the events [agent_events]"],
   ["RABBITMQ_URL", "Alternative: amqp(s):// URLs, comma-separated"],
-  ["RABBITMQ_MANAGEMENT_URL", "Management API, for bindings and feature flags"],
+  ["RABBITMQ_MANAGEMENT_URL", "Management API, for bindings and all queues"],
   ["RABBITMQ_CONNECTION_TIMEOUT", "Seconds to wait for a connection [3]"]
 ]

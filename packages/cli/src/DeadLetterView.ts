@@ -7,7 +7,8 @@
 import * as DeadLetter from "effect-eventbus/DeadLetter"
 import type { Group } from "effect-eventbus/DeadLetters"
 import { displayWidth } from "effect/cli/CliOutput"
-import { cut, type Output, pad, type Paint, plain, type Style } from "./Output.ts"
+import * as LosslessJson from "./LosslessJson.ts"
+import { cut, type Output, pad, type Paint, pipedColumns, plain, type Style } from "./Output.ts"
 
 type View = Pick<Output["Service"], "columns" | "paint">
 
@@ -27,12 +28,22 @@ export const toJson = (deadLetter: DeadLetter.DeadLetter): unknown => ({
 })
 
 /**
+ * A group, with its queue where there are several.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface QueueGroup extends Group {
+  readonly queue?: string | undefined
+}
+
+/**
  * Returns a group as JSON.
  *
  * @category formatting
  * @since 0.1.0
  */
-export const groupToJson = ({ first, last, ...group }: Group): unknown => ({
+export const groupToJson = ({ first, last, ...group }: QueueGroup): unknown => ({
   ...group,
   first_failed_at: time(first),
   last_failed_at: time(last)
@@ -101,7 +112,7 @@ const typeWidth = 19
 export const table = (
   deadLetters: ReadonlyArray<DeadLetter.DeadLetter>,
   now: number,
-  { columns = Infinity, paint }: View
+  { columns = pipedColumns, paint }: View
 ): string => {
   const idLength = lengthOf(deadLetters.map(({ id }) => id))
   const { rows, titles, width } = rowsOf<DeadLetter.DeadLetter>(
@@ -126,14 +137,21 @@ export const table = (
  * @category formatting
  * @since 0.1.0
  */
-export const groupTable = (groups: ReadonlyArray<Group>, now: number, { columns = Infinity, paint }: View): string => {
-  const { rows, titles } = rowsOf<Group>(
+export const groupTable = (
+  groups: ReadonlyArray<QueueGroup>,
+  now: number,
+  { columns = pipedColumns, paint }: View
+): string => {
+  const { rows, titles } = rowsOf<QueueGroup>(
     [
       { title: "COUNT", cell: ({ count }) => String(count), isNumber: true, style: "bold" },
       { title: "LAST", cell: ({ last }) => age(last, now), isNumber: true },
       { title: "REASON", cell: ({ reason }) => reason ?? "-", maxWidth: 24, style: "red" },
       { title: "TYPE", cell: ({ type }) => type ?? "-", maxWidth: 24 },
-      { title: "FINGERPRINT", cell: ({ fingerprint }) => fingerprint ?? "-", style: "cyan" }
+      { title: "FINGERPRINT", cell: ({ fingerprint }) => fingerprint ?? "-", style: "cyan" },
+      ...(groups.some(({ queue }) => queue !== undefined)
+        ? [{ title: "QUEUE", cell: ({ queue = "-" }: QueueGroup) => queue }]
+        : [])
     ],
     groups,
     paint
@@ -156,7 +174,7 @@ const prettyBody = (body: Uint8Array): string => {
   const decoded = text(body)
   if (decoded === undefined) return `${body.length} bytes, not valid UTF-8`
   try {
-    return JSON.stringify(JSON.parse(decoded), null, 2)
+    return JSON.stringify(LosslessJson.parse(decoded), null, 2)
   } catch {
     return decoded
   }

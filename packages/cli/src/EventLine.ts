@@ -10,7 +10,8 @@ import type { DecodeFailed } from "effect-eventbus/EventCodec"
 import * as DateTime from "effect/DateTime"
 import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
-import { cut, type Output, pad, type Paint, plain, type Style } from "./Output.ts"
+import * as LosslessJson from "./LosslessJson.ts"
+import { cut, type Output, pad, type Paint, pipedColumns, plain, type Style } from "./Output.ts"
 
 /**
  * The result of decoding the body of an envelope.
@@ -30,8 +31,17 @@ const decoder = new TextDecoder()
  */
 export const onTheWire = ({ body, routingKey }: Envelope): object => ({
   routing_key: routingKey,
-  ...JSON.parse(decoder.decode(body))
+  ...LosslessJson.parseObject(decoder.decode(body))
 })
+
+/**
+ * Returns the payload of an event with its numbers as they are on the wire.
+ *
+ * @category formatting
+ * @since 0.1.0
+ */
+export const payloadOf = ({ body }: Envelope): Schema.Json =>
+  LosslessJson.parseObject(decoder.decode(body)).payload ?? null
 
 /**
  * Returns the event as it is on the wire, after its routing key. For a body that is not
@@ -93,7 +103,7 @@ const priority = ({ priority }: Event, paint: Paint): string => {
 export const format = (
   envelope: Envelope,
   decoded: Decoded,
-  { columns = Infinity, paint }: Pick<Output["Service"], "columns" | "paint">
+  { columns = pipedColumns, paint }: Pick<Output["Service"], "columns" | "paint">
 ): string => {
   if (Result.isFailure(decoded)) {
     const { code, detail } = decoded.failure
@@ -106,7 +116,7 @@ export const format = (
   const source = pad(cut(plain(event.sourceAgentId ?? event.sourceService ?? "-"), sourceWidth), sourceWidth)
   const urgency = event.priority === "normal" ? 0 : event.priority.length + 1
   const used = time.length + type.length + source.length + urgency + 6
-  const payload = cut(plain(JSON.stringify(event.payload)), Math.max(8, columns - used))
+  const payload = cut(plain(JSON.stringify(payloadOf(envelope))), Math.max(8, columns - used))
   return [
     paint("dim", time),
     paint(styleOf(event.eventType), type),

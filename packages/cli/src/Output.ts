@@ -119,6 +119,14 @@ export const plain = (text: string): string =>
   text.replace(/[\t\r\n]+ */g, " ").replace(control, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`)
 
 /**
+ * The width of lines where stdout is not a terminal.
+ *
+ * @category formatting
+ * @since 0.1.0
+ */
+export const pipedColumns = 120
+
+/**
  * Cuts a text to a width in columns, and marks the cut with an ellipsis.
  *
  * @category formatting

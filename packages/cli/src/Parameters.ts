@@ -6,7 +6,6 @@
 
 import * as Flag from "effect/cli/Flag"
 import * as Duration from "effect/Duration"
-import type * as Schema from "effect/Schema"
 
 /**
  * Returns the message of a thrown error.
@@ -15,23 +14,6 @@ import type * as Schema from "effect/Schema"
  * @since 0.1.0
  */
 export const reason = (error: unknown): string => (error instanceof Error ? error.message : String(error))
-
-/**
- * Parses a JSON object. Throws a `RangeError` for any other text.
- *
- * @category parsing
- * @since 0.1.0
- */
-export const jsonObject = (text: string): Schema.JsonObject => {
-  let json: Schema.Json
-  try {
-    json = JSON.parse(text)
-  } catch {
-    throw new RangeError("it is not JSON")
-  }
-  if (typeof json !== "object" || json === null || Array.isArray(json)) throw new RangeError("it is not a JSON object")
-  return json as Schema.JsonObject
-}
 
 /**
  * The flag for JSON output.

@@ -6,7 +6,7 @@
 
 import type { AmqpTopology } from "@effect-eventbus/amqp"
 import * as TopologyReport from "@effect-eventbus/inspect/TopologyReport"
-import { type Output, pad, plain, type Style, wrap } from "./Output.ts"
+import { type Output, pad, pipedColumns, plain, type Style, wrap } from "./Output.ts"
 
 /**
  * A state in a word, and its style.
@@ -59,7 +59,7 @@ const margin = 21
 export const format = (
   finding: TopologyReport.Finding,
   [word, style]: Word,
-  { columns = Infinity, paint }: Pick<Output["Service"], "columns" | "paint">
+  { columns = pipedColumns, paint }: Pick<Output["Service"], "columns" | "paint">
 ): string => {
   const { item, state } = finding
   const name = wrap(plain(TopologyReport.nameOf(item)), columns, margin)

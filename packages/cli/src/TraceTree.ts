@@ -9,7 +9,7 @@ import type { Causation, Sighting } from "effect-eventbus/Causation"
 import { displayWidth } from "effect/cli/CliOutput"
 import * as DateTime from "effect/DateTime"
 import * as EventLine from "./EventLine.ts"
-import { cut, type Output, plain } from "./Output.ts"
+import { cut, type Output, pipedColumns, plain } from "./Output.ts"
 
 type View = Pick<Output["Service"], "columns" | "paint">
 
@@ -38,7 +38,10 @@ const describe = ({ fault, queue }: Sighting): string => {
  * @category formatting
  * @since 0.1.0
  */
-export const draw = (trees: ReadonlyArray<Causation>, { columns = Infinity, paint }: View): ReadonlyArray<string> => {
+export const draw = (
+  trees: ReadonlyArray<Causation>,
+  { columns = pipedColumns, paint }: View
+): ReadonlyArray<string> => {
   const room = columns - timeWidth - 2
 
   const lines = (tree: Causation, before: string, branch: string, below: string): ReadonlyArray<string> => {

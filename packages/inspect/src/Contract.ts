@@ -116,16 +116,28 @@ export const fromExports = Effect.fnUntraced(function* (
   }
 })
 
+/** Adds what to do to an error of Node's loader. */
+const detailOf = (path: string, error: unknown): string => {
+  if (!(error instanceof Error)) return String(error)
+  const { message } = error
+  const code = "code" in error ? error.code : undefined
+  if (code === "ERR_UNKNOWN_FILE_EXTENSION" && /\.[cm]?ts$/.test(path)) {
+    return `Node ${process.versions.node} does not run TypeScript: use Node 24, or compile the module to JavaScript`
+  }
+  if (code === "ERR_MODULE_NOT_FOUND") return `${message}: install it in the package of the module`
+  if (/outside a module|Unexpected token 'export'/.test(message)) {
+    return `${message}: set "type": "module" in the package.json of the module`
+  }
+  return message
+}
+
 const importModule = (
   path: string,
   module: string
 ): Effect.Effect<Readonly<Record<string, unknown>>, ContractError.ContractError> =>
   Effect.tryPromise({
     try: (): Promise<Readonly<Record<string, unknown>>> => import(pathToFileURL(path).href),
-    catch: (error) =>
-      fail(
-        new ContractError.ModuleNotLoaded({ module, detail: error instanceof Error ? error.message : String(error) })
-      )
+    catch: (error) => fail(new ContractError.ModuleNotLoaded({ module, detail: detailOf(path, error) }))
   })
 
 const PackageJson = Schema.fromJsonString(

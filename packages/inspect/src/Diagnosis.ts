@@ -1,11 +1,11 @@
 /**
- * A diagnosis of a broker: checks of the connection, the version, permissions, clocks
- * and topology. Each check that is not `ok` says what to do.
+ * A diagnosis of a broker: checks of the connection, the version, permissions, clocks,
+ * topology and backlogs. Each check that is not `ok` says what to do.
  *
  * @since 0.1.0
  */
 
-import { AmqpProbe, AmqpTopology } from "@effect-eventbus/amqp"
+import { AmqpProbe, AmqpQueue, AmqpTopology } from "@effect-eventbus/amqp"
 import type { AmqpConnection, AmqpOptions } from "@effect-eventbus/amqp"
 import type { BrokerError, Reason } from "effect-eventbus/BrokerError"
 import { isDeadLetterQueue, type QueueSpec } from "effect-eventbus/QueueSpec"
@@ -17,6 +17,7 @@ import * as BrokerConnection from "./BrokerConnection.ts"
 import type { ContractError } from "./ContractError.ts"
 import type { Management } from "./Management.ts"
 import type { ManagementError } from "./ManagementError.ts"
+import * as QueueReport from "./QueueReport.ts"
 import * as TopologyReport from "./TopologyReport.ts"
 
 /**
@@ -329,6 +330,43 @@ export const topology = (
 }
 
 /**
+ * Checks that the events of each queue have a consumer.
+ *
+ * @category checks
+ * @since 0.1.0
+ */
+export const backlog = (queues: ReadonlyArray<QueueReport.QueueStatus>): ReadonlyArray<Check> => {
+  const check = "backlog"
+  const found = queues.filter(QueueReport.isBacklog)
+  if (found.length === 0) return [{ check, status: "ok", detail: "every queue with events has a consumer" }]
+  return found.map(({ messages, name }) => {
+    const events = messages === 1 ? "1 event waits" : `${messages} events wait`
+    return {
+      check,
+      status: "warn",
+      detail: `${events} in "${name}", which has no consumer`,
+      advice: `Start its application. If no application uses it, run \`eventbus queue delete ${name} --force\`.`
+    }
+  })
+}
+
+/** Looks at the queues of the subscriptions and, with the management API, at all others. */
+const backlogs = Effect.fnUntraced(function* (
+  { management, queues, settings }: Target,
+  live: AmqpConnection.Live
+): Effect.fn.Return<ReadonlyArray<Check>, BrokerError> {
+  const names = queues.filter(({ temporary }) => !temporary).map(({ name }) => name)
+  const info = (name: string) => BrokerConnection.asBrokerError(AmqpQueue.info(live, settings, name))
+  const own = yield* QueueReport.fromNames(names, info)
+  const listed = Option.isNone(management) ? [] : yield* Effect.orElseSucceed(management.value.queues, () => [])
+  const others = QueueReport.fromAll(listed).filter(({ name }) => !names.includes(name))
+  const all = [...own, ...others]
+  if (all.length > 0) return backlog(all)
+  const advice = "Use --module, or set RABBITMQ_MANAGEMENT_URL to check all queues."
+  return [{ check: "backlog", status: "skip", detail: "no queue is known", advice }]
+})
+
+/**
  * Runs all checks, one after the other. Where the connection fails, the last check says
  * so and the stream ends.
  *
@@ -349,7 +387,8 @@ export const run = (target: Target): Stream.Stream<Check, ContractError | Manage
       Effect.map(featureFlags(target), (check) => [check]),
       Effect.scoped(publishing(target)),
       subscribing(target, live),
-      Effect.map(TopologyReport.make(live, settings, queues, management), (report) => topology(report, settings))
+      Effect.map(TopologyReport.make(live, settings, queues, management), (report) => topology(report, settings)),
+      backlogs(target, live)
     ])
   )
   return Stream.unwrap(checks).pipe(

@@ -1,11 +1,12 @@
 /**
- * RabbitMQ's management API, for what RabbitMQ does not report over AMQP: bindings
- * and feature flags. It is optional.
+ * RabbitMQ's management API, for what RabbitMQ does not report over AMQP: bindings, the
+ * list of queues, and feature flags. It is optional.
  *
  * @since 0.1.0
  */
 
 import type { AmqpOptions } from "@effect-eventbus/amqp"
+import type { QueueInfo } from "effect-eventbus/Broker"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -45,6 +46,8 @@ export interface FeatureFlag {
 export interface Management {
   /** Returns the bindings of a queue except the default one. A queue that does not exist has none. */
   readonly bindings: (queue: string) => Effect.Effect<ReadonlyArray<Binding>, ManagementError.ManagementError>
+  /** Returns all queues of the virtual host. RabbitMQ counts their messages every few seconds. */
+  readonly queues: Effect.Effect<ReadonlyArray<QueueInfo>, ManagementError.ManagementError>
   readonly featureFlags: Effect.Effect<ReadonlyArray<FeatureFlag>, ManagementError.ManagementError>
 }
 
@@ -54,6 +57,15 @@ const timeout = 5000
 const Bindings = Schema.Array(Schema.Struct({ source: Schema.String, routing_key: Schema.String }))
 const FeatureFlags = Schema.Array(
   Schema.Struct({ name: Schema.String, state: Schema.String, stability: Schema.optional(Schema.String) })
+)
+
+/** RabbitMQ has not counted the messages of a queue that was declared just now. */
+const Queues = Schema.Array(
+  Schema.Struct({
+    name: Schema.String,
+    messages_ready: Schema.optional(Schema.Finite),
+    consumers: Schema.optional(Schema.Finite)
+  })
 )
 
 const decodePart = (part: string): string => {
@@ -106,6 +118,15 @@ const fromUrl = (url: URL, { endpoints: [endpoint] }: AmqpOptions.Settings): Man
             .filter(({ source }) => source !== "")
             .map(({ routing_key, source }) => ({ exchange: source, key: routing_key }))
       ),
+    queues: Effect.map(
+      get(`queues/${encodeURIComponent(endpoint.vhost)}?columns=name,messages_ready,consumers`, Queues),
+      (found) =>
+        Option.getOrElse(found, () => []).map(({ consumers = 0, messages_ready = 0, name }) => ({
+          name,
+          messages: messages_ready,
+          consumers
+        }))
+    ),
     featureFlags: Effect.map(get("feature-flags", FeatureFlags), (found) =>
       Option.getOrElse(found, () => []).map(({ name, stability = "stable", state }) => ({ name, state, stability }))
     )

@@ -12,7 +12,7 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Connection from "../Connection.ts"
 import * as lazyImports from "../lazyImports.ts"
-import { Output, pad, plain, type Style, wrap } from "../Output.ts"
+import { Output, pad, pipedColumns, plain, type Style, wrap } from "../Output.ts"
 import * as Parameters from "../Parameters.ts"
 import { CommandFailed } from "../Problem.ts"
 
@@ -28,7 +28,7 @@ const styles: Record<Check["status"], Style> = { ok: "green", warn: "yellow", fa
 const margin = 6 + 15
 
 const show = Effect.fnUntraced(function* (check: Check) {
-  const { columns = Infinity, line, paint } = yield* Output
+  const { columns = pipedColumns, line, paint } = yield* Output
   const status = paint(styles[check.status], pad(check.status, 6))
   yield* line(`${status}${pad(check.check, margin - 6)}${wrap(plain(check.detail), columns, margin)}`)
   if (check.status === "ok") return

@@ -12,7 +12,7 @@ import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
 import * as Connection from "../Connection.ts"
 import * as lazyImports from "../lazyImports.ts"
-import { Output, pad, plain, wrap } from "../Output.ts"
+import { Output, pad, pipedColumns, plain, wrap } from "../Output.ts"
 import * as Parameters from "../Parameters.ts"
 
 const flags = {
@@ -121,7 +121,7 @@ const rows = (explanation: Explanation): ReadonlyArray<readonly [label: string, 
 
 const show = Effect.fnUntraced(function* (explanation: Explanation) {
   const output = yield* Output
-  const { columns = Infinity, paint } = output
+  const { columns = pipedColumns, paint } = output
   const all = rows(explanation)
   const width = Math.max(...all.map(([label]) => label.length)) + 2
   const by = explanation.patterns.join(", ")

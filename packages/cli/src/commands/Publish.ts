@@ -15,9 +15,9 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
-import type * as Schema from "effect/Schema"
 import * as Connection from "../Connection.ts"
 import * as lazyImports from "../lazyImports.ts"
+import * as LosslessJson from "../LosslessJson.ts"
 import { Output } from "../Output.ts"
 import * as Parameters from "../Parameters.ts"
 import { CommandFailed, UsageError } from "../Problem.ts"
@@ -25,13 +25,16 @@ import { CommandFailed, UsageError } from "../Problem.ts"
 /** The number of events that are published at once. */
 const concurrency = 256
 
+/** A publish that takes longer may wait for a blocked broker. */
+const lookMillis = 500
+
 const flags = {
   type: Argument.String("type").pipe(Argument.withDescription("The event type, such as task.submitted")),
   payload: Flag.String("payload").pipe(
     Flag.withDescription("The payload, a JSON object [{}]"),
     Flag.withMetavar("JSON"),
-    Flag.mapTryCatch(Parameters.jsonObject, Parameters.reason),
-    Flag.withDefault({})
+    Flag.mapTryCatch((text) => ({ text, json: LosslessJson.parseObject(text) }), Parameters.reason),
+    Flag.withDefault({ text: "{}", json: {} })
   ),
   agent: Flag.String("agent").pipe(
     Flag.withDescription("The agent that publishes"),
@@ -78,10 +81,10 @@ const typeOf = Effect.fnUntraced(function* (name: string) {
   })
 })
 
-const checked = (type: EventTypeModule.Any, payload: Schema.JsonObject): Effect.Effect<unknown, UsageError> => {
+const check = (type: EventTypeModule.Any, payload: unknown): Effect.Effect<void, UsageError> => {
   const decoded = type.decodePayload(payload)
   return Result.isSuccess(decoded)
-    ? Effect.succeed(decoded.success)
+    ? Effect.void
     : Effect.fail(new UsageError({ message: `The payload does not match ${type.name}: ${decoded.failure.message}` }))
 }
 
@@ -89,16 +92,18 @@ const run = Effect.fnUntraced(function* (input: Input) {
   const output = yield* Output
   const { paint } = output
   const type = yield* typeOf(input.type)
-  const payload = yield* checked(type, input.payload)
+  yield* check(type, JSON.parse(input.payload.text))
   const { Event, EventBus } = yield* lazyImports.eventbus
   const routingKey = Option.getOrElse(input.routingKey, () => RoutingKey.make(type.name, input.priority))
+  // The schema has checked the payload. It is sent with the digits that it was given, which a schema may not take.
+  const asGiven = { version: type.version, encodePayload: () => Result.succeed(input.payload.json) }
   let published = 0
   let unrouted = 0
   let lastId = ""
 
   const publishOne = Effect.gen(function* () {
     const bus = yield* EventBus.EventBus
-    const event = yield* Event.make(type.name, payload, type, {
+    const event = yield* Event.make(type.name, input.payload.json, asGiven, {
       sourceAgentId: Option.getOrUndefined(input.agent),
       sourceService: Option.getOrUndefined(input.service),
       traceId: Option.getOrUndefined(input.traceId),
@@ -144,7 +149,19 @@ const run = Effect.fnUntraced(function* (input: Input) {
     }
   })
 
-  yield* Effect.provide(publishAll, Connection.layerAmqp)
+  /** Says so at once where the broker takes no events. The publish waits meanwhile, and says at the end what became of it. */
+  const noteBlocked = Effect.gen(function* () {
+    const { health } = yield* EventBus.EventBus
+    for (;;) {
+      yield* Effect.sleep(lookMillis)
+      const { publishing } = (yield* health).details
+      if (typeof publishing !== "string" || !publishing.startsWith("blocked")) continue
+      yield* output.note(`The broker takes no events now (${publishing}). Waiting until it does`)
+      return yield* Effect.never
+    }
+  })
+
+  yield* Effect.provide(Effect.raceFirst(publishAll, noteBlocked), Connection.layerAmqp)
 })
 
 /**

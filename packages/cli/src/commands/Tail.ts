@@ -13,6 +13,7 @@ import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
+import * as References from "effect/References"
 import * as Connection from "../Connection.ts"
 import * as EventLine from "../EventLine.ts"
 import * as ExitCode from "../ExitCode.ts"
@@ -60,6 +61,8 @@ const listen = Effect.fnUntraced(function* (input: Input, patterns: ReadonlyArra
 const run = (input: Input) =>
   listen(input, input.patterns.length === 0 ? ["#"] : input.patterns).pipe(
     Effect.provide(Connection.layerAmqp),
+    // A connection that is lost is a warning. That it is back is an information of the library.
+    Effect.provideService(References.MinimumLogLevel, "Info"),
     // Ctrl-C is the normal end.
     ExitCode.whenInterrupted(0)
   )

@@ -15,7 +15,9 @@ import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
+import * as EventLine from "../../EventLine.ts"
 import * as lazyImports from "../../lazyImports.ts"
+import * as LosslessJson from "../../LosslessJson.ts"
 import { Output, plain } from "../../Output.ts"
 import * as Parameters from "../../Parameters.ts"
 import { CommandFailed, UsageError } from "../../Problem.ts"
@@ -50,7 +52,7 @@ const open = (editor: string, file: string): Effect.Effect<void, CommandFailed> 
   })
 
 /** Opens the payload in an editor. Returns its new text and file, or `undefined` if it was not changed. */
-const editText = Effect.fnUntraced(function* (payload: Schema.JsonObject) {
+const editText = Effect.fnUntraced(function* (payload: Schema.Json) {
   const editor = process.env.VISUAL || process.env.EDITOR
   const stdio = yield* Stdio.Stdio
   const isAtTerminal = (yield* stdio.stdinIsTerminal) && (yield* stdio.stdoutIsTerminal)
@@ -72,7 +74,7 @@ const editText = Effect.fnUntraced(function* (payload: Schema.JsonObject) {
 })
 
 /** Returns the given payload, the one on stdin, or the one from the editor. */
-const textOf = Effect.fnUntraced(function* (given: Option.Option<string>, payload: Schema.JsonObject) {
+const textOf = Effect.fnUntraced(function* (given: Option.Option<string>, payload: Schema.Json) {
   if (Option.isNone(given)) return yield* editText(payload)
   if (given.value !== "-") return { text: given.value, file: undefined, cleanUp: Effect.void }
   const { stdin } = yield* Stdio.Stdio
@@ -100,14 +102,14 @@ const run = Effect.fnUntraced(function* (input: Input) {
       if (Result.isFailure(event)) {
         return yield* new CommandFailed({ message: `"${id}" is not an event: ${event.failure.detail}` })
       }
-      const { eventType, payload } = event.success
+      const { eventType } = event.success
       const type = typeOf(eventType)
-      const written = yield* textOf(input.payload, payload)
+      const written = yield* textOf(input.payload, EventLine.payloadOf(envelope))
       if (written === undefined) return yield* output.note("Nothing was changed, so nothing was replayed")
       const { cleanUp, file, text } = written
       const kept = file === undefined ? "" : `; your text is in ${file}`
       const refuse = (detail: string) => new UsageError({ message: `Invalid payload: ${detail}${kept}` })
-      yield* Effect.try({ try: () => Parameters.jsonObject(text), catch: Parameters.reason }).pipe(
+      yield* Effect.try({ try: () => LosslessJson.parseObject(text), catch: Parameters.reason }).pipe(
         Effect.mapError(refuse),
         Effect.flatMap((payload) => deadLetters.edit(id, payload, type)),
         Effect.mapError((error) => {

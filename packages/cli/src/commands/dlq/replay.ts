@@ -9,13 +9,12 @@ import type { BrokerError } from "effect-eventbus/BrokerError"
 import type { DeadLetters, BulkOptions, ReplayResult } from "effect-eventbus/DeadLetters"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
-import * as Prompt from "effect/cli/Prompt"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Stdio from "effect/Stdio"
+import * as Confirmation from "../../Confirmation.ts"
 import { Output, plain } from "../../Output.ts"
 import * as Parameters from "../../Parameters.ts"
-import { CommandFailed, UsageError } from "../../Problem.ts"
+import { CommandFailed } from "../../Problem.ts"
 import * as Progress from "../../Progress.ts"
 import * as deadLetterFlags from "./deadLetterFlags.ts"
 
@@ -55,6 +54,10 @@ const runBulk = Effect.fnUntraced(function* (
   )
   yield* conclude(tally)
   if (tally.failure !== undefined) return yield* new CommandFailed({ message: tally.failure.message })
+  if (tally.done === 0 && options.fingerprint !== undefined) {
+    const groups = `eventbus dlq groups ${plain(input.queue)}`
+    yield* output.note(`No dead letter matches the fingerprint "${plain(options.fingerprint)}": see ${groups}`)
+  }
   const named = new Set(options.ids).size
   if (options.limit === undefined && tally.done < named) {
     const message = `${named - tally.done} of the ${named} dead letters named do not exist, or do not match the flags`
@@ -80,39 +83,27 @@ const replay = Effect.fnUntraced(function* (input: Command.Command.Config.Infer<
 
 const discardFlags = {
   ...shared,
-  yes: Flag.Boolean("yes").pipe(Flag.withDescription("Do not ask for confirmation"), Flag.withDefault(false))
+  yes: Confirmation.yes
 }
 
 /** Asks for confirmation, and returns the number of dead letters that it covers. */
-const ask = Effect.fnUntraced(function* (
-  { remark }: Output["Service"],
-  deadLetters: DeadLetters,
-  queue: string,
-  options: BulkOptions
-) {
+const ask = Effect.fnUntraced(function* (deadLetters: DeadLetters, queue: string, options: BulkOptions) {
   const { groups, waiting } = yield* deadLetters.groups(options)
   const selected = groups.reduce((sum, { count }) => sum + count, 0)
   const most = Math.min(selected, options.limit ?? selected)
   if (most === 0) return 0
   const message = `Permanently delete ${most} of ${waiting} dead letters of "${plain(queue)}"?`
-  const isConfirmed = yield* Prompt.run(Prompt.Confirm({ message })).pipe(
-    Effect.catchTag("QuitError", () => Effect.andThen(remark("\n"), Effect.interrupt))
-  )
-  return isConfirmed ? most : 0
+  return (yield* Confirmation.ask(message)) ? most : 0
 })
 
 const discard = Effect.fnUntraced(function* (input: Command.Command.Config.Infer<typeof discardFlags>) {
   const output = yield* Output
-  const stdio = yield* Stdio.Stdio
-  const isAtTerminal = (yield* stdio.stdinIsTerminal) && (yield* stdio.stdoutIsTerminal)
-  if (!input.yes && !isAtTerminal) {
-    return yield* new UsageError({ message: "There is no terminal for a confirmation: use --yes" })
-  }
+  yield* Confirmation.require(input.yes)
   yield* deadLetterFlags.withDeadLetters(
     input,
     Effect.fnUntraced(function* (deadLetters) {
       const options = yield* optionsOf(deadLetters, input)
-      const limit = input.yes ? options.limit : yield* ask(output, deadLetters, input.queue, options)
+      const limit = input.yes ? options.limit : yield* ask(deadLetters, input.queue, options)
       if (limit === 0) return yield* output.note("Nothing was discarded")
       yield* runBulk(input, { ...options, limit }, "discarded", deadLetters.discard)
     })

@@ -1,0 +1,63 @@
+import { QueueReport } from "@effect-eventbus/inspect"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Option } from "effect"
+
+const queue = (name: string, messages = 0, consumers = 0) => ({ name, messages, consumers })
+
+describe("QueueReport", () => {
+  it("lists each queue once, with its dead letters and the retries that wait for it", () => {
+    const report = QueueReport.fromAll([
+      queue("wait.billing.1000.quorum.agent_events_dlx", 2),
+      queue("wait.billing.60000.quorum.agent_events_dlx", 3),
+      queue("wait.billing.eu.60000.quorum.agent_events_dlx", 7),
+      queue("dlq.billing", 4),
+      queue("billing", 1, 2),
+      queue("audit")
+    ])
+    assert.deepStrictEqual(report, [
+      { ...queue("audit"), deadLetters: undefined, retries: 0 },
+      { ...queue("billing", 1, 2), deadLetters: 4, retries: 5 },
+      { ...queue("wait.billing.eu.60000.quorum.agent_events_dlx", 7), deadLetters: undefined, retries: 0 }
+    ])
+  })
+
+  it("lists dead letters and retries by themselves where their queue does not exist", () => {
+    const names = QueueReport.fromAll([queue("dlq.gone", 1), queue("wait.gone.1000.quorum.x", 1)]).map(
+      ({ name }) => name
+    )
+    assert.deepStrictEqual(names, ["dlq.gone", "wait.gone.1000.quorum.x"])
+  })
+
+  it("lists the dead letters of dead letters", () => {
+    const report = QueueReport.fromAll([queue("a"), queue("dlq.a", 1), queue("dlq.dlq.a", 2)])
+    assert.deepStrictEqual(
+      report.map(({ deadLetters, name }) => [name, deadLetters]),
+      [
+        ["a", 1],
+        ["dlq.dlq.a", undefined]
+      ]
+    )
+  })
+
+  it.effect("asks for the queues by name and for their dead letters, and leaves out what does not exist", () =>
+    Effect.gen(function* () {
+      const asked: Array<string> = []
+      const infos = [queue("billing", 12), queue("dlq.billing", 3)]
+      const report = yield* QueueReport.fromNames(["billing", "audit"], (name) => {
+        asked.push(name)
+        return Effect.succeed(Option.fromUndefinedOr(infos.find((info) => info.name === name)))
+      })
+      assert.deepStrictEqual(report, [{ ...queue("billing", 12), deadLetters: 3, retries: undefined }])
+      assert.sameMembers(asked, ["billing", "dlq.billing", "audit", "dlq.audit"])
+    })
+  )
+
+  it("takes events without a consumer for a backlog, but no dead letters", () => {
+    const isBacklog = (name: string, messages: number, consumers: number) =>
+      QueueReport.isBacklog(queue(name, messages, consumers))
+    assert.isTrue(isBacklog("billing", 1, 0))
+    assert.isFalse(isBacklog("billing", 0, 0))
+    assert.isFalse(isBacklog("billing", 1, 1))
+    assert.isFalse(isBacklog("dlq.billing", 1, 0))
+  })
+})

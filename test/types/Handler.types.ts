@@ -4,7 +4,7 @@
  */
 // @effect-diagnostics *:skip-file
 import { type Cause, Context, Effect, Layer, Schedule, Schema } from "effect"
-import { EventBus, EventType, FailurePolicy, Handler, Subscription } from "effect-eventbus"
+import { type Event as AnyEvent, EventBus, EventType, FailurePolicy, Handler, Subscription } from "effect-eventbus"
 
 class RateLimited extends Schema.TaggedError<RateLimited>()("RateLimited", { seconds: Schema.Finite }) {}
 class UnknownInvoice extends Schema.TaggedError<UnknownInvoice>()("UnknownInvoice", {}) {}
@@ -41,8 +41,38 @@ accepts(
     )
   )
 )
-// An answer to what never happens does no harm.
-accepts(failing.pipe(Handler.onFailure(FailurePolicy.tags({ ...answers, Other: FailurePolicy.discard }))))
+// An answer to an error that the handler does not have is a mistake.
+const tooMany = FailurePolicy.tags({ ...answers, Other: FailurePolicy.discard })
+// @ts-expect-error no error has the tag Other
+failing.pipe(Handler.onFailure(tooMany))
+// @ts-expect-error no error has the tag Other
+Handler.onFailure(failing, tooMany)
+// @ts-expect-error no error has the tag Other
+failing.pipe(Handler.onFailure(tooMany.pipe(FailurePolicy.orElse(FailurePolicy.discard))))
+// @ts-expect-error no error has the tag Other
+failing.pipe(Handler.onFailure(FailurePolicy.retryUpToMax.pipe(FailurePolicy.orElse(tooMany))))
+// @ts-expect-error a handler that cannot fail has no tags
+Handler.make(billing, () => Effect.void).pipe(Handler.onFailure(FailurePolicy.tags(answers)))
+
+// A policy with its errors as its type is for all handlers that fail with some of them.
+const shared: FailurePolicy.FailurePolicy<RateLimited | UnknownInvoice> = FailurePolicy.tags(answers)
+accepts(failing.pipe(Handler.onFailure(shared)))
+accepts(Handler.make(billing, () => Effect.fail(new UnknownInvoice())).pipe(Handler.onFailure(shared)))
+accepts(Handler.make(billing, () => Effect.void).pipe(Handler.onFailure(shared)))
+const named: Readonly<Record<string, FailurePolicy.FailurePolicy<unknown>>> = answers
+accepts(failing.pipe(Handler.onFailure(FailurePolicy.orElse(FailurePolicy.tags(named), shared))))
+
+// A defect needs no error.
+accepts(
+  Handler.make(billing, () => Effect.void).pipe(
+    Handler.onFailure(FailurePolicy.tags({}, { defect: FailurePolicy.discard }))
+  )
+)
+
+// A function may add a policy to handlers of any error.
+const patient = <Ev extends AnyEvent.Event, E, R>(handler: Handler.Handler<Ev, E, R>): Handler.Handler<Ev, never, R> =>
+  Handler.onFailure(handler, FailurePolicy.retry(wait).pipe(FailurePolicy.orElse(FailurePolicy.discard)))
+accepts(failing.pipe(patient))
 
 const half = FailurePolicy.tags({ RateLimited: FailurePolicy.retryUpToMax })
 // @ts-expect-error UnknownInvoice has no answer

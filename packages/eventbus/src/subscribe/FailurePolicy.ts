@@ -18,6 +18,7 @@ import * as Pull from "effect/Pull"
 import * as Random from "effect/Random"
 import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
+import * as Struct from "effect/Struct"
 import type { Event } from "../event/Event.ts"
 import * as Settlement from "./Settlement.ts"
 
@@ -35,12 +36,13 @@ export interface Failure<out E> {
 }
 
 /**
- * What happens to an event whose handler failed with an `E`.
+ * A policy for events whose handler failed with an `E`. `Tag` is the union of the tags
+ * that it names.
  *
  * @category models
  * @since 0.1.0
  */
-export interface FailurePolicy<in E> extends Pipeable.Pipeable {
+export interface FailurePolicy<in E, out Tag extends string = string> extends Pipeable.Pipeable {
   /** `undefined` abstains: the next policy decides, and after the last one the event is dead-lettered. */
   readonly decide: (failure: Failure<E>) => Effect.Effect<Settlement.Settlement | undefined>
   /** Whether it may ask for a retry, which an at-most-once subscription cannot give. */
@@ -48,21 +50,21 @@ export interface FailurePolicy<in E> extends Pipeable.Pipeable {
   /** Whether it asks for dead letters by name. */
   readonly deadLetters: boolean
   /** The tags of the errors that it tells apart. */
-  readonly cases: ReadonlyArray<string>
+  readonly cases: ReadonlyArray<Tag>
 }
 
-class Policy<in E> extends Pipeable.Class implements FailurePolicy<E> {
+class Policy<in E, out Tag extends string> extends Pipeable.Class implements FailurePolicy<E, Tag> {
   readonly decide: FailurePolicy<E>["decide"]
   readonly retries: boolean
   readonly deadLetters: boolean
-  readonly cases: ReadonlyArray<string>
+  readonly cases: ReadonlyArray<Tag>
 
   constructor(
     decide: FailurePolicy<E>["decide"],
     asks: {
       readonly retries: boolean
       readonly deadLetters: boolean
-      readonly cases?: ReadonlyArray<string> | undefined
+      readonly cases?: ReadonlyArray<Tag> | undefined
     }
   ) {
     super()
@@ -79,7 +81,7 @@ class Policy<in E> extends Pipeable.Class implements FailurePolicy<E> {
  * @category constructors
  * @since 0.1.0
  */
-export const deadLetter: FailurePolicy<unknown> = new Policy(() => Effect.succeed(Settlement.deadLetter()), {
+export const deadLetter: FailurePolicy<unknown, never> = new Policy(() => Effect.succeed(Settlement.deadLetter()), {
   retries: false,
   deadLetters: true
 })
@@ -90,7 +92,7 @@ export const deadLetter: FailurePolicy<unknown> = new Policy(() => Effect.succee
  * @category constructors
  * @since 0.1.0
  */
-export const discard: FailurePolicy<unknown> = new Policy(() => Effect.succeed(Settlement.discard()), {
+export const discard: FailurePolicy<unknown, never> = new Policy(() => Effect.succeed(Settlement.discard()), {
   retries: false,
   deadLetters: false
 })
@@ -128,10 +130,10 @@ const maxSteps = 1000
  */
 export const retry: {
   // First, and without a type parameter, for otherwise `tags` would have it inferred as `never`.
-  (schedule: Schedule.Schedule<unknown>): FailurePolicy<unknown>
-  <E>(schedule: Schedule.Schedule<unknown, Cause.Cause<E>>): FailurePolicy<E>
-} = <E>(schedule: Schedule.Schedule<unknown, Cause.Cause<E>>): FailurePolicy<E> =>
-  new Policy<E>(
+  (schedule: Schedule.Schedule<unknown>): FailurePolicy<unknown, never>
+  <E>(schedule: Schedule.Schedule<unknown, Cause.Cause<E>>): FailurePolicy<E, never>
+} = <E>(schedule: Schedule.Schedule<unknown, Cause.Cause<E>>): FailurePolicy<E, never> =>
+  new Policy<E, never>(
     Effect.fnUntraced(function* ({ attempt, cause }) {
       if (attempt > maxSteps) return undefined
       const step = yield* Schedule.toStep(schedule)
@@ -158,7 +160,7 @@ export const retry: {
  * @category constructors
  * @since 0.1.0
  */
-export const retryUpToMax: FailurePolicy<unknown> = new Policy(
+export const retryUpToMax: FailurePolicy<unknown, never> = new Policy(
   ({ attempt, event }) =>
     attempt > Math.min(event.maxRetries, maxSteps)
       ? Effect.undefined
@@ -186,17 +188,25 @@ export const retryUpToMax: FailurePolicy<unknown> = new Policy(
  * @since 0.1.0
  */
 export const orElse: {
-  <E2>(that: FailurePolicy<E2>): <E>(self: FailurePolicy<E>) => FailurePolicy<E & E2>
-  <E, E2>(self: FailurePolicy<E>, that: FailurePolicy<E2>): FailurePolicy<E & E2>
+  <E2, Tag2 extends string>(
+    that: FailurePolicy<E2, Tag2>
+  ): <E, Tag extends string>(self: FailurePolicy<E, Tag>) => FailurePolicy<E & E2, Tag | Tag2>
+  <E, Tag extends string, E2, Tag2 extends string>(
+    self: FailurePolicy<E, Tag>,
+    that: FailurePolicy<E2, Tag2>
+  ): FailurePolicy<E & E2, Tag | Tag2>
 } = dual(
   2,
-  <E, E2>(self: FailurePolicy<E>, that: FailurePolicy<E2>): FailurePolicy<E & E2> =>
-    new Policy<E & E2>(
+  <E, Tag extends string, E2, Tag2 extends string>(
+    self: FailurePolicy<E, Tag>,
+    that: FailurePolicy<E2, Tag2>
+  ): FailurePolicy<E & E2, Tag | Tag2> =>
+    new Policy<E & E2, Tag | Tag2>(
       (failure) => Effect.filterOrElse(self.decide(failure), Predicate.isNotUndefined, () => that.decide(failure)),
       {
         retries: self.retries || that.retries,
         deadLetters: self.deadLetters || that.deadLetters,
-        cases: [...new Set([...self.cases, ...that.cases])]
+        cases: [...new Set<Tag | Tag2>([...self.cases, ...that.cases])]
       }
     )
 )
@@ -238,12 +248,12 @@ export type Tagged<Cases> = {
 export const tags = <const Cases extends { readonly [Tag: string]: FailurePolicy<never> }>(
   cases: Cases,
   options: { readonly defect?: FailurePolicy<unknown> | undefined } = {}
-): FailurePolicy<Tagged<Cases>> => {
+): FailurePolicy<Tagged<Cases>, keyof Cases & string> => {
   const policies: ReadonlyArray<FailurePolicy<never>> = [
     ...Object.values(cases),
     ...(options.defect === undefined ? [] : [options.defect])
   ]
-  return new Policy<Tagged<Cases>>(
+  return new Policy<Tagged<Cases>, keyof Cases & string>(
     (failure) => {
       const error = Result.getOrUndefined(Cause.findError(failure.cause))
       if (error === undefined) return (options.defect ?? deadLetter).decide(failure)
@@ -255,7 +265,7 @@ export const tags = <const Cases extends { readonly [Tag: string]: FailurePolicy
     {
       retries: policies.some((policy) => policy.retries),
       deadLetters: policies.some((policy) => policy.deadLetters),
-      cases: Object.keys(cases)
+      cases: Struct.keys(cases)
     }
   )
 }

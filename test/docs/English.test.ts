@@ -11,8 +11,7 @@ const pending = [
   "packages/eventbus/src/broker/Fault.ts",
   "packages/eventbus/src/broker/internal/jsonMember.ts",
   "packages/eventbus/src/event/EventCodec.ts",
-  "packages/eventbus/src/event/internal/jsonShape.ts",
-  "packages/eventbus/src/subscribe/FailurePolicy.ts"
+  "packages/eventbus/src/event/internal/jsonShape.ts"
 ]
 
 const opening = /\/\*\*[\s*]*(?:What|Whatever|Who|Whoever|Whose|Where)\b.*/g

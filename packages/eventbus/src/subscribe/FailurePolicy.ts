@@ -1,9 +1,8 @@
 /**
- * What happens to an event whose handler failed.
+ * Policies for events whose handler failed.
  *
- * A policy is a value: it answers a failure with a settlement, or abstains. It
- * is typed by the errors that it answers, so that a handler with an error that
- * nothing answers does not compile.
+ * A policy is a value that answers a failure with a settlement, or abstains. Its type has
+ * the errors that it answers, so a handler with an unanswered error does not compile.
  *
  * @since 0.1.0
  */
@@ -31,25 +30,25 @@ import * as Settlement from "./Settlement.ts"
 export interface Failure<out E> {
   readonly cause: Cause.Cause<E>
   readonly event: Event
-  /** Which attempt failed, from 1. */
+  /** The number of the attempt that failed, from 1. */
   readonly attempt: number
 }
 
 /**
  * A policy for events whose handler failed with an `E`. `Tag` is the union of the tags
- * that it names.
+ * for which it has a case.
  *
  * @category models
  * @since 0.1.0
  */
 export interface FailurePolicy<in E, out Tag extends string = string> extends Pipeable.Pipeable {
-  /** `undefined` abstains: the next policy decides, and after the last one the event is dead-lettered. */
+  /** Returns a settlement, or `undefined` to abstain. Then the next policy decides. After the last, the event is dead-lettered. */
   readonly decide: (failure: Failure<E>) => Effect.Effect<Settlement.Settlement | undefined>
-  /** Whether it may ask for a retry, which an at-most-once subscription cannot give. */
+  /** Whether it may retry, which an at-most-once subscription does not support. */
   readonly retries: boolean
-  /** Whether it asks for dead letters by name. */
+  /** Whether it dead-letters events itself, not only by abstaining. */
   readonly deadLetters: boolean
-  /** The tags of the errors that it tells apart. */
+  /** The tags of the errors for which it has a case. */
   readonly cases: ReadonlyArray<Tag>
 }
 
@@ -97,24 +96,25 @@ export const discard: FailurePolicy<unknown, never> = new Policy(() => Effect.su
   deadLetters: false
 })
 
-/** A forged attempt or number of retries must not cost more than this many steps. */
+/** The largest number of steps per decision, because messages may carry forged numbers of attempts or retries. */
 const maxSteps = 1000
 
 /**
- * Retries the event after the delays of a schedule, and abstains when it ends.
+ * Retries the event after the delays of a schedule, and abstains when the schedule ends.
  *
  * **Details**
  *
- * The broker keeps the event while it waits, so the delay outlives the process:
- * the schedule is replayed up to the attempt that the event carries. It is given
- * the current failure as its input.
+ * The broker keeps the event while it waits, so the delay outlives the process. For each
+ * decision, the schedule is replayed up to the attempt that the event carries. Its input
+ * is the cause of the current failure.
  *
  * **Gotchas**
  *
- * A retried event comes after those that arrived while it waited. RabbitMQ keeps
- * one queue for each of a few dozen delays, and a delay is rounded up to the next.
+ * A retried event goes to the end of its queue, behind those that arrived while it
+ * waited. RabbitMQ supports a few dozen delays, each with a queue of its own. Other
+ * delays are rounded up to the next of them.
  *
- * **Example** (Three retries, then the dead letters)
+ * **Example** (Retrying three times before dead-lettering)
  *
  * ```ts
  * import { Schedule } from "effect"
@@ -129,8 +129,20 @@ const maxSteps = 1000
  * @since 0.1.0
  */
 export const retry: {
-  // First, and without a type parameter, for otherwise `tags` would have it inferred as `never`.
+  // This comes first and has no type parameter, because `tags` would infer `never` for it.
+  /**
+   * Retries the event after the delays of a schedule, and abstains when the schedule
+   * ends.
+   *
+   * The broker keeps the event while it waits, so the delay outlives the process.
+   */
   (schedule: Schedule.Schedule<unknown>): FailurePolicy<unknown, never>
+  /**
+   * Retries the event after the delays of a schedule that depends on the failure, and
+   * abstains when the schedule ends.
+   *
+   * The broker keeps the event while it waits, so the delay outlives the process.
+   */
   <E>(schedule: Schedule.Schedule<unknown, Cause.Cause<E>>): FailurePolicy<E, never>
 } = <E>(schedule: Schedule.Schedule<unknown, Cause.Cause<E>>): FailurePolicy<E, never> =>
   new Policy<E, never>(
@@ -149,13 +161,13 @@ export const retry: {
   )
 
 /**
- * Retries the event as often as it says itself (`maxRetries`), and abstains then.
- * This is what happens where a handler says nothing.
+ * Retries the event up to its own `maxRetries`, and then abstains. Handlers without a
+ * policy use this one.
  *
  * **Details**
  *
- * The delays are 1, 2, 4, … seconds, at most one minute, each between 0.8 and
- * 1.2 of that.
+ * The delays are 1, 2, 4, … seconds, up to one minute. Each is multiplied by a random
+ * factor between 0.8 and 1.2.
  *
  * @category constructors
  * @since 0.1.0
@@ -171,9 +183,9 @@ export const retryUpToMax: FailurePolicy<unknown, never> = new Policy(
 )
 
 /**
- * Asks a second policy where the first abstains.
+ * Asks a second policy when the first abstains.
  *
- * **Example** (Dropping what three retries did not cure)
+ * **Example** (Dropping an event after three retries)
  *
  * ```ts
  * import { Schedule } from "effect"
@@ -188,9 +200,15 @@ export const retryUpToMax: FailurePolicy<unknown, never> = new Policy(
  * @since 0.1.0
  */
 export const orElse: {
+  /**
+   * Asks a second policy when the first abstains.
+   */
   <E2, Tag2 extends string>(
     that: FailurePolicy<E2, Tag2>
   ): <E, Tag extends string>(self: FailurePolicy<E, Tag>) => FailurePolicy<E & E2, Tag | Tag2>
+  /**
+   * Asks a second policy when the first abstains.
+   */
   <E, Tag extends string, E2, Tag2 extends string>(
     self: FailurePolicy<E, Tag>,
     that: FailurePolicy<E2, Tag2>
@@ -226,11 +244,11 @@ export type Tagged<Cases> = {
  *
  * **Details**
  *
- * Every tag of the handler's error type must have a case, or the handler does not
- * compile. A defect is a bug, which no retry cures: it goes to the dead letters
- * at once, unless `defect` says otherwise.
+ * The cases must be the tags of the handler's errors, or the handler does not compile. A
+ * defect is a bug, and a retry does not fix it. So the event is dead-lettered at once,
+ * unless you give a `defect` policy.
  *
- * **Example** (An answer for each error)
+ * **Example** (Answering each error)
  *
  * ```ts
  * import { Schedule } from "effect"
@@ -259,7 +277,7 @@ export const tags = <const Cases extends { readonly [Tag: string]: FailurePolicy
       if (error === undefined) return (options.defect ?? deadLetter).decide(failure)
       const tag = Predicate.hasProperty(error, "_tag") ? String(error._tag) : ""
       const policy = Object.hasOwn(cases, tag) ? cases[tag] : undefined
-      // The tag says that this failure is one that the policy answers.
+      // The tag proves that the policy answers this failure.
       return policy === undefined ? retryUpToMax.decide(failure) : policy.decide(failure as Failure<never>)
     },
     {

@@ -1,5 +1,5 @@
 /**
- * What must compile, and beside it what must not. Nothing here runs: `npm run check` reads it, and an
+ * Code that must compile, and code that must not. Nothing here runs: `npm run check` reads it, and an
  * `@ts-expect-error` above a line that compiles is an error.
  */
 // @effect-diagnostics *:skip-file
@@ -132,7 +132,7 @@ Handler.make(billing, (event) => Effect.succeed(event.payload.cents))
 // @ts-expect-error no event of this subscription has that name
 Handler.make(billing, (event) => Effect.succeed(event.eventType === "user.deleted"))
 
-// With patterns alone the payload is JSON, and nobody knows which.
+// With patterns alone, the payload is any JSON.
 const anything = Subscription.make("audit", { patterns: ["#"] })
 Handler.make(anything, (event) => Effect.succeed<Schema.Json | undefined>(event.payload["cents"]))
 // @ts-expect-error it may be any JSON
@@ -156,7 +156,7 @@ Subscription.make("q", {})
 // @ts-expect-error no events
 Subscription.make("q", { events: [] })
 
-// What a handler requires, whoever subscribes has to provide.
+// The services that a handler requires are required to subscribe it.
 const booking = Handler.make(billing, () => Effect.flatMap(Ledger, ({ enter }) => enter))
 const subscribed = Effect.flatMap(EventBus.EventBus, (bus) => bus.subscribe(booking)).pipe(Effect.scoped)
 Effect.runPromise(subscribed.pipe(Effect.provide([EventBus.layerMemory, ledger])))

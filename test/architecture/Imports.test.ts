@@ -59,7 +59,7 @@ const world: Record<Package, RegExp> = {
 const isTwin = (owner: Package, target: string) =>
   owner === "bench" && target === "../../../amqp/src/internal/AmqpAcknowledger.ts"
 
-/** What the bench shares with the tests: how to come by a broker. */
+/** Whether the bench imports how the tests start a broker, which it shares with them. */
 const isShared = (owner: Package, target: string) => owner === "bench" && target.startsWith("../../../test/support/")
 
 const maximumCodeLines = 400

@@ -48,7 +48,7 @@ describe("Demo", () => {
     assert.strictEqual(stderr, "")
   })
 
-  it.concurrent("ends quietly when nobody looks any more", async () => {
+  it.concurrent("ends quietly when the reader of its output is gone", async () => {
     const demo = Process.start(["demo"])
     await demo.output("submitted")
     demo.lookAway()

@@ -14,7 +14,7 @@ export interface Ended {
 
 export interface Running {
   readonly ended: Promise<Ended>
-  /** What stdout has said so far. */
+  /** Returns the output on stdout so far. */
   readonly said: () => string
   /** Waits until stdout has said this. */
   readonly output: (text: string) => Promise<void>

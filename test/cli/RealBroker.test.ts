@@ -108,7 +108,7 @@ describe.skipIf(inject("rabbitUrl") === null).concurrent("On RabbitMQ", () => {
     assert.strictEqual(unrouted.stdout, `not routed  ${key}  no queue is bound to it: 1 event dropped\n`)
   })
 
-  it("tail ends quietly when nobody looks any more", async () => {
+  it("tail ends quietly when the reader of its output is gone", async () => {
     const key = Leftovers.unique("unseen")
     const tail = await listening([key])
     tail.lookAway()

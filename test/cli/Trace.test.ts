@@ -13,7 +13,7 @@ const Answered = EventType.untyped("answered")
 
 class NoIdea extends Schema.TaggedError<NoIdea>()("NoIdea", { message: Schema.String }) {}
 
-/** What becomes of an event that is asked: one answer, and a dead letter. */
+/** Plays a trace of a question, its answer, and a dead letter. */
 const play = (exchange: string, traceId: string) =>
   Effect.gen(function* () {
     const bus = yield* EventBus.EventBus

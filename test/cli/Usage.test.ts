@@ -62,7 +62,7 @@ describe.concurrent("Help", () => {
     assert.include(stdout, "EXIT CODES")
   })
 
-  it("is shown to whoever says nothing", async () => {
+  it("is shown when there are no arguments", async () => {
     const { code, stdout } = await Process.run([])
     assert.strictEqual(code, 0)
     assert.strictEqual(stdout, (await Process.run(["--help"])).stdout)
@@ -104,7 +104,7 @@ const misuses: ReadonlyArray<readonly [args: ReadonlyArray<string>, said: string
   [["publish", "a.b", "c.d"], 'Unexpected argument: "c.d"'],
   [["publish", "a b"], 'not "a b"'],
   [["publish", "task.submitted", "--payload", '{"task":"t-1"}'], "The payload does not match task.submitted"],
-  [["tail", "task..#"], 'no empty words: "task..#"'],
+  [["tail", "task..#"], 'must not have empty words: "task..#"'],
   [["tail", "task.#x"], 'the word "#x"'],
   [["tail", "--count", "many"], '"many" is not a whole number'],
   [["queue", "info"], "Missing argument <name>"],

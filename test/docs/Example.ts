@@ -4,7 +4,7 @@ import { join } from "node:path"
 
 /** A `ts` fence of a docstring or a README, which stands verbatim in a module of its own. */
 export interface Example {
-  /** Where a reader finds it: `README.md:12`. */
+  /** Its place in the documentation, such as `README.md:12`. */
   readonly name: string
   readonly document: string
   readonly line: number
@@ -71,7 +71,7 @@ export const extract = (): ReadonlyArray<Example> => {
   return examples
 }
 
-/** What the compiler has to say, each line at its place in the documentation. */
+/** Returns the compiler's errors, each with its place in the documentation. */
 export const typeErrors = (examples: ReadonlyArray<Example>): ReadonlyArray<string> => {
   const tsgo = join(root, "node_modules/@effect/tsgo/dist/effect-tsgo.cjs")
   const compiler = execFileSync(process.execPath, [tsgo, "get-exe-path"], { encoding: "utf8" }).trim()

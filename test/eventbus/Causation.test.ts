@@ -8,7 +8,7 @@ import { envelope } from "./BareBroker.ts"
 const id = (n: number) => `00000000-0000-4000-8000-${String(n).padStart(12, "0")}`
 const Step = EventType.untyped("step")
 
-/** What was seen of event `n`, which event `parent` caused, in its second. */
+/** Returns a sighting of event `n`, which event `parent` caused at second `n`. */
 const sighting = (n: number, parent: number | undefined, seen: Partial<DecodedDelivery.DecodedDelivery> = {}) =>
   Effect.map(
     Step.event(

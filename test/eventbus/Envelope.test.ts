@@ -165,7 +165,7 @@ describe("Envelope", () => {
       assert.strictEqual(Envelope.deadLettered({ ...envelope(""), body }, fault).body, body)
     })
 
-    it("outlives the broker, does not expire, and counts attempts anew", () => {
+    it("outlives the broker, does not expire, and starts to count attempts again", () => {
       const before = { ...envelope("{}"), persistent: false, attempt: 4 }
       assert.deepStrictEqual(Envelope.deadLettered(before, fault), {
         ...before,

@@ -48,7 +48,7 @@ const rig = Effect.gen(function* () {
 }).pipe(Effect.provide(MemoryBroker.layer()))
 
 describe("Deliveries of channels that are lost", () => {
-  it.effect("wait for room in their order, and those that come anew are handled in their place", () =>
+  it.effect("wait for room in their order, and are replaced by those that the broker delivers again", () =>
     Effect.gen(function* () {
       const { bus, deliver } = yield* rig
       const settled: Array<string> = []
@@ -77,7 +77,7 @@ describe("Deliveries of channels that are lost", () => {
     })
   )
 
-  it.effect("are dropped by a stream that nobody reads, as soon as they come anew", () =>
+  it.effect("are dropped by an unread stream as soon as the broker delivers them again", () =>
     Effect.gen(function* () {
       const memory = yield* Broker.Broker
       const settled: Array<string> = []

@@ -5,7 +5,7 @@ import { EventBus } from "effect-eventbus"
 import type { Broker } from "effect-eventbus"
 import { HttpRouter } from "effect/http"
 
-/** What a path answers on a bus. */
+/** Requests a path of the routes on a bus. */
 const get = (bus: Layer.Layer<EventBus.EventBus>, path: string) =>
   Effect.gen(function* () {
     const { dispose, handler } = HttpRouter.toWebHandler(HealthRoutes.layer.pipe(Layer.provide(bus)))

@@ -1,12 +1,12 @@
 /** A RabbitMQ node of the tests' own, which they may break. It ends with this process, however that ends. */
 export interface BrokerNode {
-  /** What the nodes of a cluster call it. */
+  /** Its name in the cluster. */
   readonly name: string
-  /** Where it listens on this machine, before and after a restart. */
+  /** The port that it listens on, which is the same after a restart. */
   readonly port: number
   readonly url: string
   readonly version: string
-  /** What `rabbitmqctl` prints. */
+  /** Runs `rabbitmqctl`, and returns its output. */
   readonly ctl: (...args: ReadonlyArray<string>) => Promise<string>
   /** Ends it without warning, as a power cut would. What it stored stays for `restart`. */
   readonly kill: () => Promise<void>

@@ -7,7 +7,7 @@ const image = process.env["TEST_RABBITMQ_IMAGE"]
 /** Whether there is anything to start nodes from. */
 export const isPossible: boolean = Boolean(image) || RabbitNode.find() !== undefined
 
-/** What to do where there is not. */
+/** Tells the developer how to make it possible. */
 export const advice =
   "`apt-get install rabbitmq-server`, or name its folder (TEST_RABBITMQ_HOME) or an image for Docker (TEST_RABBITMQ_IMAGE)"
 

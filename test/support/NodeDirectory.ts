@@ -6,7 +6,7 @@ import { delimiter, join } from "node:path"
 import * as NodeConfig from "./NodeConfig.ts"
 import * as RabbitPackage from "./RabbitPackage.ts"
 
-/** What a private RabbitMQ node has to itself: a folder, three ports, and the environment that leads it there. */
+/** The resources of a private RabbitMQ node: a folder, three ports, and the environment that points to them. */
 export interface NodeDirectory {
   readonly path: string
   readonly name: string
@@ -44,7 +44,7 @@ const claimFree = async (): Promise<readonly [path: string, port: number]> => {
   return claimFree()
 }
 
-/** What all nodes of a cluster share. */
+/** The settings that all nodes of a cluster share. */
 interface Shared {
   readonly cookie: string
   readonly epmdPort: number

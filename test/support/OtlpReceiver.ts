@@ -1,7 +1,7 @@
 import { createServer } from "node:http"
 import { Effect } from "effect"
 
-/** What an OTLP exporter sends to one path. */
+/** A request of an OTLP exporter. */
 export interface Received {
   readonly path: string
   readonly body: string

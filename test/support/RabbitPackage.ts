@@ -6,7 +6,7 @@ const own = process.env["TEST_RABBITMQ_HOME"]
 /** The folder of a RabbitMQ to take in place of the system's, as `test/scripts/get-rabbitmq.sh` prints it. */
 export const home: string | undefined = own ? resolve(own) : undefined
 
-/** Where a RabbitMQ keeps its programs. */
+/** The programs of a RabbitMQ. */
 export interface RabbitPackage {
   readonly server: string
   readonly ctl: string

@@ -1,5 +1,5 @@
 /**
- * What must compile, and beside it what must not. Nothing here runs: `npm run check` reads it, and an
+ * Code that must compile, and code that must not. Nothing here runs: `npm run check` reads it, and an
  * `@ts-expect-error` above a line that compiles is an error.
  */
 // @effect-diagnostics *:skip-file

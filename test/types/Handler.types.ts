@@ -1,10 +1,10 @@
 /**
- * What must compile, and beside it what must not. Nothing here runs: `npm run check` reads it, and an
+ * Code that must compile, and code that must not. Nothing here runs: `npm run check` reads it, and an
  * `@ts-expect-error` above a line that compiles is an error.
  */
 // @effect-diagnostics *:skip-file
 import { type Cause, Context, Effect, Layer, Schedule, Schema } from "effect"
-import { EventBus, EventType, FailurePolicy, Handler, Subscription } from "effect-eventbus"
+import { type Event as AnyEvent, EventBus, EventType, FailurePolicy, Handler, Subscription } from "effect-eventbus"
 
 class RateLimited extends Schema.TaggedError<RateLimited>()("RateLimited", { seconds: Schema.Finite }) {}
 class UnknownInvoice extends Schema.TaggedError<UnknownInvoice>()("UnknownInvoice", {}) {}
@@ -41,8 +41,38 @@ accepts(
     )
   )
 )
-// An answer to what never happens does no harm.
-accepts(failing.pipe(Handler.onFailure(FailurePolicy.tags({ ...answers, Other: FailurePolicy.discard }))))
+// An answer to an error that the handler does not have is a mistake.
+const tooMany = FailurePolicy.tags({ ...answers, Other: FailurePolicy.discard })
+// @ts-expect-error no error has the tag Other
+failing.pipe(Handler.onFailure(tooMany))
+// @ts-expect-error no error has the tag Other
+Handler.onFailure(failing, tooMany)
+// @ts-expect-error no error has the tag Other
+failing.pipe(Handler.onFailure(tooMany.pipe(FailurePolicy.orElse(FailurePolicy.discard))))
+// @ts-expect-error no error has the tag Other
+failing.pipe(Handler.onFailure(FailurePolicy.retryUpToMax.pipe(FailurePolicy.orElse(tooMany))))
+// @ts-expect-error a handler that cannot fail has no tags
+Handler.make(billing, () => Effect.void).pipe(Handler.onFailure(FailurePolicy.tags(answers)))
+
+// A policy with its errors as its type is for all handlers that fail with some of them.
+const shared: FailurePolicy.FailurePolicy<RateLimited | UnknownInvoice> = FailurePolicy.tags(answers)
+accepts(failing.pipe(Handler.onFailure(shared)))
+accepts(Handler.make(billing, () => Effect.fail(new UnknownInvoice())).pipe(Handler.onFailure(shared)))
+accepts(Handler.make(billing, () => Effect.void).pipe(Handler.onFailure(shared)))
+const named: Readonly<Record<string, FailurePolicy.FailurePolicy<unknown>>> = answers
+accepts(failing.pipe(Handler.onFailure(FailurePolicy.orElse(FailurePolicy.tags(named), shared))))
+
+// A defect needs no error.
+accepts(
+  Handler.make(billing, () => Effect.void).pipe(
+    Handler.onFailure(FailurePolicy.tags({}, { defect: FailurePolicy.discard }))
+  )
+)
+
+// A function may add a policy to handlers of any error.
+const patient = <Ev extends AnyEvent.Event, E, R>(handler: Handler.Handler<Ev, E, R>): Handler.Handler<Ev, never, R> =>
+  Handler.onFailure(handler, FailurePolicy.retry(wait).pipe(FailurePolicy.orElse(FailurePolicy.discard)))
+accepts(failing.pipe(patient))
 
 const half = FailurePolicy.tags({ RateLimited: FailurePolicy.retryUpToMax })
 // @ts-expect-error UnknownInvoice has no answer
@@ -102,7 +132,7 @@ Handler.make(billing, (event) => Effect.succeed(event.payload.cents))
 // @ts-expect-error no event of this subscription has that name
 Handler.make(billing, (event) => Effect.succeed(event.eventType === "user.deleted"))
 
-// With patterns alone the payload is JSON, and nobody knows which.
+// With patterns alone, the payload is any JSON.
 const anything = Subscription.make("audit", { patterns: ["#"] })
 Handler.make(anything, (event) => Effect.succeed<Schema.Json | undefined>(event.payload["cents"]))
 // @ts-expect-error it may be any JSON
@@ -126,7 +156,7 @@ Subscription.make("q", {})
 // @ts-expect-error no events
 Subscription.make("q", { events: [] })
 
-// What a handler requires, whoever subscribes has to provide.
+// The services that a handler requires are required to subscribe it.
 const booking = Handler.make(billing, () => Effect.flatMap(Ledger, ({ enter }) => enter))
 const subscribed = Effect.flatMap(EventBus.EventBus, (bus) => bus.subscribe(booking)).pipe(Effect.scoped)
 Effect.runPromise(subscribed.pipe(Effect.provide([EventBus.layerMemory, ledger])))

@@ -151,7 +151,7 @@ export class TopologyMismatch extends Schema.TaggedError<TopologyMismatch>(id("T
 }) {
   override get message(): string {
     const difference = `it has ${this.current ?? "none"}, this subscription wants ${this.wanted ?? "none"}`
-    return `"${this.name}" exists with another ${this.argument}: ${difference}. Delete it, or take another name`
+    return `"${this.name}" exists with another ${this.argument}: ${difference}. Delete it, or use another name`
   }
   get isRetryable(): boolean {
     return false

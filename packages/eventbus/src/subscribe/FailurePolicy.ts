@@ -1,8 +1,8 @@
 /**
  * Policies for events whose handler failed.
  *
- * A policy is a value. It answers a failure with a settlement, or abstains. Its type names
- * the errors that it answers, so that a handler with an unanswered error does not compile.
+ * A policy is a value that answers a failure with a settlement, or abstains. Its type has
+ * the errors that it answers, so a handler with an unanswered error does not compile.
  *
  * @since 0.1.0
  */
@@ -18,6 +18,7 @@ import * as Pull from "effect/Pull"
 import * as Random from "effect/Random"
 import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
+import * as Struct from "effect/Struct"
 import type { Event } from "../event/Event.ts"
 import * as Settlement from "./Settlement.ts"
 
@@ -37,34 +38,35 @@ export interface Failure<out E> {
 }
 
 /**
- * A policy for events whose handler failed with an `E`.
+ * A policy for events whose handler failed with an `E`. `Tag` is the union of the tags
+ * for which it has a case.
  *
  * @category models
  * @since 0.1.0
  */
-export interface FailurePolicy<in E> extends Pipeable.Pipeable {
-  /** Returns a settlement, or `undefined` to abstain: the next policy decides, and after the last one the event is dead-lettered. */
+export interface FailurePolicy<in E, out Tag extends string = string> extends Pipeable.Pipeable {
+  /** Returns a settlement, or `undefined` to abstain. Then the next policy decides. After the last, the event is dead-lettered. */
   readonly decide: (failure: Failure<E>) => Effect.Effect<Settlement.Settlement | undefined>
-  /** Whether it may ask for a retry, which an at-most-once subscription cannot give. */
+  /** Whether it may retry, which an at-most-once subscription does not support. */
   readonly retries: boolean
-  /** Whether it asks for dead letters by name. */
+  /** Whether it dead-letters events itself, not only by abstaining. */
   readonly deadLetters: boolean
-  /** The tags of the errors that it distinguishes. */
-  readonly cases: ReadonlyArray<string>
+  /** The tags of the errors for which it has a case. */
+  readonly cases: ReadonlyArray<Tag>
 }
 
-class Policy<in E> extends Pipeable.Class implements FailurePolicy<E> {
+class Policy<in E, out Tag extends string> extends Pipeable.Class implements FailurePolicy<E, Tag> {
   readonly decide: FailurePolicy<E>["decide"]
   readonly retries: boolean
   readonly deadLetters: boolean
-  readonly cases: ReadonlyArray<string>
+  readonly cases: ReadonlyArray<Tag>
 
   constructor(
     decide: FailurePolicy<E>["decide"],
     asks: {
       readonly retries: boolean
       readonly deadLetters: boolean
-      readonly cases?: ReadonlyArray<string> | undefined
+      readonly cases?: ReadonlyArray<Tag> | undefined
     }
   ) {
     super()
@@ -81,7 +83,7 @@ class Policy<in E> extends Pipeable.Class implements FailurePolicy<E> {
  * @category constructors
  * @since 0.1.0
  */
-export const deadLetter: FailurePolicy<unknown> = new Policy(() => Effect.succeed(Settlement.deadLetter()), {
+export const deadLetter: FailurePolicy<unknown, never> = new Policy(() => Effect.succeed(Settlement.deadLetter()), {
   retries: false,
   deadLetters: true
 })
@@ -92,7 +94,7 @@ export const deadLetter: FailurePolicy<unknown> = new Policy(() => Effect.succee
  * @category constructors
  * @since 0.1.0
  */
-export const discard: FailurePolicy<unknown> = new Policy(() => Effect.succeed(Settlement.discard()), {
+export const discard: FailurePolicy<unknown, never> = new Policy(() => Effect.succeed(Settlement.discard()), {
   retries: false,
   deadLetters: false
 })
@@ -141,7 +143,7 @@ const replay = Effect.fnUntraced(function* <E, Error>(
  * A retried event comes after those that arrived while it waited. RabbitMQ keeps one queue
  * for each of a few dozen delays, and rounds a delay up to the next one.
  *
- * **Example** (Three retries, then the dead letters)
+ * **Example** (Retrying three times before dead-lettering)
  *
  * ```ts
  * import { Schedule } from "effect"
@@ -157,10 +159,22 @@ const replay = Effect.fnUntraced(function* <E, Error>(
  */
 export const retry: {
   // First, and without a type parameter, because `tags` would otherwise infer it as `never`.
-  (schedule: Schedule.Schedule<unknown, unknown, unknown>): FailurePolicy<unknown>
-  <E>(schedule: Schedule.Schedule<unknown, Cause.Cause<E>, unknown>): FailurePolicy<E>
-} = <E>(schedule: Schedule.Schedule<unknown, Cause.Cause<E>, unknown>): FailurePolicy<E> =>
-  new Policy<E>(
+  /**
+   * Retries the event after the delays of a schedule, and abstains when the schedule
+   * ends.
+   *
+   * The broker keeps the event while it waits, so the delay outlives the process.
+   */
+  (schedule: Schedule.Schedule<unknown, unknown, unknown>): FailurePolicy<unknown, never>
+  /**
+   * Retries the event after the delays of a schedule that depends on the failure, and abstains when the schedule
+   * ends.
+   *
+   * The broker keeps the event while it waits, so the delay outlives the process.
+   */
+  <E>(schedule: Schedule.Schedule<unknown, Cause.Cause<E>, unknown>): FailurePolicy<E, never>
+} = <E>(schedule: Schedule.Schedule<unknown, Cause.Cause<E>, unknown>): FailurePolicy<E, never> =>
+  new Policy<E, never>(
     Effect.fnUntraced(
       function* ({ attempt, cause, firstFailedAt }) {
         if (attempt > maxSteps) return undefined
@@ -182,18 +196,18 @@ export const retry: {
   )
 
 /**
- * Retries the event as often as its own `maxRetries` says, and then abstains. Handlers
- * without a policy have this one.
+ * Retries the event up to its own `maxRetries`, and then abstains. Handlers without a
+ * policy use this one.
  *
  * **Details**
  *
- * The delays are 1, 2, 4, … seconds, at most one minute, each between 0.8 and
- * 1.2 of that.
+ * The delays are 1, 2, 4, … seconds, up to one minute. Each is multiplied by a random
+ * factor between 0.8 and 1.2.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const retryUpToMax: FailurePolicy<unknown> = new Policy(
+export const retryUpToMax: FailurePolicy<unknown, never> = new Policy(
   ({ attempt, event }) =>
     attempt > Math.min(event.maxRetries, maxSteps)
       ? Effect.undefined
@@ -204,9 +218,9 @@ export const retryUpToMax: FailurePolicy<unknown> = new Policy(
 )
 
 /**
- * Asks a second policy if the first one abstains.
+ * Asks a second policy when the first abstains.
  *
- * **Example** (Dropping events after three retries)
+ * **Example** (Dropping an event after three retries)
  *
  * ```ts
  * import { Schedule } from "effect"
@@ -221,17 +235,31 @@ export const retryUpToMax: FailurePolicy<unknown> = new Policy(
  * @since 0.1.0
  */
 export const orElse: {
-  <E2>(that: FailurePolicy<E2>): <E>(self: FailurePolicy<E>) => FailurePolicy<E & E2>
-  <E, E2>(self: FailurePolicy<E>, that: FailurePolicy<E2>): FailurePolicy<E & E2>
+  /**
+   * Asks a second policy when the first abstains.
+   */
+  <E2, Tag2 extends string>(
+    that: FailurePolicy<E2, Tag2>
+  ): <E, Tag extends string>(self: FailurePolicy<E, Tag>) => FailurePolicy<E & E2, Tag | Tag2>
+  /**
+   * Asks a second policy when the first abstains.
+   */
+  <E, Tag extends string, E2, Tag2 extends string>(
+    self: FailurePolicy<E, Tag>,
+    that: FailurePolicy<E2, Tag2>
+  ): FailurePolicy<E & E2, Tag | Tag2>
 } = dual(
   2,
-  <E, E2>(self: FailurePolicy<E>, that: FailurePolicy<E2>): FailurePolicy<E & E2> =>
-    new Policy<E & E2>(
+  <E, Tag extends string, E2, Tag2 extends string>(
+    self: FailurePolicy<E, Tag>,
+    that: FailurePolicy<E2, Tag2>
+  ): FailurePolicy<E & E2, Tag | Tag2> =>
+    new Policy<E & E2, Tag | Tag2>(
       (failure) => Effect.filterOrElse(self.decide(failure), Predicate.isNotUndefined, () => that.decide(failure)),
       {
         retries: self.retries || that.retries,
         deadLetters: self.deadLetters || that.deadLetters,
-        cases: [...new Set([...self.cases, ...that.cases])]
+        cases: [...new Set<Tag | Tag2>([...self.cases, ...that.cases])]
       }
     )
 )
@@ -251,11 +279,11 @@ export type Tagged<Cases> = {
  *
  * **Details**
  *
- * Every tag of the handler's error type must have a case, or the handler does not
- * compile. A defect is a bug that no retry cures. Its event goes to the dead letters at
- * once, unless `defect` is given.
+ * The cases must be the tags of the handler's errors, or the handler does not compile. A
+ * defect is a bug, and a retry does not fix it. So the event is dead-lettered at once,
+ * unless you give a `defect` policy.
  *
- * **Example** (An answer for each error)
+ * **Example** (Answering each error)
  *
  * ```ts
  * import { Schedule } from "effect"
@@ -273,12 +301,12 @@ export type Tagged<Cases> = {
 export const tags = <const Cases extends { readonly [Tag: string]: FailurePolicy<never> }>(
   cases: Cases,
   options: { readonly defect?: FailurePolicy<unknown> | undefined } = {}
-): FailurePolicy<Tagged<Cases>> => {
+): FailurePolicy<Tagged<Cases>, keyof Cases & string> => {
   const policies: ReadonlyArray<FailurePolicy<never>> = [
     ...Object.values(cases),
     ...(options.defect === undefined ? [] : [options.defect])
   ]
-  return new Policy<Tagged<Cases>>(
+  return new Policy<Tagged<Cases>, keyof Cases & string>(
     (failure) => {
       const error = Result.getOrUndefined(Cause.findError(failure.cause))
       if (error === undefined) return (options.defect ?? deadLetter).decide(failure)
@@ -290,7 +318,7 @@ export const tags = <const Cases extends { readonly [Tag: string]: FailurePolicy
     {
       retries: policies.some((policy) => policy.retries),
       deadLetters: policies.some((policy) => policy.deadLetters),
-      cases: Object.keys(cases)
+      cases: Struct.keys(cases)
     }
   )
 }

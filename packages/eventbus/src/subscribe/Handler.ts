@@ -334,14 +334,34 @@ export const tap: {
  */
 export type Unanswered<E> = [E] extends [never] ? unknown : { readonly "no policy answers": E }
 
+type TagOf<E> = E extends { readonly _tag: infer Tag } ? Tag : never
+
+/**
+ * A requirement that no handler meets, by which a handler does not compile when its
+ * policy has cases for tags that none of its errors has. The compiler's message shows
+ * those tags. A policy of the type `FailurePolicy<E>` is not checked, because its tags
+ * are not part of its type.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Superfluous<Tag extends string, E> = string extends Tag
+  ? unknown
+  : [Exclude<Tag, TagOf<E>>] extends [never]
+    ? unknown
+    : { readonly "no error has the tag": Exclude<Tag, TagOf<E>> }
+
 /**
  * Answers the failures of the steps before it. When the policy abstains, the event
  * becomes a dead letter.
  *
  * **Details**
  *
- * The policy must answer every error of the handler, or the code does not compile. An
- * interruption is not a failure, and is not answered.
+ * The policy must answer every error of the handler, or the code does not compile. Nor
+ * does it compile when the policy has a case for an error that the handler does not have.
+ * To share a policy between handlers with different errors, give it the type
+ * `FailurePolicy<E>`, where `E` is the union of all errors. An interruption is not a
+ * failure, and is not answered.
  *
  * Throws a `RangeError` when the policy retries or dead-letters, but the subscription
  * has no retries or no dead letters.
@@ -371,18 +391,25 @@ export const onFailure: {
    * Answers the failures of the steps before it. When the policy abstains, the event
    * becomes a dead letter.
    *
-   * The policy must answer every error of the handler, or the code does not compile.
+   * The policy must answer every error of the handler, and have no case for other errors,
+   * or the code does not compile.
    */
-  <E>(
-    policy: FailurePolicy<E>
-  ): <Ev extends Event, E2, R>(self: Handler<Ev, E2, R> & Unanswered<Exclude<E2, E>>) => Handler<Ev, never, R>
+  <E, Tag extends string>(
+    policy: FailurePolicy<E, Tag>
+  ): <Ev extends Event, E2, R>(
+    self: Handler<Ev, E2, R> & Unanswered<Exclude<E2, E>> & Superfluous<Tag, E2>
+  ) => Handler<Ev, never, R>
   /**
    * Answers the failures of the steps before it. When the policy abstains, the event
    * becomes a dead letter.
    *
-   * The policy must answer every error of the handler, or the code does not compile.
+   * The policy must answer every error of the handler, and have no case for other errors,
+   * or the code does not compile.
    */
-  <Ev extends Event, E, R>(self: Handler<Ev, E, R>, policy: FailurePolicy<E>): Handler<Ev, never, R>
+  <Ev extends Event, E, R, Tag extends string>(
+    self: Handler<Ev, E, R> & Superfluous<Tag, E>,
+    policy: FailurePolicy<E, Tag>
+  ): Handler<Ev, never, R>
 } = dual(2, <Ev extends Event, E, R>(self: Handler<Ev, E, R>, policy: FailurePolicy<E>): Handler<Ev, never, R> => {
   const { atMostOnce, deadLetterQueue, name: queue } = self.subscription
   if (atMostOnce && policy.retries) {

@@ -286,7 +286,7 @@ describe.skipIf(url === "")("DeadLetters", () => {
           Effect.zipWith(messages(events, name), messages(events, `dlq.${name}`), (a, b) => a + b === 0)
         )
         const repeated = [...seen.values()].reduce((sum, times) => sum + times - 1, 0)
-        // A hundred are on their way at once, and of as many more the acknowledgement may be: nobody confirms it.
+        // A hundred are on their way at once, and of as many more the acknowledgement may be: no confirm comes for it.
         assert.isAtMost(repeated, 200)
       }),
     120_000

@@ -271,7 +271,7 @@ describe.skipIf(url === "")("AmqpTopology on RabbitMQ", () => {
             Effect.andThen(Queue.offer(handled, event.eventId), Effect.fail("no"))
           ).pipe(Handler.onFailure(FailurePolicy.deadLetter))
         )
-        // Whoever declares decides on the bindings, too.
+        // The service that declares decides on the bindings, too.
         const event = yield* Ping.event({})
         assert.strictEqual(
           (yield* Effect.flip(events.publish(event, { unroutable: "fail" }))).reason._tag,
@@ -285,7 +285,7 @@ describe.skipIf(url === "")("AmqpTopology on RabbitMQ", () => {
         yield* run((channel) => channel.assertQueue(name, { durable: true, arguments: args }))
         yield* run((channel) => channel.assertExchange(exchange, "topic", { durable: false }))
         // Neither exchange leads to it by its name.
-        yield* publish(deadLetterExchange, name, "nobody gets this")
+        yield* publish(deadLetterExchange, name, "no queue gets this")
         yield* eventually(
           "nothing is left",
           Effect.map(events.queueInfo(name), (info) => info._tag === "Some" && info.value.messages === 0)

@@ -56,7 +56,7 @@ describe("Channels", () => {
     )
   }
 
-  it.live("that come after nobody waits for them are closed", () =>
+  it.live("that come too late to be used are closed", () =>
     Effect.gen(function* () {
       const { count, live } = fake(0, () => {})
       const fiber = Effect.runFork(Effect.scoped(AmqpChannel.open(live, 1000)))

@@ -39,7 +39,7 @@ describe("AmqpError", () => {
       [530, "NOT_ALLOWED - connection refused for user 'u': user connection limit (1) is reached", "ConnectionFailed"],
       [541, "INTERNAL_ERROR - access to vhost '/' refused for user 'u': vhost '/' is down", "ConnectionFailed"],
       [320, "CONNECTION_FORCED - Node was put into maintenance mode", "ConnectionFailed"],
-      [530, "NOT_ALLOWED - in words that nobody knows yet", "ConnectionFailed"]
+      [530, "NOT_ALLOWED - in words that are not known yet", "ConnectionFailed"]
     ] as const) {
       const reason = fromConnect(coded(code, text))
       assert.strictEqual(reason._tag, tag, text)

@@ -108,7 +108,7 @@ describe.skipIf(inject("rabbitUrl") === null).concurrent("Health", () => {
 describe.skipIf(!Node.isPossible)("Health of a user who may only publish", () => {
   const node = Node.ownNode()
 
-  it.live("is well, although nothing can be published to nobody", () =>
+  it.live("is well, although nothing can be published to no queue", () =>
     Effect.gen(function* () {
       const { bus, exchange } = yield* Rig.make(node.url, "health")
       yield* bus()

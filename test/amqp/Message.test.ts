@@ -44,7 +44,7 @@ const fault = {
 const message = (properties: object, content: Uint8Array = envelope.body, routingKey = "key"): ConsumeMessage =>
   consumed({ properties, content, routingKey })
 
-/** What comes out of the broker when this goes in. */
+/** Returns the message that the broker delivers for an envelope. */
 const travel = (sent: Envelope.Envelope): Envelope.Envelope => {
   const properties = new AmqpMessage.Properties(sent, sent.id ?? "none")
   const options = { ...properties, headers: { ...properties.headers }, deliveryMode: properties.persistent ? 2 : 1 }

@@ -334,7 +334,7 @@ describe.skipIf(inject("rabbitUrl") === null)("Secrets", () => {
       yield* Effect.gen(function* () {
         const error = yield* Effect.flip(bus({ url: Redacted.make(wrong.href) }))
         lines.push(error.message, inspect(error, { depth: 9 }), JSON.stringify(error))
-        // The first address is not let in, now and whenever the connection is made anew.
+        // The first address is not let in, now and whenever the connection is made again.
         const { health, publish, subscribe } = yield* bus({
           url: [Redacted.make(wrong.href), Redacted.make(url.href)],
           publishTimeout: 500

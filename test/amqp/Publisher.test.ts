@@ -112,7 +112,7 @@ describe.skipIf(!Node.isPossible)("Publisher", () => {
     yield* Effect.addFinalizer(() => eval_("resume"))
   })
 
-  it.live("is held up by nobody, not even by a publish of the same event, where a queue does not confirm", () =>
+  it.live("is not held up, not even by a publish of the same event, where a queue does not confirm", () =>
     Effect.gen(function* () {
       const { bus, exchange, queue, raw } = yield* rig()
       const events = yield* bus({ publishTimeout: "1 second" })

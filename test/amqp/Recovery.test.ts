@@ -119,7 +119,7 @@ describe.skipIf(!Node.isPossible)("Recovery", () => {
     })
   )
 
-  it.live("counts its connections, and how often they were made anew", () =>
+  it.live("counts its connections, and how often they were made again", () =>
     Effect.gen(function* () {
       const { bus, queue } = yield* rig()
       const now = Effect.map(readings, (all) =>
@@ -148,7 +148,7 @@ describe.skipIf(!Node.isPossible)("Recovery", () => {
       const handled = yield* Rig.collect(events, work)
       const { run } = yield* raw
       yield* run((channel) => channel.deleteQueue(work))
-      // Nobody can consume what somebody else has made in its place.
+      // A queue that another connection made in its place cannot be consumed.
       yield* run((channel) => channel.assertQueue(work, { arguments: { "x-queue-type": "classic" } }))
       yield* becomes(events, "degraded")
       assert.deepInclude((yield* events.health).details, { consumers: 1, consumersDetached: 1, consuming: "connected" })
@@ -227,7 +227,7 @@ describe.skipIf(!Node.isPossible)("Recovery", () => {
       // The broker closes the channel when the acknowledgement takes too long.
       while (yield* Effect.map(Queue.poll(started), Option.isNone)) {
         yield* publish(events, "pong.normal")
-        assert.isFalse(yield* Queue.take(neighbour), "delivered anew to the neighbour")
+        assert.isFalse(yield* Queue.take(neighbour), "delivered again to the neighbour")
       }
       yield* becomes(events, "healthy")
     })

@@ -32,7 +32,7 @@ class Channel {
   }
 }
 
-/** What amqplib says when RabbitMQ closes a channel or a connection. */
+/** Makes the error of amqplib when RabbitMQ closes a channel or a connection. */
 const said = (code: number, text: string): Refusal | undefined =>
   Refusal.of(Object.assign(new Error(`Channel closed by server: ${code} with message "${text}"`), { code }))
 
@@ -55,7 +55,7 @@ const make = ({ declares = true } = {}) => {
     sender,
     outcomes,
     reasons,
-    /** What was sent on the channel of now. */
+    /** Returns the messages sent on the current channel. */
     keys: () => channel.keys,
     confirm: (key: string, error?: unknown) => channel.confirm(key, error),
     returned: (key: string) => {

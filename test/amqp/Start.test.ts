@@ -33,7 +33,7 @@ const fails = Effect.fnUntraced(function* <A, E extends BrokerError.BrokerError 
 const handler = (queue: string, options: Subscription.Options = {}) =>
   Handler.make(Subscription.make(queue, { patterns: ["ping.*"], ...options }), () => Effect.void)
 
-describe("Start, where nobody answers", () => {
+describe("Start, without an answer", () => {
   const at = (port: number, options: AmqpOptions.Options = {}): AmqpOptions.Options => ({
     host: "127.0.0.1",
     port,

@@ -177,7 +177,7 @@ describe.skipIf(inject("rabbitUrl") === null)("dlq", () => {
       assert.strictEqual((await dlq(["show", queue, "same-2"])).code, 0)
     }))
 
-  it("replay delivers a group anew, and its sums add up", () =>
+  it("replay delivers a group again, and its sums add up", () =>
     withQueue(async (queue) => {
       const ids = await die(queue, 12)
       const replayed = await dlq(["replay", queue, "--group", "7aaaaaaaaaaa"])
@@ -269,7 +269,7 @@ describe.skipIf(inject("rabbitUrl") === null)("dlq", () => {
       assert.isAtMost(there.length + left.length, 60 + 1)
     }))
 
-  it("discard asks, and where nobody can answer it wants --yes", () =>
+  it("discard asks, and without a terminal it wants --yes", () =>
     withQueue(async (queue) => {
       const ids = await die(queue, 6)
       Process.assertFailed(await dlq(["discard", queue], "y\n"), 2, "--yes")

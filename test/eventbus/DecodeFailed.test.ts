@@ -9,7 +9,7 @@ const encoded = (body: Uint8Array) => ({ body, version: undefined })
 const failureOf = (body: Uint8Array | string, decode: EventCodec.Decoder<Event.Event> = anyEvent) =>
   Result.getOrThrow(Result.flip(decode(encoded(typeof body === "string" ? encoder.encode(body) : body))))
 
-/** Stands in for whatever nobody may read in a log. */
+/** Stands in for a secret that must not be in a log. */
 const secret = "5ecre7"
 
 const valid = {

@@ -8,7 +8,7 @@ class Unknown extends Schema.TaggedError<Unknown>()("Unknown", {}) {}
 
 const Ping = EventType.untyped("ping")
 
-/** What a policy decides: milliseconds until the retry, another settlement, or nothing. */
+/** Returns the decision of a policy: milliseconds until the retry, another settlement, or nothing. */
 const decide = <E>(
   policy: FailurePolicy.FailurePolicy<E>,
   cause: Cause.Cause<E>,
@@ -24,7 +24,7 @@ const decide = <E>(
 const failed = Cause.fail("no")
 const limited = Cause.fail(new RateLimited())
 
-/** What a policy decides for the first attempts. */
+/** Returns the decisions of a policy for the first attempts. */
 const decideAll = <E>(policy: FailurePolicy.FailurePolicy<E>, cause: Cause.Cause<E>, attempts: number) =>
   Effect.forEach(Array.from({ length: attempts }), (_, i) => decide(policy, cause, i + 1))
 
@@ -172,7 +172,7 @@ describe("FailurePolicy", () => {
       })
     )
 
-    it.effect("does not count to an attempt that nobody can have made", () =>
+    it.effect("does not count to an impossible attempt", () =>
       Effect.gen(function* () {
         let steps = 0
         const counting = Schedule.forever.pipe(Schedule.tap(() => Effect.sync(() => void steps++)))
@@ -184,7 +184,7 @@ describe("FailurePolicy", () => {
       })
     )
 
-    it.effect("takes an attempt that nobody can have made for the first", () =>
+    it.effect("takes an impossible attempt for the first", () =>
       Effect.gen(function* () {
         const policy = FailurePolicy.retry(Schedule.exponential("1 second"))
         for (const attempt of [0, -1, -1e9, 0.5]) assert.strictEqual(yield* decide(policy, failed, attempt), 1000)

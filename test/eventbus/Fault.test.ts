@@ -97,7 +97,7 @@ describe("Fault", () => {
       assert.include(Fault.fromCause(Cause.interrupt(1), { attempts: 1, now: 0 }).message, "interrupted")
     })
 
-    it("survives errors that nobody can read", () => {
+    it("survives errors that cannot be read", () => {
       const unreadable = {
         "an object without prototype": Object.create(null),
         "a hostile proxy": new Proxy(

@@ -3,7 +3,7 @@
  *
  * The first connection is made within the connection timeout, or fails with a
  * typed reason: at once where time cannot cure it. A connection that is lost
- * later is made anew, with backoff and jitter, for as long as the scope is open.
+ * later is made again, with backoff and jitter, for as long as the scope is open.
  * amqplib's own `recovery` is not used: it restores neither channels nor consumers.
  *
  * @since 0.1.0

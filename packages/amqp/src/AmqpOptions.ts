@@ -22,7 +22,7 @@ import * as Redacted from "effect/Redacted"
 export type QueueType = "quorum" | "classic"
 
 /**
- * What to do about exchanges, queues and bindings: `assert` declares them,
+ * The way in which exchanges, queues and bindings come to be there: `assert` declares them,
  * `verify` only looks whether they are there, `none` does not even look.
  *
  * @category models
@@ -88,16 +88,16 @@ export interface Options {
    * a dead letter with the reason `delivery_limit`. Quorum queues only. Default: 20.
    */
   readonly deliveryLimit?: number | undefined
-  /** What is different for single queues, by name: for a queue that another service declared, say. */
+  /** Settings of single queues, by name: for a queue that another service declared, for example. */
   readonly queues?:
     | Readonly<Record<string, { readonly queueType?: QueueType | undefined; readonly topology?: Topology | undefined }>>
     | undefined
-  /** What RabbitMQ shows as the connection's name. Default: `effect-eventbus`. */
+  /** The name of the connection, as RabbitMQ shows it. Default: `effect-eventbus`. */
   readonly connectionName?: string | undefined
 }
 
 /**
- * What TLS needs beside the certificates that the system trusts.
+ * The TLS options, beside the certificates that the system trusts.
  *
  * @category models
  * @since 0.1.0
@@ -158,7 +158,7 @@ export interface Settings {
 }
 
 /**
- * Where an endpoint is, without its secrets.
+ * Returns the address of an endpoint, without its secrets.
  *
  * @category getters
  * @since 0.1.0
@@ -181,7 +181,7 @@ const decode = (part: string): string | undefined => {
   }
 }
 
-/** What a URL may say behind its "?", by the names that RabbitMQ has for it. */
+/** The query parameters that a URL may have, by the names that RabbitMQ has for them. */
 const parameters = ["heartbeat", "connection_timeout", "channel_max", "frame_max"] as const
 
 type Query = Readonly<Partial<Record<(typeof parameters)[number], number>>>

@@ -1,5 +1,5 @@
 /**
- * What subscriptions need, compared with what is there. It never deletes
+ * Compares the topology that subscriptions need with the one that exists. It never deletes
  * anything, nor changes what is there.
  *
  * RabbitMQ tells over AMQP whether an exchange or a queue is there, and with what it
@@ -41,7 +41,7 @@ export interface Difference {
 }
 
 /**
- * What was found in place of something that is needed.
+ * The state of something that is needed.
  *
  * @category models
  * @since 0.1.0
@@ -131,7 +131,7 @@ const flattened = ({
   ...args
 })
 
-/** What differs, under the names that RabbitMQ has for it. */
+/** Returns the differences, under the names that RabbitMQ has for them. */
 const compared = (wanted: DiscoverArguments.Declared, found: DiscoverArguments.Declared): State => {
   const [want, have] = [flattened(wanted), flattened(found)]
   const names = new Set([...Object.keys(want), ...Object.keys(have)])
@@ -184,8 +184,8 @@ const lookAt = (live: Live, settings: Settings, { isOurs, item }: Wanted): Effec
  *
  * **Gotchas**
  *
- * It needs the permission to configure what is there. A queue that somebody
- * deletes just while it is compared is made again.
+ * It needs the permission to configure what is there. A queue that is
+ * deleted just while it is compared is made again.
  *
  * @category running
  * @since 0.1.0
@@ -208,7 +208,7 @@ export const look = Effect.fnUntraced(function* (
 })
 
 /**
- * What `apply` makes of what was found: what is missing, and the bindings that
+ * Returns what `apply` makes: what is missing, and the bindings that
  * cannot be seen, because to bind again what is bound changes nothing.
  *
  * @category combinators
@@ -221,8 +221,8 @@ export const toMake = (findings: ReadonlyArray<Finding>): ReadonlyArray<Finding>
   )
 
 /**
- * Makes what is missing of what was found. What differs stays as it is: it is for
- * whoever asks to refuse, before anything is made.
+ * Makes what is missing of what was found. What differs stays as it is: the
+ * caller refuses it, before anything is made.
  *
  * @category running
  * @since 0.1.0

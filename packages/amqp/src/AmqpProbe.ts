@@ -38,7 +38,7 @@ export interface Permission {
   readonly detail: string | undefined
 }
 
-/** A name that nobody else has. */
+/** Returns a unique name. */
 const unique = (): string => `doctor.${crypto.randomUUID()}`
 
 const probe = (
@@ -70,7 +70,7 @@ const publish = (live: Live, settings: Settings, operation: string, exchange: st
   )
 
 /**
- * What this user may publish. It takes a connection for publishes: while an alarm
+ * Finds out what this user may publish. It takes a connection for publishes: while an alarm
  * holds, RabbitMQ does not answer on it, and says so (`Live.blocked`).
  *
  * @category running
@@ -138,7 +138,7 @@ const consume = (live: Live, settings: Settings, queue: string) =>
   )
 
 /**
- * What this user may do with the queues of subscriptions, but for what
+ * Finds out what this user may do with the queues of subscriptions, except for what
  * `AmqpPlan.look` finds out: whether it may declare them.
  *
  * @category running

@@ -183,7 +183,7 @@ export const exchangesOf = (settings: Settings): ReadonlyArray<Item> => [
 const binding = (queue: string, exchange: string, key: string): Item => ({ _tag: "Binding", queue, exchange, key })
 
 /**
- * What a subscription needs beside the exchanges, in the order in which it is
+ * Returns what a subscription needs beside the exchanges, in the order in which it is
  * declared. The dead letters come first: a queue must never dead-letter into nothing.
  *
  * @category constructors
@@ -293,7 +293,7 @@ export const exchanges = (live: Live, settings: Settings): Effect.Effect<void, R
  * @since 0.1.0
  */
 export const declare = (live: Live, settings: Settings, queue: QueueSpec.QueueSpec): Effect.Effect<void, Reason> => {
-  // A temporary queue is its consumer's own, whoever declares the rest.
+  // A temporary queue belongs to its consumer, also where another service declares the rest.
   const topology = queue.temporary ? "assert" : settings.forQueue(queue.name).topology
   if (topology === "none") return Effect.void
   return (topology === "assert" ? assert : verifyVisible)(live, settings, itemsOf(queue, settings))

@@ -1,5 +1,5 @@
 /**
- * What an event costs as something grows, and how that grows along.
+ * Measures the cost of an event as something grows.
  *
  * @since 0.1.0
  */
@@ -30,7 +30,7 @@ export interface Line {
 export type Law = "constant" | "logarithmic" | "linear" | "unknown"
 
 /**
- * What came of a series.
+ * The outcome of a series.
  *
  * @category models
  * @since 0.1.0

@@ -1,5 +1,5 @@
 /**
- * Where and with what something was measured.
+ * Describes the machine and the versions of a measurement.
  *
  * @since 0.1.0
  */

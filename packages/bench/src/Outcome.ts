@@ -1,5 +1,5 @@
 /**
- * What came of a scenario: who took how much of what the baseline took.
+ * The outcome of a scenario: the cost of each contestant relative to the baseline.
  *
  * @since 0.1.0
  */

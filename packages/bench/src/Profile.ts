@@ -1,5 +1,5 @@
 /**
- * Where the time of a CPU profile went.
+ * Attributes the time of a CPU profile to modules and functions.
  *
  * @since 0.1.0
  */

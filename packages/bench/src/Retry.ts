@@ -15,7 +15,7 @@ const fingerprint = "0123456789ab"
 const host = hostname()
 
 /**
- * What is known of an event that has failed.
+ * The state of an event that has failed.
  *
  * @category models
  * @since 0.1.0

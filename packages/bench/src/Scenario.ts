@@ -1,5 +1,5 @@
 /**
- * What the contestants are measured at, as data.
+ * The scenarios of the bench, as data.
  *
  * @since 0.1.0
  */

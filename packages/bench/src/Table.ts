@@ -99,7 +99,7 @@ export const targets = (targets: ReadonlyArray<Target>): string =>
 const share = ({ name, share }: Share): string => `  ${(100 * share).toFixed(1).padStart(5)} %  ${name.slice(0, 68)}`
 
 /**
- * Where the time of a profile went: the first fifteen modules and functions.
+ * Formats where the time of a profile went: the first fifteen modules and functions.
  *
  * @category formatting
  * @since 0.1.0

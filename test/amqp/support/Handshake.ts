@@ -13,7 +13,7 @@ const frame = (method: number, ...fields: ReadonlyArray<Buffer>): Buffer => {
   return Buffer.concat([Buffer.from([1, 0, 0]), long(payload.length), payload, Buffer.from([0xce])])
 }
 
-/** What a broker says in turn to a client that it does not let open a connection. */
+/** The frames of a broker that refuses a connection, in turn. */
 const refusal = (code: number, text: string): ReadonlyArray<Buffer> => [
   frame(10, Buffer.from([0, 9]), long(0), longText("PLAIN"), longText("en_US")),
   frame(30, short(2047), long(131_072), short(60)),

@@ -1,6 +1,6 @@
 import { Logger } from "effect"
 
-/** What is logged, and a layer to log it by. */
+/** The logged lines, and the layer that logs them. */
 export const collect = (onLine: (line: string) => void = () => {}) => {
   const lines: Array<string> = []
   const layer = Logger.layer([

@@ -12,7 +12,7 @@ import * as RawClient from "./RawClient.ts"
 /** An event of the tests, under the routing key `{type}.normal`. */
 export const Ping = EventType.untyped("ping")
 
-/** What one test has to itself on a broker. All of it is removed with the scope. */
+/** The queues and exchanges of one test on a broker. All of it is removed with the scope. */
 export interface Rig {
   readonly url: string
   readonly exchange: string

@@ -28,5 +28,5 @@ export const server = (accept: (socket: Socket) => void): Effect.Effect<number, 
     return portOf(server)
   })
 
-/** A port at which nobody listens. */
+/** Returns a port without a listener. */
 export const deadPort: Effect.Effect<number> = Effect.scoped(server(() => {}))

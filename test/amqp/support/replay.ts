@@ -6,7 +6,7 @@ import { EventBus } from "effect-eventbus"
 
 const [url = "", exchange = "", queue = ""] = process.argv.slice(2)
 
-// Without who started it, nobody would ever end it.
+// It ends with the process that started it.
 process.stdin.on("close", () => process.exit(1)).resume()
 
 const replay = EventBus.EventBus.use((bus) =>

@@ -1,5 +1,5 @@
 /**
- * What a channel has delivered and nobody has settled yet.
+ * The deliveries of a channel that are not settled yet.
  *
  * Acknowledgements of one turn of the event loop go out together. All those that no
  * unsettled delivery comes before are one frame (`multiple`, AMQP 0-9-1, section
@@ -17,8 +17,8 @@ type Settles = Pick<Channel, "ack" | "nack">
 const tagOf = ({ fields }: ConsumeMessage): number => fields.deliveryTag
 
 /**
- * How long a channel stays open after its last settlement, in milliseconds. Nobody
- * confirms those, and under load RabbitMQ drops, with the channel, what has not
+ * How long a channel stays open after its last settlement, in milliseconds. No
+ * confirm comes for those, and under load RabbitMQ drops, with the channel, what has not
  * reached a quorum queue yet: then the event would be handled once more.
  *
  * @category constructors

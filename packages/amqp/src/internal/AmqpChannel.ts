@@ -135,7 +135,7 @@ const make = Effect.fnUntraced(function* <C extends Channel>(
   const channel = yield* bounded("open a channel", () =>
     create().then((channel) => {
       opened = channel
-      // A channel `error` that nobody hears kills the whole connection, so the listeners come before anything else.
+      // An unheard channel `error` kills the whole connection, so the listeners come before anything else.
       channel.on("error", (cause) => {
         error = cause
       })

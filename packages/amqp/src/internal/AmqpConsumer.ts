@@ -166,7 +166,7 @@ export const make = Effect.fnUntraced(function* (
   // Before there is a session, so that no interruption can come between the two.
   yield* Effect.addFinalizer(() => Effect.andThen(goodbye, close))
 
-  /** What a short trouble of the connection may spoil is tried twice more. */
+  /** A short interruption of the connection must not fail the start, so it is tried twice more. */
   const first = yield* start.pipe(
     Effect.retry({ schedule: backoff, times: 2, while: (reason) => reason._tag === "ConnectionFailed" })
   )

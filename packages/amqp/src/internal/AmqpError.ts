@@ -111,7 +111,7 @@ const argumentOf = (words: string): Argument => {
 
 const isWhole = (value: Argument): boolean => typeof value === "string" && /^-?\d+$/.test(value)
 
-/** Where RabbitMQ names no types, both are of the same. */
+/** Returns both values as one type, if RabbitMQ names no types. */
 const argumentsOf = (wanted: string, current: string): { readonly wanted: Argument; readonly current: Argument } => {
   const values = { wanted: argumentOf(wanted), current: argumentOf(current) }
   return wanted.startsWith("'") && isWhole(values.wanted) && isWhole(values.current)
@@ -122,7 +122,7 @@ const argumentsOf = (wanted: string, current: string): { readonly wanted: Argume
 const inequivalence =
   /inequivalent arg '([^']*)'(?:.*: received (.*?) but current is (none|the value '.*' of type '\w+'|'.*'))?/
 
-/** What is said in other words than these differs all the same. */
+/** Stands for a value that RabbitMQ states in an unknown form: it differs, too. */
 const unsaid = "'?'"
 
 const timedOut = /delivery acknowledgement on channel \d+ timed out\. Timeout value used: (\d+) ms/

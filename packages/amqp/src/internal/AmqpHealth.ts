@@ -29,7 +29,7 @@ const concurrency = 10
 
 /**
  * Makes what says how the broker is. It answers within two seconds, never fails and
- * changes nothing: that something lacks is said, and mended by whoever needs it.
+ * changes nothing: it reports what is missing, and consumers restore what they need.
  *
  * @category constructors
  * @since 0.1.0
@@ -53,7 +53,7 @@ export const make = Effect.fnUntraced(function* (options: {
       Effect.ensuring(Effect.timeoutOption(Fiber.join(fiber), timeout), Effect.forkIn(Fiber.interrupt(fiber), scope))
     )
 
-  /** What this user has no right on, which RabbitMQ has said once: since 4.3 only those with one may look. */
+  /** Names on which this user has no rights, as RabbitMQ has said once: since 4.3 it lets only users with a right look. */
   const hidden = new Set<string>()
 
   const isThere = (what: string, look: Parameters<AmqpChannel.AmqpChannel["ask"]>[1]) =>

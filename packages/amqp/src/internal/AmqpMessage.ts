@@ -34,7 +34,7 @@ const maxMessage = 2048
 const maxStack = 8192
 /** All properties together have fewer bytes than this, whatever they say of a fault. */
 const maxProperties = 16 * 1024
-/** What can be cut of what is said of a fault, in this order. */
+/** The headers of a fault that can be cut, in this order. */
 const cuttable = ["eb-stack", "eb-message"]
 
 /** The content type of what the bus itself publishes. */
@@ -48,7 +48,7 @@ type Headers = Record<string, string | number | undefined>
  */
 const published: Headers = { traceparent: undefined, "eb-version": undefined }
 
-/** What does not come from its publisher must say what else would be lost. */
+/** Returns the headers of a message that moves between queues: all that would otherwise be lost. */
 const movedHeaders = (envelope: Envelope, origin: Origin): Headers => {
   const { fault } = envelope
   const headers: Headers = {}
@@ -223,7 +223,7 @@ const contentOf = ({ contentEncoding, contentType }: MessageProperties): Content
     ? undefined
     : { type: text(contentType), encoding: text(contentEncoding) }
 
-/** What the broker itself says of why it moved a message out of a queue. */
+/** The reason of the broker for moving a message out of a queue. */
 interface Death {
   readonly reason: string
   readonly queue: string | undefined
@@ -234,7 +234,7 @@ interface Death {
 }
 
 /**
- * What the names of wait queues begin with. A queue of the user's may begin with it,
+ * The prefix of the names of wait queues. A queue of the user's may begin with it,
  * too.
  *
  * @category constructors
@@ -285,7 +285,7 @@ const deathOf = (headers: unknown): Death | undefined => {
   return undefined
 }
 
-/** What was retried before it died went to its last queue by another exchange than the first. */
+/** Returns the origin. A message that was retried before it died came to its last queue by another exchange than the first. */
 const originOf = (headers: unknown, death: Death | undefined): Origin | undefined => {
   const queue = death?.queue ?? text(own(headers, "eb-queue"))
   return queue === undefined ? undefined : { queue, exchange: text(own(headers, "eb-exchange")) ?? death?.exchange }
@@ -342,7 +342,7 @@ const faultOf = (
 export const returnsOf = ({ properties }: ConsumeMessage): number =>
   count(own(properties.headers, "x-delivery-count"), maxAttempt) ?? 0
 
-/** Counters in headers can be forged; beyond this one nobody counted. */
+/** Counters in headers can be forged; no real one is larger than this. */
 const maxAttempt = 1_000_000
 
 /**

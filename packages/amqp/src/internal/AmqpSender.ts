@@ -267,7 +267,7 @@ export class AmqpSender {
     outgoing.settle(reason)
   }
 
-  /** What came of this sending says nothing of the one before it. */
+  /** The outcome of this sending says nothing about the one before it. */
   private conclude(outgoing: Outgoing, reason: Reason): void {
     this.settle(outgoing, outgoing.mayHaveLanded ? this.doubtful(outgoing, reason.message) : reason)
   }

@@ -21,11 +21,11 @@ import type { Message } from "./AmqpMessage.ts"
  */
 export class Outgoing {
   readonly message: Message
-  /** When it is no longer waited for, in milliseconds of a clock that nobody sets. */
+  /** The time at which the wait for it ends, in milliseconds of the monotonic clock. */
   readonly deadline: number
-  /** Tells whoever waits; the second time it does nothing. */
+  /** Resumes the publisher. The second call does nothing. */
   readonly settle: (reason: Reason | undefined) => void
-  /** Whether nobody waits any more. */
+  /** Whether its publisher waits no longer. */
   isDone = false
   /** Whether a channel died with it in flight, so that the broker may have it. */
   mayHaveLanded = false
@@ -52,7 +52,7 @@ export class Outgoing {
   }
 }
 
-/** What a message takes up beside its body. */
+/** The bytes that a message takes up beside its body. */
 const overhead = 512
 /** How many windows may wait to be sent: more than a publish timeout can send over most networks. */
 const maxWindowsWaiting = 16
@@ -66,19 +66,19 @@ const leastWaiting = 64 * 1024 * 1024
  * @since 0.1.0
  */
 export class ConfirmWindow {
-  /** What waits, from `first` on: a list that would give up its nodes one by one costs more than all else here. */
+  /** The publishes that wait, from `first` on: a list that would give up its nodes one by one costs more than all else here. */
   private waiting: Array<Outgoing> = []
   private first = 0
   private waitingBytes = 0
-  /** What is in flight is a list that is linked through them: in its order, and each is out of it at once. */
+  /** The publishes in flight are a linked list, in their order. Each leaves it in constant time. */
   private oldest: Outgoing | undefined
   private newest: Outgoing | undefined
   private count = 0
   private bytes = 0
   private late = 0
-  /** What is in flight and must be alone. */
+  /** The publish that is in flight and must be alone. */
   private loner: Outgoing | undefined
-  /** What keeps others waiting so that it, or the one in front of them, is in flight alone. */
+  /** The publish that keeps others waiting, so that it or the one in front of them is in flight alone. */
   held: Outgoing | undefined
   private readonly maxCount: number
   private readonly maxBytes: number
@@ -197,7 +197,7 @@ export class ConfirmWindow {
     for (const { size } of lost) this.waitingBytes += size
   }
 
-  /** What waits now, from the first one on. */
+  /** Returns the publishes that wait now, from the first one on. */
   get waits(): ReadonlyArray<Outgoing> {
     return this.waiting.slice(this.first).filter((outgoing) => !outgoing.isDone)
   }

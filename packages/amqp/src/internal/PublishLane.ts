@@ -59,7 +59,7 @@ export const make = Effect.fnUntraced(function* (options: {
   readonly settings: Settings
   /** The connection on which the exchanges have just been declared. */
   readonly live: AmqpConnection.Live
-  /** What the broker has taken of the lanes that share it. */
+  /** The record of what the broker has taken, which all lanes share. */
   readonly record: TrackRecord
   /** Run after an exchange that had gone is there again: the bindings to it are gone, too. */
   readonly onExchangeRestored: Effect.Effect<void>

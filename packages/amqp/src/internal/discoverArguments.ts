@@ -1,5 +1,5 @@
 /**
- * With what a queue or an exchange was declared, found out without changing it.
+ * Discovers the arguments of an existing queue or exchange without modifying it.
  *
  * AMQP has no question for that. But a declaration that differs from what is there
  * is refused with the first argument that differs, and what it is; so a few of them,
@@ -18,7 +18,7 @@ import type { Declaration } from "../AmqpTopology.ts"
 import * as AmqpChannel from "./AmqpChannel.ts"
 
 /**
- * What a queue was declared with.
+ * The arguments that a queue was declared with.
  *
  * @category models
  * @since 0.1.0
@@ -30,7 +30,7 @@ export interface Declared {
 }
 
 /**
- * What an exchange was declared with.
+ * The arguments that an exchange was declared with.
  *
  * @category models
  * @since 0.1.0

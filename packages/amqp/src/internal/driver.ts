@@ -71,7 +71,7 @@ const writeTogether = (model: ChannelModel): void => {
 
 /** The least that AMQP allows (AMQP 0-9-1, section 4.2.3). */
 const leastFrame = 4096
-/** What a frame has beside what it carries. */
+/** The bytes of a frame beside its payload. */
 const frameOverhead = 8
 
 /** How many bytes a frame may carry, as client and broker have agreed. */
@@ -114,7 +114,7 @@ const isOver = (model: ChannelModel): boolean => socketOf(model)?.writableEnded 
 const headerFrame = 2
 const basicClass = 60
 
-/** What amqplib makes of a frame. */
+/** A frame, as amqplib reads it. */
 interface Frame {
   readonly channel: number
   readonly id?: number
@@ -137,7 +137,7 @@ const isReader = (u: object): u is Reader =>
   "recvFrame" in u &&
   typeof u.recvFrame === "function"
 
-/** What amqplib makes of a message's properties, without any. */
+/** Returns a frame of properties as amqplib would read it, but without any. */
 const withoutProperties = (bytes: unknown): Frame | undefined =>
   Buffer.isBuffer(bytes) && bytes[0] === headerFrame && bytes.length >= 8 + bytes.readUInt32BE(3)
     ? { id: basicClass, channel: bytes.readUInt16BE(1), size: Number(bytes.readBigUInt64BE(11)), fields: {} }

@@ -19,7 +19,7 @@ export const backoff: Schedule.Schedule<unknown> = Schedule.min([
   Schedule.spaced(longest)
 ]).pipe(Schedule.jittered)
 
-/** What has run for so long, in milliseconds, had no trouble starting. */
+/** The run time, in milliseconds, after which a start counts as successful. */
 const settled = 10_000
 
 const monotonicMillis = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos / 1_000_000n))

@@ -69,6 +69,22 @@ describe("AmqpError", () => {
     assert.strictEqual(AmqpError.closedBecause(undefined), "the channel is closed")
   })
 
+  it("takes a consumer that is cancelled for a slow one only where RabbitMQ cancels those", () => {
+    for (const [version, unsettled, queue, isSlow] of [
+      ["4.3.6", 1, "exists", true],
+      ["5.0.0", 2, "exists", true],
+      ["4.3.6", 0, "exists", false],
+      ["4.3.6", 1, "does not exist", false],
+      ["4.3.6", 1, "not known", false],
+      ["4.2.9", 1, "exists", false],
+      ["3.10.8", 1, "exists", false]
+    ] as const) {
+      const text = AmqpError.cancelledBecause(version, unsettled, queue)
+      assert.strictEqual(text.includes("consumer_timeout"), isSlow, `${version} ${unsettled} ${queue}`)
+      if (!isSlow) assert.include(text, "its queue was deleted")
+    }
+  })
+
   it("tells what time may cure from what it cannot", () => {
     const ofCode = (code: string) => fromConnect(coded(code, "no")).isRetryable
     for (const code of ["ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH"]) {

@@ -47,18 +47,10 @@ interface Session {
   readonly acknowledger: AmqpAcknowledger
   readonly tag: string
   readonly scope: Scope.Closeable
-  /** Succeeds with the reason when it is over. */
-  readonly ended: Effect.Effect<string>
-}
-
-/** Returns why RabbitMQ has cancelled a consumer: it says so, and never why. */
-const cancelledBecause = (version: string, unsettled: number): string => {
-  const [major = 0, minor = 0] = version.split(".").map(Number)
-  // Before 4.3, an acknowledgement that takes too long costs the channel.
-  const cancelsForTime = major > 4 || (major === 4 && minor >= 3)
-  return cancelsForTime && unsettled > 0
-    ? "RabbitMQ cancelled the consumer: its queue was deleted, or an event was not acknowledged within the consumer_timeout"
-    : "RabbitMQ cancelled the consumer: its queue was deleted, or is not available"
+  /** Succeeds when it is over. */
+  readonly ended: Effect.Effect<unknown>
+  /** Why it is over, in words. */
+  readonly reason: Effect.Effect<string>
 }
 
 /**
@@ -88,13 +80,29 @@ export const make = Effect.fnUntraced(function* (
       const live = yield* connection.live
       yield* AmqpTopology.declare(live, settings, queue)
       const channel = yield* AmqpChannel.open(live, settings.connectionTimeout)
-      const cancelled = Deferred.makeUnsafe<string>()
-      const ended = Effect.raceFirst(
-        Deferred.await(cancelled),
-        Effect.map(Deferred.await(channel.closed), (error) =>
-          error === undefined && Deferred.isDoneUnsafe(live.lost)
-            ? "the connection is lost"
-            : AmqpError.closedBecause(error)
+      /** How many events were not settled when RabbitMQ cancelled the consumer. */
+      const cancelled = Deferred.makeUnsafe<number>()
+      const ended = Effect.raceFirst(Deferred.await(cancelled), Deferred.await(channel.closed))
+      const look = AmqpChannel.throwaway(live, AmqpConnection.closeTimeout, (ask) =>
+        ask(`look for the queue "${queue.name}"`, (amqp) => amqp.checkQueue(queue.name))
+      ).pipe(
+        Effect.match({
+          onSuccess: () => "exists" as const,
+          onFailure: ({ _tag }) => (_tag === "NotFound" ? "does not exist" : "not known")
+        })
+      )
+      const whyCancelled = Effect.flatMap(Deferred.await(cancelled), (unsettled) =>
+        Effect.map(look, (found) => AmqpError.cancelledBecause(live.version, unsettled, found))
+      )
+      const whyClosed = Effect.map(Deferred.await(channel.closed), (error) =>
+        error === undefined && Deferred.isDoneUnsafe(live.lost)
+          ? "the connection is lost"
+          : AmqpError.closedBecause(error)
+      )
+      const reason = yield* Effect.cached(
+        Effect.andThen(
+          ended,
+          Effect.suspend(() => (Deferred.isDoneUnsafe(cancelled) ? whyCancelled : whyClosed))
         )
       )
 
@@ -112,7 +120,7 @@ export const make = Effect.fnUntraced(function* (
             `An event of "${queue.name}" was acknowledged too late: ${reason}. RabbitMQ hands it out again, and then ` +
               `it is acknowledged without being handled`
           )
-        runFork(Effect.flatMap(ended, warn))
+        runFork(Effect.flatMap(reason, warn))
       }
       const onStale = (message: ConsumeMessage, isLateAck: boolean): void => {
         runSync(countStale)
@@ -127,8 +135,7 @@ export const make = Effect.fnUntraced(function* (
 
       const receive = (message: ConsumeMessage | null): void => {
         if (message === null) {
-          const unsettled = [...acknowledger.held].length
-          Deferred.doneUnsafe(cancelled, Effect.succeed(cancelledBecause(live.version, unsettled)))
+          Deferred.doneUnsafe(cancelled, Effect.succeed([...acknowledger.held].length))
           return
         }
         acknowledger.add(message)
@@ -142,7 +149,7 @@ export const make = Effect.fnUntraced(function* (
       const { consumerTag } = yield* channel.ask(`consume "${queue.name}"`, (amqp) =>
         amqp.consume(queue.name, receive, { exclusive: queue.temporary })
       )
-      session = { channel, acknowledger, ended, scope, tag: consumerTag }
+      session = { channel, acknowledger, ended, reason, scope, tag: consumerTag }
       return session
     }).pipe(Scope.provide(scope))
 
@@ -188,9 +195,10 @@ export const make = Effect.fnUntraced(function* (
   const supervisor = yield* Effect.gen(function* () {
     const current = next
     next = again
-    const reason = yield* Effect.flatMap(current, ({ ended }) => ended)
+    const { ended, reason } = yield* current
+    yield* ended
     yield* close
-    yield* Effect.logWarning(`Consuming "${queue.name}" was interrupted: ${reason}`)
+    yield* Effect.logWarning(`Consuming "${queue.name}" was interrupted: ${yield* reason}`)
   }).pipe(supervise, Effect.forkScoped)
 
   return {

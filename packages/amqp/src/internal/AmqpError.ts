@@ -127,6 +127,8 @@ const unsaid = "'?'"
 
 const timedOut = /delivery acknowledgement on channel \d+ timed out\. Timeout value used: (\d+) ms/
 
+const advice = "let its handler have a shorter timeout, or raise the consumer_timeout"
+
 /**
  * Returns why a channel that consumes is closed, for the log.
  *
@@ -136,11 +138,30 @@ const timedOut = /delivery acknowledgement on channel \d+ timed out\. Timeout va
 export const closedBecause = (error: unknown): string => {
   if (error === undefined) return "the channel is closed"
   const timeout = timedOut.exec(textOf(error))?.[1]
-  if (timeout === undefined) return `the channel is closed: ${detailOf(error)}`
-  return (
-    `an event was not acknowledged within ${timeout} ms, RabbitMQ's consumer_timeout: let its handler have a shorter ` +
-    `timeout, or raise the consumer_timeout (${detailOf(error)})`
-  )
+  return timeout === undefined
+    ? `the channel is closed: ${detailOf(error)}`
+    : `an event was not acknowledged within ${timeout} ms, RabbitMQ's consumer_timeout: ${advice} (${detailOf(error)})`
+}
+
+/**
+ * Returns why RabbitMQ has most likely cancelled a consumer, for the log. It says that
+ * it has, and never why. From 4.3 on it does so when an acknowledgement takes too long,
+ * and closes the channel before.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const cancelledBecause = (
+  version: string,
+  unsettled: number,
+  queue: "exists" | "does not exist" | "not known"
+): string => {
+  const [major = 0, minor = 0] = version.split(".").map(Number)
+  const cancelsForTime = major > 4 || (major === 4 && minor >= 3)
+  if (queue === "exists" && unsettled > 0 && cancelsForTime) {
+    return `RabbitMQ cancelled the consumer, most likely because an event was not acknowledged within its consumer_timeout: ${advice}`
+  }
+  return `RabbitMQ cancelled the consumer: its queue was deleted${queue === "does not exist" ? "" : ", or was not available"}`
 }
 
 /** Whether something failed because its channel or its connection is not there any more. */

@@ -134,9 +134,10 @@ export class Properties implements Options.Publish {
 
   /** How many bytes it has in its frame, at most. */
   private get size(): number {
-    const { appId, correlationId, contentType, messageId, type } = this
+    const { appId, contentEncoding, contentType, correlationId, messageId, type } = this
+    const texts = [appId, contentEncoding, contentType, correlationId, messageId, type]
     let bytes = fixedProperties
-    for (const text of [appId, correlationId, contentType, messageId, type]) bytes += 1 + Buffer.byteLength(text ?? "")
+    for (const text of texts) bytes += 1 + Buffer.byteLength(text ?? "")
     const { headers } = this
     for (const key in headers) {
       const value = headers[key]

@@ -21,7 +21,7 @@ import { UsageError } from "./Problem.ts"
  * @since 0.1.0
  */
 export const module: Flag.Flag<Option.Option<string>> = Parameters.module.pipe(
-  Flag.withDescription("The queues of its subscriptions [all, by management]"),
+  Flag.withDescription("Only its queues [all, by management]"),
   Flag.optional
 )
 

@@ -159,8 +159,8 @@ export const commands = [
   Command.make("groups", groupsFlags, groups).pipe(
     Command.withDescription(
       "Show the kinds of failures of a queue, of the queues of a module, or of all\n" +
-        "  queues. Dead letters that failed in the same way at the same place form a group\n" +
-        "  with a fingerprint. They stay in their queue."
+        "  queues. Dead letters that failed in the same way at the same place form a\n" +
+        "  group with a fingerprint. They stay in their queue."
     ),
     Command.withShortDescription("Show the kinds of failures, with their counts"),
     Command.withExamples([

@@ -7,7 +7,8 @@ import type { InjectedFault, Lab } from "../experiments/InjectedFault.ts"
 /** So many publishers that others are always in flight beside the refused publish. */
 const shape = { publishers: 20, pause: 8, fanout: false, concurrency: 20, handling: 3 } as const
 
-const times = (count: number, routingKey: string) => Array.from({ length: count }, () => routingKey)
+/** Routing keys of which none has been refused before. */
+const secrets = (count: number) => Array.from({ length: count }, (_, i) => `secret.${i}`)
 
 /** Makes a fault in which publishes under some routing keys are refused, and no other publish fails or is repeated. */
 const refused = (
@@ -46,7 +47,7 @@ export const refusals: ReadonlyArray<InjectedFault<SingleNode>> = [
     Effect.forEach(["secret.a", "secret.b"], publish, { concurrency: "unbounded" })
   ),
   refused("refused-every-300-ms", (publish) =>
-    Effect.forEach(times(15, "secret.a"), (routingKey) => Effect.delay(publish(routingKey), "300 millis"))
+    Effect.forEach(secrets(15), (routingKey) => Effect.delay(publish(routingKey), "300 millis"))
   ),
   {
     // An open channel keeps its permissions, so the connection is cut before the refusals are counted.

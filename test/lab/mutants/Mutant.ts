@@ -78,7 +78,7 @@ export const mutants: ReadonlyArray<Mutant> = [
     name: "refusals-in-company",
     file: "amqp/src/internal/AmqpSender.ts",
     edits: [["strikes > 0 || !this.record.knows(message)", "strikes > 0"]],
-    under: "refused-once"
+    under: "refused-every-300-ms"
   },
   {
     name: "not-consuming-again",

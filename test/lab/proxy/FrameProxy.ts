@@ -78,6 +78,11 @@ export class FrameProxy {
     if (direction === "down" && frame.method === Frame.Method.basicAck) this.#confirm(frame)
     if (direction === "down" && frame.method === Frame.Method.basicDeliver) consuming.add(frame.channel)
     if (direction === "down" && frame.method === Frame.Method.basicCancel) this.cancels++
+    // Nothing can be inserted into a channel that is gone.
+    if (frame.method === Frame.Method.channelClose) {
+      publishing.delete(frame.channel)
+      consuming.delete(frame.channel)
+    }
     const closes = frame.method === Frame.Method.channelClose || frame.method === Frame.Method.connectionClose
     if (direction === "down" && closes) this.closes.push(Frame.closeReason(frame))
   }

@@ -153,11 +153,16 @@ export class AmqpSender {
 
   /** Lets those go on that wait for a publish which must be alone, where its queue does not answer. */
   sweep(): void {
+    // Without a channel nothing can answer, so that is no reason to wait no longer.
+    if (this.channel === undefined) {
+      this.sightings = 0
+      return
+    }
     const { held } = this.window
     this.sightings = held === this.lastHeld && !this.isMoving ? this.sightings + 1 : 1
     this.lastHeld = held
     this.isMoving = false
-    if (held === undefined || this.sightings < patience || this.channel === undefined || !this.isOpen()) return
+    if (held === undefined || this.sightings < patience || !this.isOpen()) return
     // A refusal would have come by now.
     if (held.isInFlight) this.record.took(held.message)
     this.window.waitNoLonger()

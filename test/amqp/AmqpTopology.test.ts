@@ -1,8 +1,9 @@
+import * as AmqpDelay from "@effect-eventbus/amqp/AmqpDelay"
 import * as AmqpOptions from "@effect-eventbus/amqp/AmqpOptions"
 import * as AmqpTopology from "@effect-eventbus/amqp/AmqpTopology"
 import { assert, describe, inject, it } from "@effect/vitest"
 import { Duration, Effect, Option, Queue, Schedule } from "effect"
-import { FailurePolicy, Handler, QueueSpec, Settlement, Subscription } from "effect-eventbus"
+import { FailurePolicy, Handler, Settlement, Subscription } from "effect-eventbus"
 import { eventually } from "../support/eventually.ts"
 import * as Rig from "./support/Rig.ts"
 
@@ -72,76 +73,6 @@ describe("AmqpTopology", () => {
       })
     }
     assert.deepStrictEqual(AmqpTopology.deadLetterQueue("dlq.work", classic).arguments, { "x-queue-type": "classic" })
-  })
-
-  it("names a wait queue by everything it is declared with", () => {
-    const declarations = [
-      AmqpTopology.waitQueue("work", 1000, settings),
-      AmqpTopology.waitQueue("work", 2000, settings),
-      AmqpTopology.waitQueue("work", 1000, classic),
-      AmqpTopology.waitQueue("work", 1000, AmqpOptions.settings({ deadLetterExchange: "other" })),
-      AmqpTopology.waitQueue("other", 1000, settings)
-    ]
-    assert.strictEqual(declarations[0]?.name, "wait.work.1000.quorum.agent_events_dlx")
-    const names = new Set(declarations.map(({ name }) => name))
-    assert.strictEqual(names.size, new Set(declarations.map((each) => JSON.stringify(each.arguments))).size)
-    for (const { arguments: args, name } of declarations) {
-      for (const value of ["x-message-ttl", "x-dead-letter-exchange", "x-dead-letter-routing-key", "x-queue-type"]) {
-        assert.include(name, `${args[value]}`)
-      }
-    }
-  })
-
-  it("makes retries wait in a quorum queue where the queue itself is a classic one, which would move them unconfirmed", () => {
-    assert.deepStrictEqual(
-      AmqpTopology.waitQueue("work", 1000, classic),
-      AmqpTopology.waitQueue("work", 1000, settings)
-    )
-    assert.deepInclude(AmqpTopology.waitQueue("work", 1000, classic).arguments, {
-      "x-queue-type": "quorum",
-      "x-dead-letter-strategy": "at-least-once"
-    })
-  })
-
-  it("keeps the longest names within AMQP's 255 bytes", () => {
-    const long = AmqpOptions.settings({ exchange: "x".repeat(46), queueType: "classic" })
-    const name = QueueSpec.checkQueue("q".repeat(180))
-    assert.isAtMost(AmqpTopology.waitQueue(name, AmqpTopology.delayTier(Infinity), long).name.length, 255)
-  })
-
-  describe("delayTier", () => {
-    for (const [millis, tier] of [
-      [0, 10],
-      [10, 10],
-      [11, 20],
-      [701, 1000],
-      [1000, 1000],
-      [1200, 1500],
-      [4800, 5000],
-      [60_000, 60_000],
-      [60_001, 90_000],
-      [hour, hour],
-      [23 * hour, 24 * hour],
-      [25 * hour, 48 * hour],
-      [1000 * hour, 42 * 24 * hour],
-      [Infinity, 49 * 24 * hour]
-    ] as const) {
-      it(`rounds ${millis} ms to ${tier} ms`, () => assert.strictEqual(AmqpTopology.delayTier(millis), tier))
-    }
-
-    it("never shortens a delay that it can keep, at most doubles it, and is in the 32 bits of a time to live", () => {
-      let before = 0
-      for (let millis = 5; millis <= 49 * 24 * hour; millis = Math.ceil(millis * 1.01)) {
-        const tier = AmqpTopology.delayTier(millis)
-        assert.isAtLeast(tier, millis)
-        assert.isAtLeast(tier, before)
-        assert.isAtMost(tier, Math.max(10, millis * 2.5))
-        if (millis >= 1000 && millis <= 24 * hour) assert.isAtMost(tier, millis * 1.55)
-        assert.isBelow(tier, 2 ** 32)
-        assert.strictEqual(AmqpTopology.delayTier(tier), tier)
-        before = tier
-      }
-    })
   })
 })
 
@@ -222,7 +153,7 @@ describe.skipIf(url === "")("AmqpTopology on RabbitMQ", () => {
         const later = FailurePolicy.retry(Schedule.spaced("1 hour"))
         yield* events.subscribe(failing.pipe(Handler.onFailure(later)))
         yield* events.publish(yield* Ping.event({}))
-        const wait = AmqpTopology.waitQueue(name, hour, settings()).name
+        const wait = AmqpDelay.waitQueue(name, hour, settings()).name
         yield* eventually(
           "the event waits",
           Effect.map(events.queueInfo(wait), (info) => Option.isSome(info) && info.value.messages === 1)

@@ -1,4 +1,5 @@
 import { setImmediate } from "node:timers"
+import * as AmqpOptions from "@effect-eventbus/amqp/AmqpOptions"
 import { assert, describe, inject, it } from "@effect/vitest"
 import type { Channel } from "amqplib"
 import { Deferred, Effect, Exit, Fiber, Latch, Metric, Queue, Redacted, References, Scope } from "effect"
@@ -26,6 +27,7 @@ const fake = (moment: number, then: () => void) => {
       })
     )
   const live: AmqpConnection.Live = {
+    settings: AmqpOptions.settings({ connectionTimeout: 1000 }),
     model: Object.assign(Object.create(null), { createChannel }),
     address: "h:1",
     version: "3.10.8",
@@ -40,8 +42,8 @@ const fake = (moment: number, then: () => void) => {
 
 describe("Channels", () => {
   for (const [what, use] of [
-    ["stays", (live: AmqpConnection.Live) => Effect.andThen(AmqpChannel.open(live, 1000), Effect.never)],
-    ["is only asked", (live: AmqpConnection.Live) => AmqpChannel.throwaway(live, 1000, () => Effect.never)]
+    ["stays", (live: AmqpConnection.Live) => Effect.andThen(AmqpChannel.open(live), Effect.never)],
+    ["is only asked", (live: AmqpConnection.Live) => AmqpChannel.throwaway(live, () => Effect.never)]
   ] as const) {
     it.live(`are closed whenever an interruption comes: one that ${what}`, () =>
       Effect.gen(function* () {
@@ -59,7 +61,7 @@ describe("Channels", () => {
   it.live("that come too late to be used are closed", () =>
     Effect.gen(function* () {
       const { count, live } = fake(0, () => {})
-      const fiber = Effect.runFork(Effect.scoped(AmqpChannel.open(live, 1000)))
+      const fiber = Effect.runFork(Effect.scoped(AmqpChannel.open(live)))
       yield* Fiber.interrupt(fiber)
       yield* nextTurn
       assert.deepStrictEqual(count, { opened: 1, closed: 1 })
@@ -93,29 +95,31 @@ describe.skipIf(inject("rabbitUrl") === null).concurrent("A connection", () => {
   it.live("keeps a channel for what is asked, and says when it has none left for a consumer", () =>
     Effect.gen(function* () {
       const { bus, queue } = yield* Rig.make(url, "channels")
-      const { health, publish, queueInfo, subscribe } = yield* bus({ url: Redacted.make(`${url}?channel_max=3`) })
+      const { health, publish, queueInfo, subscribe } = yield* bus({ url: Redacted.make(`${url}?channel_max=5`) })
       const handled = yield* Queue.unbounded<string>()
       const handler = (name: string) =>
         Handler.make(Subscription.make(queue(name), { events: [Ping], temporary: true }), () =>
           Queue.offer(handled, name)
         )
-      for (const name of ["one", "two"]) yield* subscribe(handler(name))
-      const error = yield* Effect.flip(subscribe(handler("three")))
+      const names = ["one", "two", "three", "four"]
+      for (const name of names) yield* subscribe(handler(name))
+      const error = yield* Effect.flip(subscribe(handler("five")))
       assert.isTrue(error.isRetryable)
-      assert.match(error.message, /no channel is left of the 3 .*channel_max/)
+      assert.match(error.message, /no channel is left of the 5 .*channel_max/)
       assert.notInclude(error.message, "No connection")
 
       const both = yield* Effect.all([health, queueInfo(queue("one")), queueInfo(queue("two"))], { concurrency: 3 })
       assert.deepInclude(both[0], { status: "healthy", connected: true })
       yield* publish(yield* Ping.event({}))
-      assert.sameMembers(yield* Queue.takeN(handled, 2), ["one", "two"])
+      assert.sameMembers(yield* Queue.takeN(handled, 4), names)
 
       // A channel that is free again is there for the next.
       yield* Effect.scoped(
         Effect.gen(function* () {
-          const other = yield* bus({ url: Redacted.make(`${url}?channel_max=2`) })
-          yield* Effect.scoped(other.subscribe(handler("four")))
-          yield* other.subscribe(handler("five"))
+          const other = yield* bus({ url: Redacted.make(`${url}?channel_max=5`) })
+          const others = ["six", "seven", "eight", "nine"]
+          yield* Effect.scoped(Effect.forEach(others, (name) => other.subscribe(handler(name))))
+          yield* other.subscribe(handler("ten"))
         })
       )
     })

@@ -23,7 +23,7 @@ describe.skipIf(inject("rabbitUrl") === null).concurrent("A consumer", () => {
     return Effect.gen(function* () {
       const { queue, raw, settings } = yield* Rig.make(url, "consumer")
       const connection = yield* AmqpConnection.make(settings(), "consume")
-      yield* AmqpTopology.exchanges(yield* connection.live, settings())
+      yield* AmqpTopology.exchanges(yield* connection.live)
       let attempts = 0
       let trouble: Refused | undefined
       const troubled: AmqpConnection.AmqpConnection = {
@@ -34,10 +34,11 @@ describe.skipIf(inject("rabbitUrl") === null).concurrent("A consumer", () => {
         })
       }
       const work = Subscription.make(queue("work"), { patterns: ["ping.*"], deadLetter: false })
-      const consumer = yield* AmqpConsumer.make(troubled, settings(), work, () => {})
+      const consumer = yield* AmqpConsumer.make(troubled, work, () => {})
       const { run } = yield* raw
       const told = () => lines.filter((line) => line.includes("Cannot consume"))
-      for (const [round, detail] of ["one", "two"].entries()) {
+      // Reasons that take turns are told once each.
+      for (const [round, detail] of ["one", "two", "one", "two"].entries()) {
         trouble = new Refused({ operation: "declare", detail })
         if (round === 0) yield* run((channel) => channel.deleteQueue(work.name))
         attempts = 0
@@ -45,12 +46,17 @@ describe.skipIf(inject("rabbitUrl") === null).concurrent("A consumer", () => {
           "it has tried four times",
           Effect.sync(() => attempts >= 4)
         )
-        assert.strictEqual(told().length, round + 1, told().join("\n"))
-        assert.include(told()[round], detail)
+        const known = Math.min(round + 1, 2)
+        assert.strictEqual(told().length, known, told().join("\n"))
+        assert.include(told()[Math.min(round, known - 1)], round < 2 ? detail : "two")
       }
       trouble = undefined
       yield* eventually("it is back", Effect.sync(consumer.isAttached))
-      assert.isTrue(lines.some((line) => line.endsWith("cancelled the consumer: its queue was deleted")))
+      // RabbitMQ 4.3 may still show the queue when it cancels the consumer.
+      assert.isTrue(
+        lines.some((line) => line.includes("cancelled the consumer: its queue was deleted")),
+        lines.join("\n")
+      )
     }).pipe(Effect.provide(layer))
   })
 
@@ -58,20 +64,24 @@ describe.skipIf(inject("rabbitUrl") === null).concurrent("A consumer", () => {
     Effect.gen(function* () {
       const { bus, queue } = yield* Rig.make(url, "consumer")
       const { publish, subscribe } = yield* bus()
-      const ends: Array<number> = []
-      for (const name of ["one", "two", "three"]) {
+      let ends = 0
+      const end = Effect.gen(function* () {
         const scope = yield* Scope.make()
         const handled = yield* Queue.unbounded<string>()
-        const subscription = Subscription.make(queue(name), { patterns: ["ping.*"], temporary: true })
+        const subscription = Subscription.make(queue(`${++ends}`), { patterns: ["ping.*"], temporary: true })
         yield* subscribe(Handler.make(subscription, ({ eventId }) => Queue.offer(handled, eventId))).pipe(
           Scope.provide(scope)
         )
         yield* publish(yield* Ping.event({}))
         yield* Queue.take(handled)
         const [, millis] = yield* timed(Scope.close(scope, Exit.void))
-        ends.push(millis)
-      }
-      assert.isBelow(Math.min(...ends), lingerTime)
+        return millis
+      })
+      // On a busy machine some take longer. One that waits always does.
+      yield* eventually(
+        "one ends sooner than it could wait",
+        Effect.map(end, (millis) => millis < lingerTime)
+      )
     })
   )
 })

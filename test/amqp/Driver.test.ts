@@ -31,7 +31,7 @@ describe("The driver", () => {
 })
 
 describe.skipIf(!Node.isPossible)("driver", () => {
-  const node = Node.ownNode(async () => ["frame_max = 8192", "channel_max = 5"])
+  const node = Node.ownNode({ frame_max: 8192, channel_max: 5 })
   const connected = Effect.suspend(() => {
     const settings = AmqpOptions.settings({ url: Redacted.make(node.url) })
     return Effect.acquireRelease(

@@ -95,6 +95,29 @@ describe("AmqpError", () => {
     }
   })
 
+  it("takes a failure of TLS for one of a certificate only where it is one", () => {
+    const tagOf = (code: string) => fromConnect(coded(code, "no"))._tag
+    for (const code of [
+      "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+      "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+      "HOSTNAME_MISMATCH",
+      "ERR_SSL_TLSV1_ALERT_UNKNOWN_CA",
+      "ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED"
+    ]) {
+      assert.strictEqual(tagOf(code), "CertificateRejected", code)
+    }
+    for (const code of ["ERR_TLS_HANDSHAKE_TIMEOUT", "ERR_SSL_TLSV1_ALERT_INTERNAL_ERROR", "EPROTO"]) {
+      assert.strictEqual(tagOf(code), "ConnectionFailed", code)
+    }
+    for (const code of ["ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION", "ERR_OSSL_X509_KEY_VALUES_MISMATCH"]) {
+      const reason = fromConnect(coded(code, "no"))
+      assert.deepStrictEqual([reason._tag, reason.isRetryable], ["TlsFailed", false], code)
+    }
+    const plain = fromConnect(coded("ERR_SSL_WRONG_VERSION_NUMBER", "error:0A00010B:SSL routines"))
+    assert.match(plain.message, /^No TLS with rabbit\.internal:403: it does not speak it.* 5671$/)
+    assert.isFalse(plain.isRetryable)
+  })
+
   it("says what Node says of each address of a host", () => {
     const error = new AggregateError([
       new Error("connect ECONNREFUSED ::1:5672"),

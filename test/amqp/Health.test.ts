@@ -1,5 +1,7 @@
+import { Diagnosis } from "@effect-eventbus/inspect"
 import { assert, describe, inject, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Latch, Redacted } from "effect"
+import { Deferred, Effect, Fiber, Latch, Option, Redacted, Stream } from "effect"
+import { Subscription } from "effect-eventbus"
 import { ConnectionFailed, Refused, type Reason } from "effect-eventbus/BrokerError"
 import { TestClock } from "effect/testing"
 import type * as AmqpConnection from "../../packages/amqp/src/AmqpConnection.ts"
@@ -11,12 +13,16 @@ import * as Rig from "./support/Rig.ts"
 
 const url = inject("rabbitUrl") ?? ""
 
+const settings = AmqpOptions.settings({})
+
 /** A broker's connections as they look to those who ask how it is. */
 const connection: AmqpConnection.AmqpConnection = {
+  settings,
   address: "h:1",
   up: Effect.never,
   live: Effect.never,
   current: () => ({
+    settings,
     model: Object.create(null),
     address: "h:1",
     version: "3.10.8",
@@ -33,7 +39,6 @@ const connection: AmqpConnection.AmqpConnection = {
 const healthOf = (ask: Effect.Effect<never, Reason>) =>
   Effect.flatten(
     AmqpHealth.make({
-      settings: AmqpOptions.settings({}),
       publishing: connection,
       publishers: [{ publish: () => Effect.never, unconfirmed: () => 0, isAttached: () => true }],
       consuming: connection,
@@ -105,10 +110,27 @@ describe.skipIf(inject("rabbitUrl") === null).concurrent("Health", () => {
   )
 })
 
-describe.skipIf(!Node.isPossible)("Health of a user who may only publish", () => {
+describe.skipIf(!Node.isPossible)("Health, on a node of its own", () => {
   const node = Node.ownNode()
 
-  it.live("is well, although nothing can be published to no queue", () =>
+  it.live("tells of an alarm, although nothing is published", () =>
+    Effect.gen(function* () {
+      const { bus } = yield* Rig.make(node.url, "health")
+      const events = yield* bus()
+      assert.deepInclude(yield* events.health, { status: "healthy" })
+      const watermark = (value: string) => node.ctl("set_vm_memory_high_watermark", "absolute", value)
+      yield* Effect.acquireRelease(watermark("1MB"), () => watermark("512MB"))
+      yield* eventually(
+        "it says that publishing is blocked",
+        Effect.map(
+          events.health,
+          ({ details, status }) => status === "degraded" && /^blocked: .*memory/.test(String(details["publishing"]))
+        )
+      )
+    })
+  )
+
+  it.live("is good for a user who may only publish, although nothing can be published to no queue", () =>
     Effect.gen(function* () {
       const { bus, exchange } = yield* Rig.make(node.url, "health")
       yield* bus()
@@ -124,7 +146,7 @@ describe.skipIf(!Node.isPossible)("Health of a user who may only publish", () =>
     })
   )
 
-  it.live("is well for a user who may only consume what others declare", () =>
+  it.live("is good for a user who may only consume what others declare", () =>
     Effect.gen(function* () {
       const { bus, exchange, queue } = yield* Rig.make(node.url, "health")
       const work = queue("work")
@@ -137,6 +159,15 @@ describe.skipIf(!Node.isPossible)("Health of a user who may only publish", () =>
       yield* Rig.collect(events, work)
       const { details, status } = yield* events.health
       assert.deepStrictEqual([status, details["topology"]], ["healthy", "in place"])
+
+      const settings = AmqpOptions.settings({ url, exchange, topology: "verify" })
+      const queues = [Subscription.make(work, { patterns: ["ping.*"] })]
+      const checks = yield* Stream.runCollect(Diagnosis.run({ settings, queues, management: Option.none() }))
+      const failed = checks.flatMap(({ check, detail, status }) => (status === "fail" ? `${check} ${detail}` : []))
+      assert.deepStrictEqual(failed, [
+        `permission publish events: denied to "${exchange}"`,
+        `permission retry events of "${work}": denied to "${exchange}"`
+      ])
     })
   )
 })

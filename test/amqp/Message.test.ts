@@ -3,8 +3,9 @@ import { createRequire } from "node:module"
 import { dirname, join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import type { ConsumeMessage } from "amqplib"
-import { Priority } from "effect-eventbus"
+import { DeadLetter, Priority } from "effect-eventbus"
 import type { Envelope } from "effect-eventbus"
+import * as Result from "effect/Result"
 import * as AmqpMessage from "../../packages/amqp/src/internal/AmqpMessage.ts"
 import { assertLinear } from "../support/Linear.ts"
 import { consumed } from "./support/Consumed.ts"
@@ -72,6 +73,39 @@ describe("AmqpMessage", () => {
     it(`tells the priority ${priority} from the others`, () =>
       assert.strictEqual(travel({ ...envelope, priority }).priority, priority))
   }
+
+  it("keeps the priority of another client's message, and sends none where it had none", () => {
+    for (const [level, priority] of [
+      [0, "low"],
+      [2, "normal"],
+      [5, "high"],
+      [10, "critical"],
+      [255, "critical"],
+      [undefined, "normal"]
+    ] as const) {
+      const envelope = received({ priority: level })
+      assert.strictEqual(envelope.priority, priority)
+      assert.strictEqual(new AmqpMessage.Properties(envelope, "id").priority, level)
+      const dead = DeadLetter.fromJson(DeadLetter.toJson(DeadLetter.fromEnvelope(envelope)))
+      assert.strictEqual(Result.getOrThrow(dead).envelope.foreignPriority, level ?? "none")
+    }
+    for (const level of [1, 4, 7, 9]) assert.notProperty(received({ priority: level }), "foreignPriority")
+  })
+
+  it("brings back when a delayed event was due, also from a retry, and takes no forged time", () => {
+    const dueAt = now + 3_600_000
+    assert.deepStrictEqual(travel({ ...moved, attempt: 2, dueAt }), { ...moved, attempt: 2, dueAt })
+    const delayed = new AmqpMessage.Properties({ ...envelope, dueAt }, "id", { "eb-delay-1024": 1 })
+    assert.deepStrictEqual(
+      { ...delayed.headers },
+      { "eb-delay-1024": 1, "eb-due-at": dueAt, "eb-version": 3, traceparent: envelope.traceparent }
+    )
+    assert.deepStrictEqual(travel({ ...envelope, dueAt }), envelope)
+    assert.strictEqual(received({ headers: { ...delayed.headers } }).dueAt, dueAt)
+    for (const forged of [-1, 1.5, 1e300, "soon", {}]) {
+      assert.isUndefined(received({ headers: { "eb-due-at": forged } }).dueAt)
+    }
+  })
 
   it("brings a retried event and a dead letter back with attempt, fault and the key of their first publish", () => {
     for (const sent of [
@@ -180,6 +214,19 @@ describe("AmqpMessage", () => {
 
     it("says so where even so there is too little room", () => {
       assert.isFalse(new AmqpMessage.Properties(long, "id").fit(500))
+    })
+
+    it("says so where the attributes of a CloudEvent are too large for any frame, and then they can be left out", () => {
+      for (const bytes of [70_000, 130_000]) {
+        const foreign = { ...moved, fault, attributes: { specversion: "1.0", note: "n".repeat(bytes) } }
+        assert.isFalse(new AmqpMessage.Properties(foreign, "id").fit(131_072 - 8))
+        const left = new AmqpMessage.Properties(AmqpMessage.bare(foreign), "id")
+        assert.isTrue(left.fit(131_072 - 8))
+        assert.isAtMost(frameOf(left), 131_072)
+      }
+      const large = { ...moved, fault, attributes: { specversion: "1.0", note: "n".repeat(25_000) } }
+      assert.isFalse(new AmqpMessage.Properties(large, "id").fit(20_000))
+      assert.isTrue(new AmqpMessage.Properties(large, "id").fit(131_072 - 8))
     })
 
     it("leaves a publisher's own headers as they are, which fit into any", () => {

@@ -105,6 +105,7 @@ describe("AmqpOptions", () => {
       ["?heartbeat=10s", /heartbeat.* not NaN$/],
       ["?heartbeat=10&heartbeat=20", /heartbeat is 10 and 20/],
       ["?channel_max=65536", /channel_max.* not 65536$/],
+      ["?channel_max=4", /channel_max.* not 4$/],
       ["?frame_max=4095", /frame_max.* not 4095$/],
       ["?connection_timeout=3600001", /connection timeout.* not 3600001$/]
     ] as const) {
@@ -173,6 +174,14 @@ describe("AmqpOptions", () => {
     [{ host: "h:5673" }, /host/],
     [{ host: "amqp://u:hush@h" }, /^The host is the name or the IP address/],
     [{ host: "h/v" }, /host/],
+    [{ host: "h1,h2" }, /host/],
+    [{ url: [] }, /URLs is empty$/],
+    [{ tls: { cert: "PEM" } }, /a cert without its key/],
+    [{ tls: { key: Redacted.make("hush") } }, /a key without its cert/],
+    [{ tls: { passphrase: Redacted.make("hush") } }, /a passphrase without the key/],
+    [{ exchange: "shop", deadLetterExchange: "shop" }, /"shop" for both$/],
+    [{ queues: { "amq.orders": { queueType: "classic" } } }, /"amq.orders"/],
+    [{ queues: { "orders ": { topology: "none" } } }, /"orders "/],
     [{ url: Redacted.make("amqp://h:0") }, /port.* not 0$/],
     [{ username: "svc", password: undefined }, /password/],
     [{ exchange: "amq.orders" }, /"amq.orders".*"amq.topic"/],
@@ -219,7 +228,7 @@ describe("AmqpOptions", () => {
   it("does not show a password or a key", () => {
     const settings = AmqpOptions.settings({
       url: [Redacted.make("amqps://u:hush-1@h")],
-      tls: { key: Redacted.make("hush-2"), passphrase: Redacted.make("hush-3") }
+      tls: { cert: "c", key: Redacted.make("hush-2"), passphrase: Redacted.make("hush-3") }
     })
     for (const shown of [inspect(settings, { depth: 9, showHidden: true }), JSON.stringify(settings)]) {
       assert.notInclude(shown, "hush")

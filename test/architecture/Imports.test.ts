@@ -2,7 +2,20 @@ import { readdirSync, readFileSync } from "node:fs"
 import { join, posix } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 
-type Package = "eventbus" | "agents" | "amqp" | "http" | "inspect" | "testing" | "cli" | "bench"
+type Package =
+  | "eventbus"
+  | "agents"
+  | "amqp"
+  | "flow"
+  | "http"
+  | "bodies"
+  | "inspect"
+  | "sql"
+  | "testing"
+  | "console"
+  | "cli"
+  | "examples"
+  | "bench"
 
 /**
  * The areas of every package: folders below `src`, "." being `src` itself. Each may import from those that are named
@@ -17,15 +30,21 @@ const areas: Record<Package, Readonly<Record<string, ReadonlyArray<string>>>> = 
     deadletters: ["event", "broker"],
     publish: ["event", "broker", "telemetry"],
     subscribe: ["event", "broker", "telemetry"],
-    ".": ["publish", "subscribe", "deadletters", "memory", "event", "broker", "telemetry"]
+    request: ["publish", "event", "broker", "telemetry"],
+    ".": ["publish", "subscribe", "request", "deadletters", "memory", "event", "broker", "telemetry"]
   },
   agents: { ".": [] },
   amqp: { ".": [] },
+  flow: { ".": [] },
   http: { ".": [] },
+  bodies: { ".": [] },
   inspect: { ".": [] },
-  testing: { contract: [], programs: ["contract"], ".": ["contract", "programs"] },
+  sql: { ".": [] },
+  testing: { contract: [], programs: ["contract"], tracking: [], ".": ["contract", "programs", "tracking"] },
+  console: { ".": [] },
   cli: { ".": ["commands"], commands: [".", "demo"], demo: ["."] },
-  bench: { ".": ["contestants"], contestants: ["."] }
+  examples: { ".": [] },
+  bench: { ".": ["contestants", "sql"], contestants: ["."], sql: [] }
 }
 
 /** The modules of the core that a broker stands on. It knows nothing of subscriptions, event types and schemas. */
@@ -42,17 +61,24 @@ const port = [
   "QueueSpec"
 ]
 
-/** The packages that a package may import: cli → inspect → amqp, cli → agents | http, all → eventbus → effect; and never the barrel of Effect. */
+/** The packages that a package may import: cli → console → inspect → amqp | bodies, cli → agents | http | sql, all → eventbus → effect; and never the barrel of Effect. */
 const world: Record<Package, RegExp> = {
   eventbus: /^effect\/[A-Z]\w*$/,
   agents: /^(effect\/|effect-eventbus(\/|$))/,
   amqp: new RegExp(`^(effect/|effect-eventbus/(${port.join("|")})$|amqplib$|node:)`),
+  flow: /^(effect\/|effect-eventbus(\/|$))/,
   http: /^(effect\/|effect-eventbus(\/|$))/,
-  inspect: /^(effect\/|effect-eventbus(\/|$)|@effect-eventbus\/amqp(\/|$)|node:)/,
+  bodies: /^(effect\/|effect-eventbus(\/|$)|aws4fetch$|node:)/,
+  inspect: /^(effect\/|effect-eventbus(\/|$)|@effect-eventbus\/(amqp|bodies)(\/|$)|node:)/,
+  sql: /^(effect\/|effect-eventbus(\/|$)|node:)/,
   testing: /^(effect\/|effect-eventbus(\/|$)|@effect\/vitest$)/,
-  cli: /^(effect\/|@effect\/platform-node\/|effect-eventbus(\/|$)|@effect-eventbus\/(agents|amqp|http|inspect)(\/|$)|node:)/,
+  console: /^(effect\/|effect-eventbus(\/|$)|@effect-eventbus\/(amqp|inspect)(\/|$)|node:)/,
+  cli: /^(effect\/|@effect\/platform-node\/|effect-eventbus(\/|$)|@effect-eventbus\/(agents|amqp|bodies|console|http|inspect|sql)(\/|$)|@effect\/sql-pg\/|node:)/,
+  // As an application would, it takes the barrels.
+  examples:
+    /^(effect(\/|$)|@effect\/platform-node$|effect-eventbus$|@effect-eventbus\/(amqp|http|sql)$|@effect\/sql-pg$|node:)/,
   // Its peers are whatever packages there are; the barrels are not for it either.
-  bench: /^(?!effect$|@effect-eventbus\/(agents|cli|inspect)(\/|$))/
+  bench: /^(?!effect$|@effect-eventbus\/(agents|cli|console|inspect)(\/|$))/
 }
 
 /** The twin in raw amqplib shares how the bus acknowledges, to compare the rest. */
@@ -87,7 +113,21 @@ const filesOf = (owner: Package) => {
   })
 }
 
-const packages = ["eventbus", "agents", "amqp", "http", "inspect", "testing", "cli", "bench"] as const
+const packages = [
+  "eventbus",
+  "agents",
+  "amqp",
+  "flow",
+  "http",
+  "bodies",
+  "inspect",
+  "sql",
+  "testing",
+  "console",
+  "cli",
+  "examples",
+  "bench"
+] as const
 const files = packages.flatMap(filesOf)
 
 /** The area that a module lies in. */

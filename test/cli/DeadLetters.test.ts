@@ -236,7 +236,7 @@ describe.skipIf(inject("rabbitUrl") === null)("dlq", () => {
   it("an interruption stops a replay between two letters, and the sums still add up", () =>
     withQueue(async (queue) => {
       const ids = await die(queue, 60)
-      const replay = Process.start(["dlq", "replay", queue, "--rate", "10", "--json"], env)
+      const replay = Process.start(["dlq", "replay", queue, "--rate", "2", "--json"], env)
       await replay.remark("replayed, ")
       replay.interrupt()
       const { code, stdout } = await replay.ended
@@ -257,7 +257,7 @@ describe.skipIf(inject("rabbitUrl") === null)("dlq", () => {
   it("a replay that is killed loses nothing", () =>
     withQueue(async (queue) => {
       const ids = await die(queue, 60)
-      const replay = Process.start(["dlq", "replay", queue, "--rate", "10"], env)
+      const replay = Process.start(["dlq", "replay", queue, "--rate", "2"], env)
       await replay.remark("replayed, ")
       replay.kill()
       assert.strictEqual((await replay.ended).code, null)

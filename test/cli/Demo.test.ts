@@ -1,4 +1,4 @@
-import { AmqpOptions, AmqpTopology } from "@effect-eventbus/amqp"
+import { AmqpDelay, AmqpOptions } from "@effect-eventbus/amqp"
 import { assert, describe, it } from "@effect/vitest"
 import { inject } from "vitest"
 import * as Leftovers from "../support/Leftovers.ts"
@@ -8,25 +8,37 @@ const url = inject("rabbitUrl")
 
 const numberOf = (stdout: string, name: string) => Number(new RegExp(`^  ${name} +(\\d+)`, "m").exec(stdout)?.[1])
 
-const assertAddsUp = ({ code, stderr, stdout }: Process.Ended) => {
+const assertAddsUp = ({ code, stderr, stdout }: Process.Ended, isChaotic = false) => {
   assert.strictEqual(code, 0, stdout + stderr)
   assert.strictEqual(stderr, "")
   const submitted = numberOf(stdout, "submitted")
   const completed = numberOf(stdout, "completed")
   const deadLetters = numberOf(stdout, "dead letters")
+  const mended = numberOf(stdout, "mended")
   assert.isAbove(deadLetters, 0)
+  assert.strictEqual(mended, 1)
   assert.strictEqual(submitted, completed + deadLetters)
 
   const count = (who: RegExp, what: string) =>
     Process.linesOf(stdout).filter((line) => new RegExp(`^ +[\\d.]+s  ${who.source} +${what} `).test(line)).length
+  const died = count(/monitor/, "dead letter")
   assert.strictEqual(count(/orchestrator/, "submitted"), submitted)
   assert.strictEqual(count(/worker-\d/, "completed"), completed)
-  assert.strictEqual(count(/monitor/, "dead letter"), deadLetters)
+  assert.strictEqual(died, deadLetters + mended)
+  assert.strictEqual(count(/operator/, "mended"), mended)
+  assert.include(stdout, "Everything adds up")
+  if (isChaotic) return assert.isAbove(count(/chaos/, "cut"), 0)
   // Every failure is retried, but for the last one of each task that a worker gave up.
   const neverAttempted = stdout.match(/never attempted/g)?.length ?? 0
   const failures = count(/worker-\d/, "failed")
-  assert.strictEqual(numberOf(stdout, "retries"), failures - (deadLetters - neverAttempted))
-  assert.include(stdout, "Everything adds up")
+  assert.strictEqual(numberOf(stdout, "retries"), failures - (died - neverAttempted))
+}
+
+const assertFits = ({ stdout }: Process.Ended) => {
+  assert.deepStrictEqual(
+    Process.linesOf(stdout).filter((line) => line.length > 80),
+    []
+  )
 }
 
 describe("Demo", () => {
@@ -35,8 +47,21 @@ describe("Demo", () => {
     assertAddsUp(ended)
     assert.notInclude(ended.stdout, "\u001b")
     assert.notInclude(ended.stdout, "\r")
-    const tooWide = Process.linesOf(ended.stdout).filter((line) => line.length > 80)
-    assert.deepStrictEqual(tooWide, [])
+    assertFits(ended)
+  })
+
+  it.concurrent("tells the policy that its workers run by", async () => {
+    const demo = Process.start(["demo"])
+    await demo.output("submitted")
+    demo.interrupt()
+    const { stdout } = await demo.ended
+    const text = stdout.replace(/\n {10,}/g, " ")
+    assert.include(text, "RateLimited        retried 3 times, after 200 ms, 400 ms, 800 ms; then dead-lettered")
+    assert.match(text, /UnknownTool, a defect +dead-lettered at once/)
+  })
+
+  it.concurrent("cuts no connection in memory, where there is none", async () => {
+    Process.assertFailed(await Process.run(["demo", "--chaos"]), 2, "use --broker amqp")
   })
 
   it.concurrent("an interruption ends it with 130, and without a word", async () => {
@@ -57,15 +82,22 @@ describe("Demo", () => {
     assert.strictEqual(stderr, "")
   })
 
-  it.skipIf(url === null).concurrent("on RabbitMQ, its sums add up, and again the next time", async () => {
-    const env = Process.at(url ?? "")
-    try {
-      assertAddsUp(await Process.run(["demo", "--broker", "amqp"], env))
-      assertAddsUp(await Process.run(["demo", "--broker", "amqp"], env))
-    } finally {
-      const settings = AmqpOptions.settings({})
-      const waits = [200, 400, 800].map((delay) => AmqpTopology.waitQueue("demo.tasks", delay, settings).name)
-      await Leftovers.remove(url ?? "", { queues: ["demo.tasks", "dlq.demo.tasks", ...waits] })
-    }
-  })
+  it.skipIf(url === null).concurrent(
+    "on RabbitMQ, its sums add up, and again the next time, while its connections are cut",
+    async () => {
+      const env = Process.at(url ?? "")
+      try {
+        assertAddsUp(await Process.run(["demo", "--broker", "amqp"], env))
+        assertAddsUp(await Process.run(["demo", "--broker", "amqp"], env))
+        const chaotic = await Process.run(["demo", "--broker", "amqp", "--chaos"], env)
+        assertAddsUp(chaotic, true)
+        assertFits(chaotic)
+      } finally {
+        const settings = AmqpOptions.settings({})
+        const waits = [200, 400, 800].map((delay) => AmqpDelay.waitQueue("demo.tasks", delay, settings).name)
+        await Leftovers.remove(url ?? "", { queues: ["demo.tasks", "dlq.demo.tasks", ...waits] })
+      }
+    },
+    400_000
+  )
 })

@@ -3,6 +3,7 @@ import { connect } from "amqplib"
 import { Effect } from "effect"
 import * as OwnNode from "../amqp/support/OwnNode.ts"
 import * as TcpServer from "../amqp/support/TcpServer.ts"
+import { eventually } from "../support/eventually.ts"
 import * as Fixture from "./fixtures/Fixture.ts"
 import * as Process from "./Process.ts"
 
@@ -35,10 +36,11 @@ describe("Doctor without a broker", () => {
 
 describe.skipIf(!OwnNode.isPossible)("Doctor on a node of its own", () => {
   let management = 0
-  const node = OwnNode.ownNode(async () => {
+  const node = OwnNode.newNode(async () => {
     management = await Effect.runPromise(TcpServer.deadPort)
-    return [`management.tcp.port = ${management}`, "management.tcp.ip = 127.0.0.1"]
-  }, ["rabbitmq_management"])
+    const config = [`management.tcp.port = ${management}`, "management.tcp.ip = 127.0.0.1"]
+    return { config, plugins: ["rabbitmq_management"] }
+  })
 
   const run = (command: ReadonlyArray<string>, env: Process.Env = {}) =>
     Process.run([...command, ...Fixture.shop], { ...Process.at(node.url), ...env })
@@ -51,7 +53,7 @@ describe.skipIf(!OwnNode.isPossible)("Doctor on a node of its own", () => {
     before = await run(["doctor", "--json"])
     const applied = await run(["topology", "apply"])
     assert.strictEqual(applied.code, 0, applied.stderr)
-  }, 120_000)
+  }, 300_000)
 
   it("takes what is not there yet for no failure", () => {
     assert.strictEqual(before.code, 0, before.stderr)
@@ -81,7 +83,7 @@ describe.skipIf(!OwnNode.isPossible)("Doctor on a node of its own", () => {
     for (const { advice, text } of checksOf(ended))
       assert.strictEqual(advice === undefined, text.startsWith("ok"), text)
     assert.notInclude(await ctl("list_queues", "name"), "doctor")
-  }, 60_000)
+  })
 
   it("warns of events that wait without a consumer", async () => {
     assertSays(await run(["doctor", "--json"]), /^ok backlog: every queue with events has a consumer$/)
@@ -97,7 +99,55 @@ describe.skipIf(!OwnNode.isPossible)("Doctor on a node of its own", () => {
     } finally {
       await ctl("purge_queue", "shop.audit")
     }
-  }, 60_000)
+  })
+
+  it("sees by the management API that a queue of dead letters is full", async () => {
+    await ctl("set_policy", "short", "^dlq\\.shop\\.billing$", '{"max-length":1}', "--apply-to", "queues")
+    const model = await connect(node.url)
+    const channel = await model.createConfirmChannel()
+    channel.sendToQueue("dlq.shop.billing", Buffer.from("{}"))
+    await channel.waitForConfirms()
+    await model.close()
+    try {
+      // RabbitMQ counts its messages every few seconds.
+      let ended = before
+      const isSeen = Effect.promise(async () => {
+        ended = await run(["doctor", "--json"], seeing())
+        return ended.code === 1
+      })
+      await Effect.runPromise(eventually("a failed check", isSeen, { state: () => ended.stdout }))
+      assertSays(ended, /^fail limits: "dlq\.shop\.billing" is full with 1 message \(max-length 1\) and takes no more/)
+      assertSays(await run(["doctor", "--json"]), /^skip limits: not available over AMQP$/)
+    } finally {
+      await ctl("clear_policy", "short")
+      await ctl("purge_queue", "dlq.shop.billing")
+    }
+  })
+
+  it("unbinds a queue from a pattern that it has, and says which ones it has", async () => {
+    const unbind = (args: ReadonlyArray<string>, env: Process.Env = seeing()) =>
+      Process.run(["queue", "unbind", ...args], { ...Process.at(node.url), ...env })
+    const bindings = () => ctl("list_bindings", "destination_name", "routing_key")
+    const model = await connect(node.url)
+    await (await model.createChannel()).bindQueue("shop.audit", "agent_events", "old.pattern")
+    await model.close()
+    Process.assertFailed(await unbind(["shop.audit", "old.pattern"]), 2, "use --yes")
+    Process.assertFailed(await unbind(["shop.audit", "old..pattern", "--yes"]), 2, "empty words")
+    Process.assertFailed(await unbind(["shop.none", "old.pattern", "--yes"]), 1, 'There is no queue "shop.none"')
+    const refused = await unbind(["shop.audit", "other.pattern", "--yes"])
+    Process.assertFailed(refused, 1, '"shop.audit" is not bound to "agent_events" by "other.pattern"')
+    assert.include(refused.stderr, '"old.pattern"')
+    assert.include(await bindings(), "shop.audit\told.pattern")
+    const ended = await unbind(["shop.audit", "old.pattern", "--yes"])
+    assert.strictEqual(ended.code, 0, ended.stderr)
+    assert.strictEqual(ended.stdout, "unbound  shop.audit  old.pattern\n")
+    assert.strictEqual(ended.stderr, "")
+    assert.notInclude(await bindings(), "old.pattern")
+    const again = await unbind(["shop.audit", "old.pattern", "--yes", "--json"], {})
+    assert.deepStrictEqual(Process.objectsOf(again.stdout), [
+      { queue: "shop.audit", exchange: "agent_events", pattern: "old.pattern", unbound: true }
+    ])
+  })
 
   it("sees by the management API what is not bound, and what is bound and should not be", async () => {
     const change = (what: string, exchange: string, key: string) =>
@@ -136,7 +186,7 @@ describe.skipIf(!OwnNode.isPossible)("Doctor on a node of its own", () => {
       }
     ])
     assert.strictEqual((await run(["topology", "verify"], seeing())).code, 0)
-  }, 120_000)
+  }, 300_000)
 
   it("says what is wrong: a permission, a queue of dead letters that has gone", async () => {
     await ctl("add_user", "limited", "hush")
@@ -155,7 +205,7 @@ describe.skipIf(!OwnNode.isPossible)("Doctor on a node of its own", () => {
     )
     const advice = checksOf(ended).map(({ advice }) => advice)
     assert.isTrue(advice.some((each) => String(each).includes('rabbitmqctl set_permissions -p "/" "limited"')))
-  }, 120_000)
+  }, 300_000)
 
   it("says so when an alarm keeps the broker from taking publishes, in lines that fit a terminal", async () => {
     await ctl("set_vm_memory_high_watermark", "absolute", "1MB")
@@ -169,5 +219,5 @@ describe.skipIf(!OwnNode.isPossible)("Doctor on a node of its own", () => {
     } finally {
       await ctl("set_vm_memory_high_watermark", "absolute", "512MB")
     }
-  }, 120_000)
+  }, 300_000)
 })

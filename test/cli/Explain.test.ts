@@ -28,10 +28,12 @@ describe.concurrent("eventbus explain", () => {
       patterns: ["*.*.critical"],
       known_type: true,
       concurrency: null,
+      prefetch: null,
       at_most_once: false,
       around: [],
       timeout_ms: null,
       message_ttl_ms: null,
+      delivery_limit: null,
       failures: null,
       wait_queues: [],
       dead_letters: "dlq.shop.pager"
@@ -42,11 +44,16 @@ describe.concurrent("eventbus explain", () => {
       queue: "shop.billing",
       patterns: ["invoice.*.*"],
       known_type: true,
+      version: 2,
+      steps_from: [],
+      accepts_newer: false,
       concurrency: 8,
+      prefetch: null,
       at_most_once: false,
       around: [],
       timeout_ms: 30_000,
       message_ttl_ms: 3_600_000,
+      delivery_limit: 20,
       dead_letters: "dlq.shop.billing"
     })
     assert.include(wait_queues, "wait.shop.billing.1000.quorum.agent_events_dlx")
@@ -58,19 +65,25 @@ describe.concurrent("eventbus explain", () => {
     assert.deepInclude(failures, {
       failure: "any other error",
       retries: 3,
+      attempts: 4,
+      up_to_time: false,
       up_to_max_retries: true,
       delays_ms: [
         [800, 1200],
         [1600, 2400],
         [3200, 4800]
       ],
+      pauses_ms: [],
       end: "dead-lettered"
     })
     assert.deepInclude(failures, {
       failure: "TimeoutError",
       retries: null,
+      attempts: null,
+      up_to_time: false,
       up_to_max_retries: false,
       delays_ms: Array.from({ length: 100 }, () => [60_000, 60_000]),
+      pauses_ms: [],
       end: null
     })
   })
@@ -92,10 +105,11 @@ describe.concurrent("eventbus explain", () => {
     for (const line of [
       "8 at a time, with a timeout of 30 s",
       "1 h at most, then dead-lettered",
-      "retried 5 times, after 800 ms to 1.2 s, 1.6 to 2.4 s, 3.2 to 4.8 s, 6.4 to 9.6 s, 12.8 to 19.2 s; then dead-lettered",
+      "retried 5 times, after 800 ms to 1.2 s, 1.6 to 2.4 s, 3.2 to 4.8 s, 6.4 to 9.6 s, 12.8 to 19.2 s; then dead-lettered, after 6 attempts",
       "retried without limit, after 1 min each",
       "retried up to max_retries times (3 by default), after 800 ms to 1.2 s, 1.6 to 2.4 s, 3.2 to 4.8 s",
       "wait.shop.billing.{ms}.quorum.agent_events_dlx, with ms = 1000, 1500, 2000",
+      "delivered again, 20 times at most, then dead-lettered; this uses up no attempt",
       "dlq.shop.billing",
       "discarded at once"
     ]) {
@@ -104,6 +118,33 @@ describe.concurrent("eventbus explain", () => {
     }
     for (const line of Process.linesOf(text)) assert.isAtMost(line.length, 120)
     assert.notInclude(text, "\u001b")
+  })
+
+  it("says when a failure pauses the subscription, and how many events it takes in advance", async () => {
+    const { stdout } = await Process.run(["explain", "pausing.a.low", ...Fixture.module("pausing")])
+    assert.include(stdout, "1 at a time, 50 taken from the queue in advance")
+    assert.include(stdout, "the subscription pauses until one succeeds: 1 s, 2 s, 4 s, 4 s, 4 s, … 4 s")
+  })
+
+  it("says how payloads are sealed, and where a delayed event waits", async () => {
+    const args = ["explain", "report.made.low", "--delay", "1m", ...Fixture.module("blobs")]
+    const { stdout } = await Process.run(args)
+    assert.match(stdout, /^ +sealed by +gzip over 64 KiB, blob$/m)
+    assert.match(stdout, /^Until then it waits .+ in agent_events_delay\.32768, agent_events_delay\.16384, /m)
+    const [reports] = Process.objectsOf((await Process.run([...args, "--json"])).stdout)
+    const levels = [32_768, 16_384, 8192, 2048, 512, 256]
+    assert.deepInclude(reports, {
+      bodies: [
+        { step: "gzip", over_bytes: 65_536 },
+        { step: "blob", over_bytes: 0 }
+      ],
+      delay_ms: 60_160,
+      delay_queues: levels.map((level) => `agent_events_delay.${level}`)
+    })
+    assert.strictEqual(
+      levels.reduce((sum, level) => sum + level, 0),
+      60_160
+    )
   })
 
   it("exits with 0 when no queue receives the event", async () => {

@@ -51,7 +51,7 @@ describe.skipIf(inject("rabbitUrl") === null).concurrent("OTEL_*", () => {
     Effect.gen(function* () {
       const { code } = yield* publish({ OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:1" })
       assert.strictEqual(code, 0)
-    }).pipe(Effect.timeout("20 seconds"))
+    }).pipe(Effect.timeout("60 seconds"))
   )
 
   it.live("a protocol that is not spoken is a wrong call", () =>

@@ -1,9 +1,13 @@
 import { spawn } from "node:child_process"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
 import type { Readable } from "node:stream"
 import { assert } from "@effect/vitest"
+import * as CompileCache from "../support/CompileCache.ts"
+import * as InProcess from "./InProcess.ts"
 
 const bin = join(import.meta.dirname, "../../packages/cli/src/bin.ts")
+
+const fixtures = join(import.meta.dirname, "fixtures")
 
 /** How a command ended, and what it said. */
 export interface Ended {
@@ -40,7 +44,7 @@ const nowhere: Env = {
 }
 
 /** The variables that lead to a broker. */
-export const at = (url: string): Env => ({ RABBITMQ_URL: url, RABBITMQ_CONNECTION_TIMEOUT: "10" })
+export const at = (url: string): Env => ({ RABBITMQ_URL: url, RABBITMQ_CONNECTION_TIMEOUT: "60" })
 
 const collect = (stream: Readable) => {
   let text = ""
@@ -56,8 +60,14 @@ const collect = (stream: Readable) => {
 }
 
 /** Starts the command, in an environment of its own, with something to read if need be. */
-export const start = (args: ReadonlyArray<string>, env: Env = {}, input?: string): Running => {
-  const child = spawn(process.execPath, [bin, ...args], { env: { TERM: "xterm-256color", ...nowhere, ...env } })
+export const start = (args: ReadonlyArray<string>, env?: Env, input?: string): Running =>
+  startModule(bin, args, env, input)
+
+/** Starts a module as a program, in an environment of its own. */
+export const startModule = (module: string, args: ReadonlyArray<string>, env: Env = {}, input?: string): Running => {
+  const child = spawn(process.execPath, [module, ...args], {
+    env: { TERM: "xterm-256color", ...CompileCache.variables, ...nowhere, ...env }
+  })
   if (input !== undefined) child.stdin.end(input)
   const stdout = collect(child.stdout)
   const stderr = collect(child.stderr)
@@ -76,9 +86,17 @@ export const start = (args: ReadonlyArray<string>, env: Env = {}, input?: string
   }
 }
 
-/** Runs the command to its end. */
-export const run = (args: ReadonlyArray<string>, env?: Env, input?: string): Promise<Ended> =>
-  start(args, env, input).ended
+/** Whether a module that a command names, if it does, is one of the tests, which no test changes. */
+const isUnchanging = (args: ReadonlyArray<string>): boolean =>
+  !args.includes("--module") || dirname(args[args.indexOf("--module") + 1] ?? "") === fixtures
+
+/** Whether a command depends on nothing but its arguments, its input and the variables that lead to a broker. */
+const isPlain = (args: ReadonlyArray<string>, env: Env): boolean =>
+  args[0] !== "demo" && isUnchanging(args) && Object.keys(env).every((name) => name.startsWith("RABBITMQ_"))
+
+/** Runs the command to its end: a plain one in this process, another in one of its own. */
+export const run = (args: ReadonlyArray<string>, env: Env = {}, input?: string): Promise<Ended> =>
+  isPlain(args, env) ? InProcess.run(args, { ...nowhere, ...env }, input) : start(args, env, input).ended
 
 export const linesOf = (text: string): ReadonlyArray<string> => (text === "" ? [] : text.replace(/\n$/, "").split("\n"))
 

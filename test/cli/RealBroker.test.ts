@@ -72,6 +72,19 @@ describe.skipIf(inject("rabbitUrl") === null).concurrent("On RabbitMQ", () => {
     assert.notInclude(text?.stdout ?? "", "\u001b")
   })
 
+  it("publish has an event delivered after a delay", async () => {
+    const key = Leftovers.unique("later")
+    const tail = await listening([key, "--count", "1", "--json"])
+    const since = Date.now()
+    const published = await publish("order.created", "--routing-key", key, "--delay", "1s", "--json")
+    const { stdout } = await tail.ended
+    assert.isAtLeast(Date.now() - since, 1000)
+    assert.deepStrictEqual(
+      Process.objectsOf(stdout).map(({ event_id }) => event_id),
+      Process.objectsOf(published.stdout).map(({ event_id }) => event_id)
+    )
+  })
+
   it("publish sends a number with every digit, and tail shows it so", async () => {
     const key = Leftovers.unique("digits")
     const tails = await Promise.all([listening([key, "--json", "--count", "2"]), listening([key, "--count", "2"])])

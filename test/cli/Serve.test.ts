@@ -23,7 +23,7 @@ const serve = (url: string) =>
       const [base = ""] = /http:\S+/.exec(server.said()) ?? []
       const get = (path: string) =>
         Effect.promise(async () => {
-          const response = await fetch(base + path, { signal: AbortSignal.timeout(5000) })
+          const response = await fetch(base + path, { signal: AbortSignal.timeout(60_000) })
           return { code: response.status, type: response.headers.get("content-type"), text: await response.text() }
         })
       return { server, base, get }
@@ -97,8 +97,7 @@ describe.skipIf(!Node.isPossible)("eventbus serve, of a broker that breaks", () 
   const becomes = (get: Effect.Success<ReturnType<typeof serve>>["get"], code: number, said: RegExp) =>
     eventually(
       `${code}, and it says ${String(said)}`,
-      Effect.map(get("/health/ready"), (ready) => ready.code === code && said.test(ready.text)),
-      { atMost: "30 seconds" }
+      Effect.map(get("/health/ready"), (ready) => ready.code === code && said.test(ready.text))
     )
 
   it.live(
@@ -121,6 +120,6 @@ describe.skipIf(!Node.isPossible)("eventbus serve, of a broker that breaks", () 
         yield* node.restart
         yield* becomes(get, 200, /"health":"healthy"/)
       }),
-    120_000
+    300_000
   )
 })

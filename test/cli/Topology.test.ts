@@ -1,3 +1,4 @@
+import { AmqpLadder, AmqpOptions } from "@effect-eventbus/amqp"
 import { assert, describe, inject, it } from "@effect/vitest"
 import { connect } from "amqplib"
 import * as Leftovers from "../support/Leftovers.ts"
@@ -34,7 +35,7 @@ const declare = async (queue: string, args: Readonly<Record<string, unknown>>) =
 
 const statesOf = ({ stdout }: Process.Ended) => new Set(Process.objectsOf(stdout).map(({ state }) => state))
 
-describe.skipIf(inject("rabbitUrl") === null).concurrent("Topology on RabbitMQ", { timeout: 90_000 }, () => {
+describe.skipIf(inject("rabbitUrl") === null).concurrent("Topology on RabbitMQ", { timeout: 300_000 }, () => {
   it("plan changes nothing, apply makes what is missing, and verify says whether it is so", () =>
     withShop(async ({ name, run }) => {
       const planned = await run("topology", "plan", "--json")
@@ -95,6 +96,35 @@ describe.skipIf(inject("rabbitUrl") === null).concurrent("Topology on RabbitMQ",
       const states = Process.objectsOf(verified.stdout).map(({ state }) => state)
       assert.deepStrictEqual([...new Set(states)].toSorted(), ["differs", "missing"])
       await declare(`${name}.billing`, { "x-queue-type": "classic", "x-message-ttl": 1000 })
+    }))
+
+  it("plan shows the queues of delays once there are any, and apply leaves them alone", () =>
+    withShop(async ({ name, run }) => {
+      const settings = AmqpOptions.settings({ exchange: name })
+      const delays = AmqpLadder.names(settings, 300)
+      try {
+        await run("topology", "apply")
+        const queues = async () =>
+          Process.objectsOf((await run("topology", "plan", "--json")).stdout)
+            .filter((item) => String(item["name"]).startsWith(`${name}_delay`))
+            .map((item) => [item["name"], item["state"]])
+        assert.deepStrictEqual(await queues(), [])
+        const env = { ...Process.at(url), RABBITMQ_EXCHANGE: name }
+        const published = await Process.run(["publish", "invoice.lost", "--delay", "300ms"], env)
+        assert.strictEqual(published.code, 0, published.stderr)
+        assert.deepStrictEqual(await queues(), [
+          [`${name}_delay.128`, "there"],
+          [`${name}_delay.256`, "there"]
+        ])
+        await Leftovers.remove(url, { queues: [`${name}_delay.128`], exchanges: [] })
+        const planned = await run("topology", "plan")
+        assert.match(planned.stdout, new RegExp(`^missing +queue +${name}_delay\\.128$`, "m"))
+        assert.include(planned.stderr, "The next delayed event declares the queue that is missing for delays.")
+        assert.include(planned.stderr, "apply would create nothing.")
+        assert.strictEqual((await run("topology", "verify")).code, 0)
+      } finally {
+        await Leftovers.remove(url, delays)
+      }
     }))
 
   it("what is bound can be said only by the management API, and a password stays a secret when that fails", () =>

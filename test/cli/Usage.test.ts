@@ -12,12 +12,17 @@ const commands = [
   ["queue"],
   ["queue", "info"],
   ["queue", "purge"],
+  ["pause"],
+  ["resume"],
   ["topology"],
   ["topology", "plan"],
   ["topology", "apply"],
   ["topology", "verify"],
   ["explain"],
   ["asyncapi"],
+  ["contract"],
+  ["contract", "record"],
+  ["contract", "check"],
   ["dlq"],
   ["dlq", "peek"],
   ["dlq", "groups"],
@@ -27,9 +32,12 @@ const commands = [
   ["dlq", "edit"],
   ["dlq", "export"],
   ["dlq", "import"],
+  ["blobs"],
+  ["blobs", "sweep"],
   ["health"],
   ["trace"],
   ["serve"],
+  ["console"],
   ["doctor"],
   ["demo"]
 ] as const
@@ -97,6 +105,7 @@ const misuses: ReadonlyArray<readonly [args: ReadonlyArray<string>, said: string
   [["publish", "a.b", "--payload", "[1]"], "--payload: it is not a JSON object"],
   [["publish", "a.b", "--priority", "urgent"], 'must be one of low, normal, high, critical, not "urgent"'],
   [["publish", "a.b", "--trace-id", "42"], '--trace-id: "42" is not a UUID'],
+  [["publish", "a.b", "--delay", "50d"], "--delay: a delay is at most 49d, not 50d"],
   [["publish", "a.b", "--count", "0"], '--count: "0" is not a whole number from 1'],
   [["publish", "a.b", "--count"], "--count needs a value"],
   [["serve", "--port", "65536"], '--port: "65536" is not a port from 0 to 65535'],
@@ -115,7 +124,8 @@ const misuses: ReadonlyArray<readonly [args: ReadonlyArray<string>, said: string
   [["topology", "plan", "--module", "./no-such.ts"], 'There is no module "./no-such.ts"'],
   [["asyncapi", ...Fixture.module("empty")], "exports no subscription, no handler and no event type"],
   [["asyncapi", ...Fixture.module("options")], "queueType"],
-  [["explain", ...Fixture.shop], "Missing argument <routing-key>"]
+  [["explain", ...Fixture.shop], "Missing argument <routing-key>"],
+  [["explain", "a.b", "--delay", "50d", ...Fixture.shop], "--delay: a delay is at most 49d, not 50d"]
 ]
 
 describe.concurrent("Misuse", () => {

@@ -1,29 +1,23 @@
-import { AmqpBroker, AmqpOptions, AmqpTopology } from "@effect-eventbus/amqp"
+import { AmqpBroker } from "@effect-eventbus/amqp"
 import { BrokerContract } from "@effect-eventbus/testing"
-import { Effect, Redacted } from "effect"
+import { describe } from "@effect/vitest"
+import { Redacted } from "effect"
 import { inject } from "vitest"
-import * as Leftovers from "../support/Leftovers.ts"
+import * as ContractCleanUp from "../support/ContractCleanUp.ts"
 
 const url = inject("rabbitUrl")
 
-/** The delays after which the contract retries, in milliseconds: each has a queue to wait in. */
-const delays = [10, 20, 50, 300, 1000, 1500]
+/** A busy machine takes longer than the defaults. */
+const patient = { connectionTimeout: "1 minute", publishTimeout: "1 minute" } as const
 
-BrokerContract.run({
-  name: "RabbitMQ",
-  features: { durable: true },
-  skip: url === null,
-  layer: (options, { unique }) =>
-    AmqpBroker.layer({ ...options, url: Redacted.make(url ?? ""), exchange: unique("events") }),
-  cleanUp: ({ queues, unique }) =>
-    Effect.promise(() => {
-      const settings = AmqpOptions.settings({ exchange: unique("events") })
-      const waits = queues().flatMap((queue) =>
-        delays.map((delay) => AmqpTopology.waitQueue(queue, delay, settings).name)
-      )
-      return Leftovers.remove(url ?? "", {
-        queues: [...queues(), ...waits],
-        exchanges: [settings.exchange, settings.deadLetterExchange]
-      })
-    })
-})
+// Each test has names and a bus of its own, and mostly waits for the broker.
+describe.concurrent("The contract on RabbitMQ", () =>
+  BrokerContract.run({
+    name: "RabbitMQ",
+    features: { durable: true },
+    patience: "45 seconds",
+    skip: url === null,
+    layer: (options, { unique }) =>
+      AmqpBroker.layer({ ...patient, ...options, url: Redacted.make(url ?? ""), exchange: unique("events") }),
+    cleanUp: ContractCleanUp.cleanUp(url ?? "")
+  }))

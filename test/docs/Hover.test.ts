@@ -5,7 +5,7 @@ import { join, relative } from "node:path"
 import { afterAll, assert, describe, it } from "@effect/vitest"
 
 const root = join(import.meta.dirname, "../..")
-const packages = ["eventbus", "agents", "amqp", "http", "inspect", "testing"]
+const packages = ["eventbus", "agents", "amqp", "http", "inspect", "sql", "testing"]
 
 const isString = (target: unknown): target is string => typeof target === "string"
 

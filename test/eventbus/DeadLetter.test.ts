@@ -58,6 +58,7 @@ describe("DeadLetter", () => {
           DeadLetter.fromEnvelope({ ...envelope(""), body, attempt: 1 }),
           DeadLetter.fromEnvelope({ ...full, attempt: 1, round: 3, traceId: "t", priority: "critical", origin, fault }),
           DeadLetter.fromEnvelope({ ...full, attempt: 1, content: { type: "text/xml", encoding: "gzip" } }),
+          DeadLetter.fromEnvelope({ ...full, attempt: 1, attributes: { specversion: "1.0", id: "1" } }),
           DeadLetter.fromEnvelope({ ...full, attempt: 1, content: { type: undefined, encoding: undefined } })
         ]) {
           const { envelope: after, ...rest } = again(letter)

@@ -33,6 +33,9 @@ describe("DecodeFailed", () => {
     TooLarge: {},
     UnknownEventType: {},
     InvalidPayload: {},
+    FutureVersion: {},
+    PastVersion: {},
+    StepFailed: {},
     InvalidUtf8: {
       "a byte that no text has": Uint8Array.of(0x7b, 0xff, 0x7d),
       "half a character": Uint8Array.of(...encoder.encode('{"a":"'), 0xe6, 0xbc, 0x22, 0x7d),

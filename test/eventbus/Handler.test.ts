@@ -1,10 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Layer } from "effect"
+import { Deferred, Duration, Effect, Fiber, Layer, Queue, Schema } from "effect"
 import { EventBus, EventType, FailurePolicy, Handler, MemoryBroker, Settlement, Subscription } from "effect-eventbus"
 import type { Event } from "effect-eventbus"
 import { TestClock } from "effect/testing"
 
 const Ping = EventType.untyped("ping")
+const Slow = EventType.make("slow", { payload: Schema.Struct({ millis: Schema.Int }) })
 const pings = Subscription.make("pings", { events: [Ping] })
 const handler = Handler.make(pings, () => Effect.fail("no"))
 
@@ -66,6 +67,96 @@ describe("Handler", () => {
       yield* TestClock.adjust(0)
       assert.strictEqual(handled, 0)
       assert.deepStrictEqual(yield* memory.peek("pings"), [])
+    }).pipe(Effect.scoped, Effect.provide(EventBus.layerMemory))
+  )
+
+  it.live("gives way to everything else after 100 ms, and its subscription drains what waits then", () =>
+    Effect.gen(function* () {
+      const bus = yield* EventBus.EventBus
+      const events = yield* Effect.forEach(Array.from({ length: 50 }), () => Ping.event({}))
+      const busy = ["busy", "too"].map((name) => Subscription.make(name, { events: [Ping], concurrency: 50 }))
+      yield* Effect.forEach(busy, bus.declare)
+      yield* bus.publishAll(events)
+      const handled = { busy: 0, too: 0 }
+      const atFirst = yield* Effect.scoped(
+        Effect.gen(function* () {
+          for (const subscription of busy) {
+            yield* bus.subscribe(
+              Handler.make(subscription, () =>
+                Effect.sync(() => {
+                  for (const until = performance.now() + 10; performance.now() < until;);
+                  handled[subscription.name === "busy" ? "busy" : "too"] += 1
+                })
+              )
+            )
+          }
+          yield* Effect.yieldNow
+          const atFirst = handled.busy
+          while (handled.busy < 40) yield* Effect.yieldNow
+          assert.isAbove(handled.too, 0)
+          return atFirst
+        })
+      )
+      assert.isBelow(atFirst, 50)
+      assert.deepStrictEqual(handled, { busy: 50, too: 50 })
+    }).pipe(Effect.provide(EventBus.layerMemory))
+  )
+
+  it.effect("has until the drain timeout to finish when its subscription stops, and is interrupted then", () =>
+    Effect.gen(function* () {
+      const bus = yield* EventBus.EventBus
+      const memory = yield* MemoryBroker.MemoryBroker
+      const patient = Subscription.make("patient", { events: [Slow], concurrency: 2, drainTimeout: "1 minute" })
+      const endings: Array<string> = []
+      const started = yield* Queue.unbounded<number>()
+      const isStopping = yield* Deferred.make<void>()
+      const handler = Handler.make(patient, ({ payload }) =>
+        Queue.offer(started, payload.millis).pipe(
+          Effect.andThen(Effect.sleep(payload.millis)),
+          Effect.andThen(Effect.sync(() => endings.push("finished"))),
+          Effect.onInterrupt(() => Effect.sync(() => endings.push("interrupted")))
+        )
+      )
+      const stopped = yield* Effect.forkChild(
+        Effect.scoped(
+          Effect.gen(function* () {
+            yield* bus.subscribe(handler)
+            for (const millis of [59_000, 61_000]) yield* bus.publish(yield* Slow.event({ millis }))
+            yield* Deferred.await(isStopping)
+          })
+        )
+      )
+      yield* Queue.takeN(started, 2)
+      yield* Deferred.succeed(isStopping, undefined)
+      yield* TestClock.adjust("59 seconds")
+      assert.deepStrictEqual([endings, stopped.pollUnsafe()], [["finished"], undefined])
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(stopped)
+      assert.deepStrictEqual(endings, ["finished", "interrupted"])
+      assert.strictEqual((yield* memory.peek("patient")).length, 1)
+    }).pipe(Effect.scoped, Effect.provide(EventBus.layerMemory))
+  )
+
+  it.effect("that is too slow after its answers is retried by default, or answered by one more policy", () =>
+    Effect.gen(function* () {
+      const bus = yield* EventBus.EventBus
+      const memory = yield* MemoryBroker.MemoryBroker
+      const slow = (queue: string) =>
+        Handler.make(Subscription.make(queue, { events: [Ping] }), () => Effect.never).pipe(
+          Handler.onFailure(FailurePolicy.discard),
+          Handler.timeout("30 seconds")
+        )
+      yield* bus.subscribe(slow("by-default"))
+      yield* bus.subscribe(
+        slow("answered").pipe(Handler.onFailure(FailurePolicy.tags({ TimeoutError: FailurePolicy.deadLetter })))
+      )
+      yield* bus.publish(yield* Ping.event({}))
+      yield* TestClock.adjust("30 seconds")
+      const faults = (queue: string) =>
+        Effect.map(memory.peek(queue), (envelopes) => envelopes.map(({ fault }) => fault?.reason))
+      assert.deepStrictEqual(yield* faults("dlq.answered"), ["TimeoutError"])
+      assert.deepStrictEqual(yield* faults("dlq.by-default"), [])
+      assert.strictEqual((yield* Effect.flatMap(bus.queueInfo("by-default"), Effect.fromOption)).messages, 0)
     }).pipe(Effect.scoped, Effect.provide(EventBus.layerMemory))
   )
 

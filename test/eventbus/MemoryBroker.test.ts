@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Metric, Queue, Scope } from "effect"
+import { Clock, Duration, Effect, Exit, Fiber, Layer, Metric, Queue, Scope } from "effect"
 import { Broker, type Envelope, MemoryBroker } from "effect-eventbus"
 import { TestClock } from "effect/testing"
 import {
@@ -32,6 +32,33 @@ describe("MemoryBroker", () => {
       assert.isFalse(first.redelivered)
       assert.deepStrictEqual(yield* memory.queues, ["dlq.q", "q"])
     }).pipe(withBroker())
+  )
+
+  it.effect("a delayed message is not early, even if a timer is", () =>
+    Effect.gen(function* () {
+      const clock = yield* Clock.Clock
+      let timers = 0
+      /** Its first timer fires two milliseconds early, as one of Node may. */
+      const hasty: Clock.Clock = {
+        currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe(),
+        currentTimeMillis: clock.currentTimeMillis,
+        currentTimeNanosUnsafe: () => clock.currentTimeNanosUnsafe(),
+        currentTimeNanos: clock.currentTimeNanos,
+        monotonicTimeNanos: clock.monotonicTimeNanos,
+        monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe(),
+        sleep: (duration) => clock.sleep(timers++ === 0 ? Duration.subtract(duration, Duration.millis(2)) : duration)
+      }
+      yield* Effect.gen(function* () {
+        const broker = yield* Broker.Broker
+        yield* declare("q")
+        yield* broker.put("q", envelope("1"), 20)
+        yield* TestClock.adjust(19)
+        assert.deepStrictEqual(yield* waiting("q"), [])
+        yield* TestClock.adjust(1)
+        assert.deepStrictEqual(yield* waiting("q"), ["1"])
+        assert.strictEqual(timers, 2)
+      }).pipe(Effect.provide(Layer.provide(MemoryBroker.layer(), Layer.succeed(Clock.Clock, hasty))))
+    })
   )
 
   it.effect("holds no more bytes of an envelope that waits than its body has", () =>

@@ -188,7 +188,8 @@ describe("MemoryBroker, as it fills up", () => {
       })
       yield* Effect.replicateEffect(lane, 50, { concurrency: "unbounded", discard: true })
       assert.strictEqual(published, 10_000)
-      assert.isBelow(most, 300)
+      // It is a few hundred, more on a busy machine, and would be all of them.
+      assert.isBelow(most, 2500)
     }).pipe(Effect.provide(EventBus.layerMemory))
   )
 })

@@ -9,9 +9,12 @@ const withRegistry = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.provideService(effect, Metric.MetricRegistry, new Map())
 
 describe("Metrics", () => {
-  it("all stand in the README as they are declared", () => {
-    const readme = readFileSync(join(import.meta.dirname, "../../packages/eventbus/README.md"), "utf8")
-    const rows = readme
+  it("all stand in the reference as they are declared", () => {
+    const page = readFileSync(
+      join(import.meta.dirname, "../../packages/docs/src/content/docs/reference/metrics.md"),
+      "utf8"
+    )
+    const rows = page
       .split("\n")
       .filter((line) => line.startsWith("| `eventbus_"))
       .map((line) =>

@@ -34,7 +34,7 @@ describe("publishAll", () => {
         numbers,
         events.map(({ payload }) => payload.n)
       )
-    }).pipe(withBroker({ capacity: 100, publishTimeout: "2 seconds" }))
+    }).pipe(withBroker({ capacity: 100, publishTimeout: "60 seconds" }))
   )
 
   it.live("publishes nothing where there is nothing", () =>

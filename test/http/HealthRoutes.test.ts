@@ -56,6 +56,6 @@ describe("HealthRoutes", () => {
       const { body, status } = yield* get(saying(Effect.never), "/health/ready")
       assert.strictEqual(status, 503)
       assert.deepInclude(body, { status: "not ready", health: "unhealthy" })
-    }).pipe(Effect.timeout("5 seconds"))
+    }).pipe(Effect.timeout("1 minute"))
   )
 })

@@ -1,11 +1,23 @@
 import { Parser } from "@asyncapi/parser"
 import { AmqpOptions } from "@effect-eventbus/amqp"
+import { BodyPlan, Compression } from "@effect-eventbus/bodies"
+import { Flow } from "@effect-eventbus/flow"
 import { AsyncApi, Contract } from "@effect-eventbus/inspect"
 import { assert, beforeAll, describe, it } from "@effect/vitest"
 import { Ajv } from "ajv"
 import addFormats from "ajv-formats"
-import { DateTime, Effect, Result, Schema } from "effect"
-import { type Event, EventCodec, EventType } from "effect-eventbus"
+import { DateTime, Effect, Layer, Result, Schema } from "effect"
+import {
+  EventBus,
+  type Event,
+  EventCodec,
+  EventType,
+  Handler,
+  MemoryBroker,
+  Request,
+  Subscription,
+  Version
+} from "effect-eventbus"
 import * as Misfit from "../cli/fixtures/misfit.ts"
 import * as Shop from "../cli/fixtures/shop.ts"
 
@@ -111,6 +123,141 @@ describe("AsyncAPI", () => {
       const types = [EventType.untyped("twice"), EventType.untyped("twice")]
       const error = yield* Effect.flip(documentOf({ types }))
       assert.deepInclude(error.reason, { _tag: "DuplicateName", kind: "event types", name: "twice" })
+    })
+  )
+
+  it.effect("describes requests with their replies, those that are replied to here and those that are made", () =>
+    Effect.gen(function* () {
+      class Declined extends Schema.TaggedError<Declined>()("Declined", { code: Schema.String }) {}
+      const payload = Schema.Struct({ cents: Schema.Int })
+      const Charge = Request.make("card.charge", {
+        payload,
+        success: Schema.Struct({ at: Schema.Date }),
+        error: Declined
+      })
+      const Refund = Request.make("card.refund", { payload })
+      const cards = Request.handle(Subscription.make("cards", { events: [Charge] }), Charge, () =>
+        Effect.fail(new Declined({ code: "limit" }))
+      )
+      const text = JSON.stringify(yield* documentOf({ cards, Refund }))
+      const { diagnostics, document } = yield* Effect.promise(() => new Parser().parse(text))
+      assert.deepStrictEqual(
+        diagnostics.filter(({ code }) => code !== "asyncapi-latest-version"),
+        []
+      )
+      assert.isDefined(document)
+      const replies = document
+        .allOperations()
+        .all()
+        .map((operation) => {
+          const messages = operation.reply()?.messages().all() ?? []
+          return [operation.id(), operation.action(), ...messages.map((message) => message.name())]
+        })
+      assert.sameDeepMembers(replies, [
+        ["receive:cards", "receive", "card.charge.reply"],
+        ["request:card.refund", "send", "card.refund.reply"]
+      ])
+      const ajv = addFormats.default(new Ajv({ strict: false }))
+      ajv.addSchema(JSON.parse(text), "replies")
+      const isReply = (type: string, body: unknown) =>
+        ajv.validate({ $ref: `replies#/components/messages/${type}.reply/payload` }, { payload: body })
+      const values: ReadonlyArray<readonly [string, unknown]> = [
+        ["card.charge", { success: { at: "2026-01-02T03:04:05.000Z" } }],
+        ["card.charge", { error: { _tag: "Declined", code: "limit" } }],
+        ["card.charge", { died: "it broke" }],
+        ["card.refund", { success: null }]
+      ]
+      for (const [type, body] of values) assert.isTrue(isReply(type, body), JSON.stringify(body))
+      for (const body of [{}, { success: { at: 1 } }, { error: { code: "limit" } }, { died: 1 }]) {
+        assert.isFalse(isReply("card.charge", body), JSON.stringify(body))
+      }
+    })
+  )
+
+  it.effect("has a message for each older version that a step reads, which queues receive and nothing sends", () =>
+    Effect.gen(function* () {
+      const Placed = EventType.make("order.placed", {
+        version: 2,
+        payload: Schema.Struct({ orderId: Schema.String }),
+        from: { 1: Version.step(Schema.Struct({ id: Schema.Int }), ({ id }) => ({ orderId: String(id) })) }
+      })
+      const billing = Subscription.make("billing", { events: [Placed] })
+      const text = JSON.stringify(yield* documentOf({ billing }))
+      const { diagnostics, document } = yield* Effect.promise(() => new Parser().parse(text))
+      assert.deepStrictEqual(
+        diagnostics.filter(({ code }) => code !== "asyncapi-latest-version"),
+        []
+      )
+      const namesIn = (channel: string) =>
+        document
+          ?.allChannels()
+          .get(channel)
+          ?.messages()
+          .all()
+          .map((message) => message.name())
+      assert.deepStrictEqual(namesIn("queue:billing"), ["order.placed", "order.placed.v1"])
+      assert.deepStrictEqual(namesIn("order.placed"), ["order.placed"])
+      const ajv = addFormats.default(new Ajv({ strict: false }))
+      ajv.addSchema(JSON.parse(text), "versions")
+      const isOld = (payload: unknown) =>
+        ajv.validate({ $ref: "versions#/components/schemas/order.placed.v1.payload" }, payload)
+      assert.isTrue(isOld({ id: 1 }))
+      assert.isFalse(isOld({ orderId: "o-1" }))
+    })
+  )
+
+  it.effect("tells that payloads may be sealed, and how events are taken", () =>
+    Effect.gen(function* () {
+      const Placed = EventType.make("order.placed", { payload: Schema.Struct({ orderId: Schema.String }) })
+      const billing = Handler.make(
+        Subscription.make("billing", { events: [Placed], prefetch: 50, concurrency: 4 }),
+        () => Effect.void
+      ).pipe(Flow.adaptive({ min: 1, max: 4, target: "1 second" }))
+      const bodies = BodyPlan.make([Compression.gzip({ over: 0 })])
+      const text = JSON.stringify(yield* documentOf({ billing, bodies }))
+      const { diagnostics } = yield* Effect.promise(() => new Parser().parse(text))
+      assert.deepStrictEqual(
+        diagnostics.filter(({ code }) => code !== "asyncapi-latest-version"),
+        []
+      )
+      const json = JSON.parse(text)
+      assert.deepStrictEqual(json.operations["receive:billing"]["x-flow"], {
+        concurrency: 4,
+        prefetch: 50,
+        steps: ["adaptive concurrency: 1 to 4"]
+      })
+      assert.deepStrictEqual(json.components.messages["order.placed"]["x-bodies"], [{ step: "gzip", overBytes: 0 }])
+      // As the bus writes it.
+      const sealed = yield* Effect.gen(function* () {
+        const bus = yield* EventBus.EventBus
+        const memory = yield* MemoryBroker.MemoryBroker
+        yield* bus.declare(Subscription.make("copies", { patterns: ["#"] }))
+        yield* bus.publish(yield* Placed.event({ orderId: "o".repeat(1000) }))
+        const [envelope] = yield* memory.expect("copies", 1)
+        return JSON.parse(new TextDecoder().decode(envelope?.body))
+      }).pipe(
+        Effect.provide(EventBus.layer.pipe(Layer.provide(bodies.layer), Layer.provideMerge(MemoryBroker.layer())))
+      )
+      assert.isDefined(sealed.payload.$sealed)
+      const ajv = addFormats.default(new Ajv({ strict: false }))
+      ajv.addSchema(json, "sealed")
+      const isEvent = (event: unknown) =>
+        ajv.validate({ $ref: "sealed#/components/messages/order.placed/payload" }, event)
+      assert.isTrue(isEvent(sealed), JSON.stringify(ajv.errors))
+      assert.isTrue(isEvent({ ...sealed, payload: { orderId: "o-1" } }))
+      assert.isFalse(isEvent({ ...sealed, payload: { $sealed: { steps: [{ step: "zip" }], data: "" } } }))
+    })
+  )
+
+  it.effect("refuses two plans of bodies, and one that cannot be made", () =>
+    Effect.gen(function* () {
+      const billing = Subscription.make("billing", { patterns: ["#"] })
+      const plans = [BodyPlan.make([]), BodyPlan.make([])]
+      const several = yield* Effect.flip(documentOf({ billing, plans }))
+      assert.strictEqual(several.reason._tag, "SeveralBodyPlans")
+      const plan = BodyPlan.make([Effect.fail("no key")])
+      const invalid = yield* Effect.flip(documentOf({ billing, plan }))
+      assert.include(invalid.message, "no key")
     })
   )
 

@@ -1,8 +1,9 @@
-import { AmqpOptions, AmqpPlan } from "@effect-eventbus/amqp"
-import { Diagnosis, QueueReport, TopologyReport } from "@effect-eventbus/inspect"
+import { AmqpLadder, AmqpOptions, AmqpPlan } from "@effect-eventbus/amqp"
+import { Diagnosis, QueueLimit, QueueReport, TopologyReport } from "@effect-eventbus/inspect"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Option, Stream } from "effect"
-import { Subscription } from "effect-eventbus"
+import { BrokerError, Subscription } from "effect-eventbus"
+import * as BlobCheck from "../../packages/inspect/src/internal/blobCheck.ts"
 
 const versions: ReadonlyArray<readonly [version: string, status: Diagnosis.Check["status"]]> = [
   ["3.9.29", "fail"],
@@ -88,6 +89,35 @@ describe("Diagnosis", () => {
     assert.include(exchange, "fail exchange: agent_events_dlx (direct) is missing, so dead letters or retries are lost")
   })
 
+  it("skips what only others declare where this user may not look, and fails where it must declare it", () => {
+    const settings = AmqpOptions.settings({ topology: "verify" })
+    const report = (tag: "Hidden" | "Unseen") =>
+      TopologyReport.fromFindings(
+        AmqpPlan.wanted([billing], settings).map((wanted) => ({
+          ...wanted,
+          state: wanted.item._tag === "Queue" ? { _tag: tag, why: "ACCESS_REFUSED" } : { _tag: "There" }
+        }))
+      )
+    const statuses = (tag: "Hidden" | "Unseen") =>
+      Diagnosis.topology(report(tag), settings)
+        .filter(({ check }) => check === "queue")
+        .map(({ detail, status }) => `${status} ${detail}`)
+    assert.deepStrictEqual(statuses("Hidden"), ["skip dlq.billing: ACCESS_REFUSED", "skip billing: ACCESS_REFUSED"])
+    assert.deepStrictEqual(statuses("Unseen"), ["fail dlq.billing: ACCESS_REFUSED", "fail billing: ACCESS_REFUSED"])
+    assert.deepStrictEqual(TopologyReport.conflicts(report("Hidden")), [])
+  })
+
+  it("says what to do where the virtual host is missing, or the user has no access to it", () => {
+    const reasons = [
+      new BrokerError.VhostNotFound({ address: "h:1", vhost: "shop" }),
+      new BrokerError.PermissionDenied({ operation: "open the virtual host", detail: "refused for user 'me'" })
+    ]
+    for (const reason of reasons) {
+      const check = Diagnosis.noConnection(new BrokerError.BrokerError({ reason }))
+      assert.include(check.status === "ok" ? "" : check.advice, "rabbitmqctl set_permissions")
+    }
+  })
+
   it("warns of each queue whose events have no consumer, and not of dead letters", () => {
     const texts = (...queues: ReadonlyArray<readonly [name: string, messages: number, consumers: number]>) =>
       Diagnosis.backlog(
@@ -100,6 +130,90 @@ describe("Diagnosis", () => {
     assert.deepStrictEqual(texts(["billing", 0, 0], ["dlq.billing", 3, 0], ["dlq.gone", 3, 0]), [
       "ok: every queue with events has a consumer"
     ])
+  })
+
+  it("counts delayed events, and fails where one of their queues is missing below another", () => {
+    const texts = (...levels: ReadonlyArray<number>) =>
+      Diagnosis.delays(
+        levels.map((level) => ({ name: AmqpLadder.nameOf(level, settings), messages: 2, consumers: 0 })),
+        settings
+      ).map(({ detail, status }) => `${status}: ${detail}`)
+    assert.deepStrictEqual(texts(), ["ok: no event has been delayed, so no queue is declared for it"])
+    assert.deepStrictEqual(texts(128, 256, 512), ["ok: 6 events in 3 queues for delays"])
+    assert.deepStrictEqual(texts(128, 512), [
+      "fail: agent_events_delay.256 is missing, so delayed events do not get any further than the queue above it"
+    ])
+  })
+
+  it("skips the blobs while another client holds dead letters, and fails where the store does", async () => {
+    const reason = new BrokerError.NotBrowsable({
+      name: "dlq.billing",
+      detail: "another client holds some of its messages"
+    })
+    const statusOf = async (error: { readonly message: string }) =>
+      (await Effect.runPromise(BlobCheck.blobsOf(Effect.fail(error)))).map(({ status }) => status)
+    assert.deepStrictEqual(await statusOf(new BrokerError.BrokerError({ reason })), ["skip"])
+    assert.deepStrictEqual(await statusOf(new Error("the disk is full")), ["fail"])
+  })
+
+  it("warns of blobs that nothing refers to, and says which events it could not look at", () => {
+    const used = Date.UTC(2026, 0, 2)
+    const survey = { orphans: [], unseen: [], unusedSince: used }
+    assert.strictEqual(Diagnosis.blobs(survey).status, "ok")
+    const unseen = [{ name: "billing", messages: 2, consumers: 0 }]
+    const found = Diagnosis.blobs({
+      ...survey,
+      unseen,
+      orphans: [
+        { name: "a", usedAt: 1 },
+        { name: "b", usedAt: 2 }
+      ]
+    })
+    assert.strictEqual(found.status, "warn")
+    assert.strictEqual(
+      found.detail,
+      '2 blobs not used since 2026-01-02T00:00:00.000Z, and no event or dead letter needs them; 2 events in "billing" cannot be looked at'
+    )
+  })
+
+  it("warns of a queue for replies whose requester is gone", () => {
+    const texts = (...queues: ReadonlyArray<readonly [name: string, messages: number, consumers: number]>) =>
+      Diagnosis.replies(queues.map(([name, messages, consumers]) => ({ name, messages, consumers }))).map(
+        ({ detail, status }) => `${status}: ${detail}`
+      )
+    const [mine, lost] = ["reply.1f0b5c1e-0000-4000-8000-00000000000a", "reply.1f0b5c1e-0000-4000-8000-00000000000b"]
+    assert.deepStrictEqual(texts(["reply.to.all", 1, 0]), ["ok: 0 queues for replies, each in use"])
+    assert.deepStrictEqual(texts([mine, 3, 1]), ["ok: 1 queue for replies, each in use"])
+    assert.deepStrictEqual(texts([mine, 0, 1], [lost, 1, 0]), [`warn: ${lost} has no consumer, and 1 reply`])
+  })
+
+  it("fails where a full queue takes no more, and warns where it loses what it has", () => {
+    const texts = (
+      name: string,
+      args: Readonly<Record<string, unknown>>,
+      policy: Readonly<Record<string, unknown>>
+    ) => {
+      const limit = QueueLimit.make({ name, messages: 5, bytes: 500, arguments: args, policy })
+      return Diagnosis.limits(limit === undefined ? [] : [limit]).map(({ detail, status }) => `${status}: ${detail}`)
+    }
+    const reject = { "x-overflow": "reject-publish" }
+    assert.deepStrictEqual(texts("dlq.billing", reject, { "max-length": 5 }), [
+      'fail: "dlq.billing" is full with 5 messages (max-length 5) and takes no more dead letters, so the consumers wait whose events should go there'
+    ])
+    assert.deepStrictEqual(texts("dlq.billing", { "x-max-length": 9 }, { "max-length": 5 }), [
+      'warn: "dlq.billing" is full with 5 messages (max-length 5) and loses its oldest dead letters'
+    ])
+    assert.deepStrictEqual(texts("billing", { "x-max-length-bytes": 500 }, { overflow: "reject-publish-dlx" }), [
+      'fail: "billing" is full with 500 bytes (max-length-bytes 500) and takes no more, so publishes and retries to it fail'
+    ])
+    const isWell = ["ok: no queue is full"]
+    assert.deepStrictEqual(texts("billing", { "x-max-length-bytes": 501 }, { "max-length": 6 }), isWell)
+    assert.deepStrictEqual(texts("billing", reject, {}), isWell)
+    // An argument decides what happens, and the smaller limit when.
+    assert.match(
+      texts("a", { "x-overflow": "drop-head", "x-max-length": 5 }, { overflow: "reject-publish" })[0] ?? "",
+      /^warn/
+    )
   })
 
   it.live("ends with a failed check where there is no connection", () =>

@@ -5,7 +5,7 @@ import { Management } from "@effect-eventbus/inspect"
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Option, Redacted } from "effect"
 
-const settings = AmqpOptions.settings({ url: Redacted.make("amqp://me:secret@127.0.0.1/the%20shop") })
+const settings = AmqpOptions.settings({ url: Redacted.make("amqp://me:secret@127.0.0.1/the%2Fonly%20shop") })
 
 /** A management API that answers as the listener does, and its URL. */
 const serving = (listener: RequestListener) =>
@@ -44,7 +44,7 @@ describe("Management", () => {
       const { url } = yield* answering(200, bindings, requests)
       const management = yield* Management.make(Redacted.make(url), settings)
       assert.deepStrictEqual(yield* management.bindings("a/b"), [{ exchange: "agent_events", key: "invoice.#" }])
-      assert.deepStrictEqual(requests, [`/api/queues/the%20shop/a%2Fb/bindings ${basic("me:secret")}`])
+      assert.deepStrictEqual(requests, [`/api/queues/the%2Fonly%20shop/a%2Fb/bindings ${basic("me:secret")}`])
     })
   )
 
@@ -62,14 +62,37 @@ describe("Management", () => {
   it.live("lists the queues of the virtual host, also those that RabbitMQ has not counted yet", () =>
     Effect.gen(function* () {
       const requests: Array<string> = []
-      const queues = [{ name: "billing", messages_ready: 12, consumers: 1 }, { name: "new" }]
+      const args = { "x-queue-type": "quorum" }
+      const queues = [{ name: "billing", messages_ready: 12, consumers: 1, arguments: args }, { name: "new" }]
       const { url } = yield* answering(200, queues, requests)
       const management = yield* Management.make(Redacted.make(url), settings)
       assert.deepStrictEqual(yield* management.queues, [
-        { name: "billing", messages: 12, consumers: 1 },
-        { name: "new", messages: 0, consumers: 0 }
+        { name: "billing", messages: 12, consumers: 1, arguments: args },
+        { name: "new", messages: 0, consumers: 0, arguments: {} }
       ])
-      assert.match(requests[0] ?? "", /^\/api\/queues\/the%20shop\?/)
+      assert.match(requests[0] ?? "", /^\/api\/queues\/the%2Fonly%20shop\?/)
+    })
+  )
+
+  it.live("lists the queues with a limit, whatever form an empty definition has", () =>
+    Effect.gen(function* () {
+      const queues = [
+        {
+          name: "dlq.billing",
+          messages_ready: 5,
+          message_bytes_ready: 90,
+          arguments: { "x-overflow": "reject-publish" },
+          effective_policy_definition: { "max-length": 5 }
+        },
+        { name: "old", arguments: [], effective_policy_definition: null },
+        { name: "new", arguments: { "x-max-length": 7 }, effective_policy_definition: [] }
+      ]
+      const { url } = yield* answering(200, queues)
+      const management = yield* Management.make(Redacted.make(url), settings)
+      assert.deepStrictEqual(yield* management.limits, [
+        { name: "dlq.billing", messages: 5, bytes: 90, maxMessages: 5, maxBytes: undefined, rejects: true },
+        { name: "new", messages: 0, bytes: 0, maxMessages: 7, maxBytes: undefined, rejects: false }
+      ])
     })
   )
 
@@ -83,7 +106,15 @@ describe("Management", () => {
 
   const refusals: ReadonlyArray<readonly [status: number, body: string, said: RegExp, isRetryable: boolean]> = [
     [401, "{}", /rejects the login of "me"$/, false],
+    [
+      401,
+      '{"error":"not_authorized","reason":"Not management user"}',
+      /"me": not_authorized, Not management user$/,
+      false
+    ],
     [503, "{}", /answered feature-flags with status 503$/, true],
+    [500, '{"error":"timeout","reason":["x"]}', /with status 500: timeout$/, true],
+    [403, '{"reason":"no access: password=secret"}', /status 403: no access: password=\*\*\*$/, false],
     [403, "{}", /answered feature-flags with status 403$/, false],
     [200, "<html>", /answered feature-flags with an unknown format$/, false]
   ]

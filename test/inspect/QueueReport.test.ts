@@ -1,3 +1,4 @@
+import { AmqpLadder, AmqpOptions } from "@effect-eventbus/amqp"
 import { QueueReport } from "@effect-eventbus/inspect"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Option } from "effect"
@@ -15,9 +16,14 @@ describe("QueueReport", () => {
       queue("audit")
     ])
     assert.deepStrictEqual(report, [
-      { ...queue("audit"), deadLetters: undefined, retries: 0 },
-      { ...queue("billing", 1, 2), deadLetters: 4, retries: 5 },
-      { ...queue("wait.billing.eu.60000.quorum.agent_events_dlx", 7), deadLetters: undefined, retries: 0 }
+      { ...queue("audit"), deadLetters: undefined, retries: 0, isDelay: false },
+      { ...queue("billing", 1, 2), deadLetters: 4, retries: 5, isDelay: false },
+      {
+        ...queue("wait.billing.eu.60000.quorum.agent_events_dlx", 7),
+        deadLetters: undefined,
+        retries: 0,
+        isDelay: false
+      }
     ])
   })
 
@@ -47,17 +53,30 @@ describe("QueueReport", () => {
         asked.push(name)
         return Effect.succeed(Option.fromUndefinedOr(infos.find((info) => info.name === name)))
       })
-      assert.deepStrictEqual(report, [{ ...queue("billing", 12), deadLetters: 3, retries: undefined }])
+      assert.deepStrictEqual(report, [{ ...queue("billing", 12), deadLetters: 3, retries: undefined, isDelay: false }])
       assert.sameMembers(asked, ["billing", "dlq.billing", "audit", "dlq.audit"])
     })
   )
 
-  it("takes events without a consumer for a backlog, but no dead letters", () => {
-    const isBacklog = (name: string, messages: number, consumers: number) =>
-      QueueReport.isBacklog(queue(name, messages, consumers))
-    assert.isTrue(isBacklog("billing", 1, 0))
-    assert.isFalse(isBacklog("billing", 0, 0))
-    assert.isFalse(isBacklog("billing", 1, 1))
-    assert.isFalse(isBacklog("dlq.billing", 1, 0))
+  it("takes events without a consumer for a backlog, but no dead letters and no delayed events", () => {
+    const isBacklog = (...found: Parameters<typeof QueueReport.fromAll>[0]) =>
+      QueueReport.fromAll(found).map(QueueReport.isBacklog)
+    assert.deepStrictEqual(isBacklog(queue("billing", 1, 0)), [true])
+    assert.deepStrictEqual(isBacklog(queue("billing", 0, 0)), [false])
+    assert.deepStrictEqual(isBacklog(queue("billing", 1, 1)), [false])
+    assert.deepStrictEqual(isBacklog(queue("dlq.billing", 1, 0)), [false])
+    const ofDelays = (exchange: string, level: number) => {
+      const { arguments: args, name } = AmqpLadder.queueOf(level, AmqpOptions.settings({ exchange }))
+      return { ...queue(name, 1), arguments: args }
+    }
+    for (const level of AmqpLadder.levels) assert.deepStrictEqual(isBacklog(ofDelays("shop", level)), [false])
+    // The queues of an application may have such a name.
+    const { arguments: args } = ofDelays("parcel", 256)
+    assert.deepStrictEqual(isBacklog(queue("parcel_delay.256", 1)), [true])
+    assert.deepStrictEqual(isBacklog({ ...queue("parcel_delay.8", 1), arguments: args }), [true])
+    assert.deepStrictEqual(
+      isBacklog({ ...queue("parcel_delay.256", 1), arguments: { ...args, "x-dead-letter-exchange": "parcel" } }),
+      [true]
+    )
   })
 })

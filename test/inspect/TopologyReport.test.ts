@@ -30,7 +30,7 @@ const inWords = (findings: ReadonlyArray<TopologyReport.Finding>) =>
     .map(({ item, state }) => `${TopologyReport.nameOf(item)}: ${state._tag}`)
 
 /** No connection: the operation under test must not use one. */
-const noConnection = {} as AmqpConnection.Live
+const noConnection = { settings } as AmqpConnection.Live
 
 describe("TopologyReport", () => {
   it("completes unseen bindings with those of the management API, and adds the ones that nothing asks for", () => {
@@ -64,7 +64,7 @@ describe("TopologyReport", () => {
         })
       )
       assert.lengthOf(TopologyReport.conflicts(report), 2)
-      const error = yield* Effect.flip(TopologyReport.apply(noConnection, settings, report))
+      const error = yield* Effect.flip(TopologyReport.apply(noConnection, report))
       assert.strictEqual(error._tag, "TopologyConflict")
       assert.strictEqual(
         error.message,
@@ -76,7 +76,7 @@ describe("TopologyReport", () => {
   it.effect("fails where two subscriptions declare one queue differently", () =>
     Effect.gen(function* () {
       const other = Subscription.make("billing", { patterns: ["invoice.#"], messageTtl: "1 minute" })
-      const error = yield* Effect.flip(TopologyReport.make(noConnection, settings, [billing, other], Option.none()))
+      const error = yield* Effect.flip(TopologyReport.make(noConnection, [billing, other], Option.none()))
       assert.deepNestedInclude(error, { _tag: "ContractError", "reason._tag": "ConflictingQueues" })
       assert.include(error.message, 'queue "billing"')
     })

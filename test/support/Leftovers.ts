@@ -9,13 +9,24 @@ export const remove = async (
   url: string,
   names: { readonly queues?: Iterable<string> | undefined; readonly exchanges?: Iterable<string> | undefined }
 ): Promise<void> => {
-  const model = await connect(url, { timeout: 5_000 })
+  const model = await connect(url, { timeout: 60_000 })
   model.on("error", () => {})
   try {
-    const channel = await model.createChannel()
-    channel.on("error", () => {})
-    for (const queue of names.queues ?? []) await channel.deleteQueue(queue)
-    for (const exchange of names.exchanges ?? []) await channel.deleteExchange(exchange)
+    // Most of the names do not exist, and a channel asks for one at a time.
+    const channels = await Promise.all(
+      Array.from({ length: 4 }, async () => {
+        const channel = await model.createChannel()
+        channel.on("error", () => {})
+        return channel
+      })
+    )
+    const queues = [...(names.queues ?? [])]
+    await Promise.all(
+      channels.map(async (channel) => {
+        for (let queue = queues.pop(); queue !== undefined; queue = queues.pop()) await channel.deleteQueue(queue)
+      })
+    )
+    for (const exchange of names.exchanges ?? []) await channels[0]?.deleteExchange(exchange)
   } finally {
     await model.close()
   }

@@ -12,6 +12,8 @@ export interface NodeDirectory {
   readonly name: string
   readonly port: number
   readonly epmdPort: number
+  /** The port at which other Erlang nodes reach it. */
+  readonly distributionPort: number
   readonly env: { readonly [name: string]: string }
 }
 
@@ -69,12 +71,14 @@ const write = async (
     write("advanced.config", NodeConfig.advanced),
     write("rabbitmq.conf", [`listeners.tcp.1 = 127.0.0.1:${port}`, ...config])
   ])
+  const distributionPort = port + 2
   const loopback = "-kernel inet_dist_use_interface {127,0,0,1}"
   return {
     path,
     name,
     port,
     epmdPort,
+    distributionPort,
     env: {
       PATH: RabbitPackage.path.join(delimiter),
       LANG: "C.UTF-8",
@@ -84,7 +88,7 @@ const write = async (
       // Neither the node nor rabbitmqctl starts an epmd of its own, which would outlive them.
       ERL_AFLAGS: "-start_epmd false",
       RABBITMQ_NODENAME: name,
-      RABBITMQ_DIST_PORT: `${port + 2}`,
+      RABBITMQ_DIST_PORT: `${distributionPort}`,
       RABBITMQ_CONF_ENV_FILE: "/dev/null",
       RABBITMQ_CONFIG_FILE: join(path, "rabbitmq.conf"),
       RABBITMQ_ADVANCED_CONFIG_FILE: join(path, "advanced.config"),

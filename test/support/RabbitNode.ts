@@ -9,7 +9,9 @@ import { promisify } from "node:util"
 import type { BrokerNode, Options } from "./BrokerNode.ts"
 import { brokerVersion } from "./BrokerVersion.ts"
 import { retryFor } from "./Deadline.ts"
+import * as ErlCall from "./ErlCall.ts"
 import * as NodeDirectory from "./NodeDirectory.ts"
+import { nodeExpression } from "./nodeExpression.ts"
 import * as RabbitPackage from "./RabbitPackage.ts"
 import * as SingleCpu from "./SingleCpu.ts"
 import * as Watchdog from "./Watchdog.ts"
@@ -86,10 +88,29 @@ export class RabbitNode implements BrokerNode {
     return this.#version
   }
 
+  /**
+   * Does what `rabbitmqctl` does, at once where the node can do it by itself. Not for a node that a fault has met: there
+   * `rabbitmqctl` knows what to leave out.
+   */
+  async command(...args: ReadonlyArray<string>): Promise<string> {
+    const { distributionPort, env } = this.#directory
+    const expression = nodeExpression(args)
+    const { erlCall } = this.#programs
+    if (erlCall !== undefined && expression !== undefined) {
+      const said = await ErlCall.evaluate(erlCall, { env, port: distributionPort }, expression)
+      if (said !== undefined) return said
+    }
+    return this.ctl(...args)
+  }
+
   async ctl(...args: ReadonlyArray<string>): Promise<string> {
     const { env } = this.#directory
     const { stdout } = await promisify(execFile)(this.#programs.ctl, ["-q", ...args], { env, timeout: 60_000 })
     return stdout
+  }
+
+  get isRunning(): boolean {
+    return this.#server !== undefined && isAlive(this.#server)
   }
 
   kill(): Promise<void> {

@@ -11,6 +11,8 @@ export interface RabbitPackage {
   readonly server: string
   readonly ctl: string
   readonly epmd: string
+  /** Calls a running node, where Erlang's package brings it. */
+  readonly erlCall: string | undefined
 }
 
 export const path: ReadonlyArray<string> = [
@@ -48,5 +50,10 @@ export const find = (): RabbitPackage | undefined => {
   const epmd = [...onPath("epmd"), ...besideErlang].find((file) => existsSync(file))
   return folder === undefined || epmd === undefined
     ? undefined
-    : { server: join(folder, "rabbitmq-server"), ctl: join(folder, "rabbitmqctl"), epmd }
+    : {
+        server: join(folder, "rabbitmq-server"),
+        ctl: join(folder, "rabbitmqctl"),
+        epmd,
+        erlCall: onPath("erl_call")[0]
+      }
 }

@@ -46,7 +46,7 @@ const startContainer = async (): Promise<TestBroker> => {
 }
 
 // In a process of its own: an engine that hangs would keep this one from ending.
-const hasDocker = (): Promise<boolean> => {
+export const hasDocker = (): Promise<boolean> => {
   const code = 'await (await import("testcontainers")).getContainerRuntimeClient()'
   const options = { cwd: import.meta.dirname, timeout: 5_000, killSignal: "SIGKILL" } as const
   return promisify(execFile)(process.execPath, ["--input-type=module", "--eval", code], options).then(

@@ -32,7 +32,7 @@ export const eventually = <E, R>(
   expectation: string,
   check: Effect.Effect<boolean, E, R>,
   {
-    atMost = "10 seconds",
+    atMost = "90 seconds",
     every = "25 millis",
     state
   }: { readonly atMost?: Duration.Input; readonly every?: Duration.Input; readonly state?: () => string } = {}

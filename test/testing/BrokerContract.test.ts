@@ -1,8 +1,10 @@
-import { spawnSync } from "node:child_process"
-import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { execFile } from "node:child_process"
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { promisify } from "node:util"
 import { assert, beforeAll, describe, it } from "@effect/vitest"
+import * as CompileCache from "../support/CompileCache.ts"
 import { broken } from "./fixtures/BrokenBrokers.ts"
 
 interface Outcome {
@@ -20,21 +22,19 @@ interface Report {
 const vitest = join(import.meta.dirname, "../../node_modules/vitest/vitest.mjs")
 
 /** Runs a fixture in a vitest of its own, as the author of a broker does, and returns the outcome of each test. */
-const run = (fixture: string, ...options: ReadonlyArray<string>): ReadonlyArray<Outcome> => {
+const run = async (fixture: string, ...options: ReadonlyArray<string>): Promise<ReadonlyArray<Outcome>> => {
   const folder = mkdtempSync(join(tmpdir(), "broker-contract-"))
   try {
     const report = join(folder, "report.json")
-    const { error, stderr, stdout } = spawnSync(
-      process.execPath,
-      [vitest, "run", fixture, "--reporter=json", `--outputFile=${report}`, ...options],
-      {
-        cwd: join(import.meta.dirname, "fixtures"),
-        encoding: "utf8",
-        env: { PATH: process.env["PATH"], EVENTBUS_PROGRAMS: "100" },
-        timeout: 60_000
-      }
-    )
-    if (error) throw new Error(`${stdout}\n${stderr}`, { cause: error })
+    const args = [vitest, "run", fixture, "--reporter=json", `--outputFile=${report}`, ...options]
+    // It fails where a test of it fails, and has written its report then.
+    const ended = await promisify(execFile)(process.execPath, args, {
+      cwd: join(import.meta.dirname, "fixtures"),
+      env: { ...CompileCache.variables, PATH: process.env["PATH"], EVENTBUS_PROGRAMS: "100" },
+      maxBuffer: 2 ** 26,
+      timeout: 300_000
+    }).catch((error: unknown) => error)
+    if (!existsSync(report)) throw new Error("There is no report", { cause: ended })
     const { testResults }: Report = JSON.parse(readFileSync(report, "utf8"))
     return testResults.flatMap(({ assertionResults }) => assertionResults)
   } finally {
@@ -45,8 +45,8 @@ const run = (fixture: string, ...options: ReadonlyArray<string>): ReadonlyArray<
 const escaped = (text: string) => text.replace(/[^\w\s]/g, "\\$&")
 
 describe("BrokerContract", () => {
-  it("passes a broker that keeps every promise", { timeout: 60_000 }, () => {
-    const outcomes = run("Right.contract.ts")
+  it("passes a broker that keeps every promise", { timeout: 320_000 }, async () => {
+    const outcomes = await run("Right.contract.ts")
     const others = outcomes.filter(({ status }) => status !== "passed")
     assert.deepStrictEqual(
       others.map(({ failureMessages, title }) => [title, ...failureMessages]),
@@ -61,12 +61,13 @@ describe("BrokerContract", () => {
     const failureOf = (broker: string, test: string) =>
       failed.find(({ ancestorTitles, title }) => ancestorTitles.join().endsWith(`(${broker})`) && title === test)
 
-    beforeAll(() => {
+    beforeAll(async () => {
       // For each broker the one test that must fail: many others would wait for what is lost.
       const tests = [...broken, { name: "publishes twice", failing: programs }]
       const names = tests.map(({ failing, name }) => `${escaped(`(${name})`)}.*${escaped(failing)}`).join("|")
-      failed = run("Broken.contract.ts", "--testNamePattern", names).filter(({ status }) => status === "failed")
-    })
+      const outcomes = await run("Broken.contract.ts", "--testNamePattern", names)
+      failed = outcomes.filter(({ status }) => status === "failed")
+    }, 320_000)
 
     for (const { failing, name } of broken) it(name, () => assert.isDefined(failureOf(name, failing)))
 

@@ -93,6 +93,14 @@ accepts(slow.pipe(Handler.onFailure(FailurePolicy.tags(answersInTime))))
 // @ts-expect-error TimeoutError has no answer
 slow.pipe(Handler.onFailure(FailurePolicy.tags(answers)))
 
+// After the answers, a timeout has no answer yet. Another policy can give it one.
+const late = Handler.timeout(failing.pipe(Handler.onFailure(FailurePolicy.tags(answers))), "30 seconds")
+// @ts-expect-error TimeoutError has no answer
+accepts(late)
+accepts(late.pipe(Handler.onFailure(FailurePolicy.tags({ TimeoutError: FailurePolicy.discard }))))
+// @ts-expect-error RateLimited is answered already
+late.pipe(Handler.onFailure(FailurePolicy.tags(answersInTime)))
+
 // What `tap` does may fail as well.
 const tapped = Handler.make(billing, () => Effect.void).pipe(Handler.tap(() => work))
 accepts(tapped.pipe(Handler.onFailure(FailurePolicy.tags(answers))))

@@ -1,9 +1,9 @@
 /**
  * RabbitMQ as the broker of the bus.
  *
- * Publishing and consuming have a connection each: an alarm stops the first, and
- * must not stop acknowledgements. Readers of dead letters share a third. All come
- * back when they are lost.
+ * Publishing and consuming use a connection each, so that an alarm, which blocks the
+ * first, does not block acknowledgements. Readers of dead letters share a third. All
+ * three come back when they are lost.
  *
  * @since 0.1.0
  */
@@ -22,6 +22,8 @@ import * as Option from "effect/Option"
 import * as RcRef from "effect/RcRef"
 import * as Scope from "effect/Scope"
 import * as AmqpConnection from "./AmqpConnection.ts"
+import * as AmqpDelay from "./AmqpDelay.ts"
+import * as AmqpLadder from "./AmqpLadder.ts"
 import * as AmqpOptions from "./AmqpOptions.ts"
 import * as AmqpTopology from "./AmqpTopology.ts"
 import * as AlarmProbe from "./internal/AlarmProbe.ts"
@@ -31,12 +33,14 @@ import * as AmqpConsumer from "./internal/AmqpConsumer.ts"
 import * as AmqpHealth from "./internal/AmqpHealth.ts"
 import * as AmqpMessage from "./internal/AmqpMessage.ts"
 import * as AmqpPublisher from "./internal/AmqpPublisher.ts"
+import * as DelayLadder from "./internal/DelayLadder.ts"
 import * as DelayQueues from "./internal/DelayQueues.ts"
+import { Quarantine } from "./internal/Quarantine.ts"
 
 /**
- * Makes a broker on RabbitMQ. It fails when there is no connection within the
- * connection timeout, and at once when the login, the virtual host, a permission
- * or an exchange is not what it must be.
+ * Makes a broker on RabbitMQ. Fails when it cannot connect within the connection
+ * timeout. Fails at once when the login, the virtual host, a permission or an exchange
+ * is wrong.
  *
  * @category constructors
  * @since 0.1.0
@@ -47,36 +51,44 @@ export const make = Effect.fnUntraced(function* (
   const settings = AmqpOptions.settings(options)
   const publishing = yield* AmqpConnection.make(settings, "publish")
   const consuming = yield* AmqpConnection.make(settings, "consume")
-  /** A dead letter may be one that kills its reader's connection, so those who read them have one of their own. */
+  /**
+   * Readers of dead letters have a connection of their own, because some dead letters
+   * end the connection of their reader.
+   */
   const reading = yield* RcRef.make({ acquire: AmqpConnection.make(settings, "consume") })
   const consumers = new Map<AmqpConsumer.AmqpConsumer, QueueSpec.QueueSpec>()
 
   /**
-   * Declares what a subscription needs once more, when something of it has turned out to be missing. Without a
-   * connection there is nothing to do: a consumer that comes back declares it anyway.
+   * Declares again what a subscription needs, after some of it was missing. Without a
+   * connection it does nothing: a consumer that comes back declares it anyway.
    */
   const redeclare = (queue: QueueSpec.QueueSpec): Effect.Effect<void> =>
     Effect.suspend(() => {
       const live = consuming.current()
-      return live === undefined ? Effect.void : Effect.ignore(AmqpTopology.declare(live, settings, queue))
+      return live === undefined ? Effect.void : Effect.ignore(AmqpTopology.declare(live, queue))
     })
 
+  const ladder = DelayLadder.make(consuming)
   const redeclareAll = Effect.suspend(() =>
     Effect.forEach([...consumers.values()], redeclare, { concurrency: 10, discard: true })
-  )
-  // Each waits for its last confirms when it closes, and the bus for no longer than one of them.
+  ).pipe(Effect.andThen(Effect.ignore(ladder.restored)))
+  const quarantine = new Quarantine()
+  // Each publisher waits for its last confirms when it closes. They close together, so the bus waits only once.
   const closing = yield* Scope.fork(yield* Effect.scope, "parallel")
   const makePublisher = Effect.flatMap(Scope.fork(closing), (scope) =>
-    Scope.provide(AmqpPublisher.make(publishing, settings, redeclareAll), scope)
+    Scope.provide(AmqpPublisher.make(publishing, quarantine, redeclareAll), scope)
   )
-  /** Retries and dead letters have a channel of their own: where they are refused, what is published must not feel it. */
+  /** Retries and dead letters use a channel of their own: a refused one must not disturb what is published. */
   const [publisher, mover] = yield* Effect.all([makePublisher, makePublisher], { concurrency: 2 })
 
-  /** Asks something on a channel of its own, because an answer may be that the channel is closed. */
+  /** Sends a request on a channel of its own, because the answer may be that the channel is closed. */
   const ask = <A>(f: (ask: AmqpChannel.Ask) => Effect.Effect<A, Reason>) =>
-    Effect.flatMap(consuming.live, (live) => AmqpChannel.throwaway(live, settings.connectionTimeout, f))
+    Effect.flatMap(consuming.live, (live) => AmqpChannel.throwaway(live, f))
 
-  /** Publishes to the queue of that name, with all that can be said of a message that has been in a queue before. */
+  /**
+   * Publishes to the queue of that name. A message from another service may have
+   * properties that cannot be sent again: they are left out then.
+   */
   const send = (to: string, envelope: Envelope): Effect.Effect<void, PublishError.Reason> => {
     const exchange = settings.deadLetterExchange
     return Effect.catchTag(mover.publish(exchange, to, envelope), "EncodeFailed", () =>
@@ -84,14 +96,15 @@ export const make = Effect.fnUntraced(function* (
     )
   }
 
-  /** Makes the way to a queue that the exchange did not find: declares what a consumer here needs, or binds the queue. */
+  /**
+   * Restores the way to a queue that the exchange did not find: declares what a consumer
+   * here needs, or binds the queue.
+   */
   const repair = (to: string): Effect.Effect<void, Reason> =>
     Effect.suspend(() => {
       const needing = [...consumers.values()].find(({ deadLetterQueue, name }) => name === to || deadLetterQueue === to)
       return Effect.flatMap(consuming.live, (live) =>
-        needing === undefined
-          ? AmqpTopology.bindByName(live, settings, to)
-          : AmqpTopology.declare(live, settings, needing)
+        needing === undefined ? AmqpTopology.bindByName(live, to) : AmqpTopology.declare(live, needing)
       )
     })
 
@@ -106,8 +119,8 @@ export const make = Effect.fnUntraced(function* (
     )
   }
 
-  const delays = DelayQueues.make(consuming, settings)
-  /** A wait queue is declared when it is first needed, and again when it turns out to be missing. */
+  const delays = DelayQueues.make(consuming)
+  /** Puts a message into a wait queue, which is declared when it is first needed, and again when it is missing. */
   const putLater = (to: string, envelope: Envelope, delay: number): Effect.Effect<void, PublishError.Reason> =>
     Effect.flatMap(delays.declared(to, delay), ({ forget, longest, name }) =>
       Effect.tapError(send(name, { ...envelope, ttl: longest }), (reason) =>
@@ -115,11 +128,24 @@ export const make = Effect.fnUntraced(function* (
       )
     )
 
-  const alarm = yield* AlarmProbe.make(publishing, settings)
-  // What is published while RabbitMQ is blocked is sent, and may land at any time, unless that is known before.
+  /**
+   * Publishes a message to the ladder. Its levels are declared when they are first
+   * needed, and again when one is missing.
+   */
+  const publishLater = (envelope: Envelope, delay: number): Effect.Effect<void, PublishError.Reason> => {
+    const { exchange, headers, top } = AmqpLadder.route(delay, settings)
+    const later = { ...envelope, ttl: AmqpDelay.longestWait(top) }
+    const sent = Effect.andThen(
+      ladder.declared(top),
+      mover.publish(exchange, envelope.routingKey, later, { ...headers, "eb-exchange": settings.exchange })
+    ).pipe(Effect.tapErrorTag(["Unroutable", "Refused"], () => Effect.sync(ladder.forget)))
+    return Effect.catchTag(sent, "Unroutable", () => sent)
+  }
+
+  const alarm = yield* AlarmProbe.make(publishing)
+  // Without this, the first publishes to a blocked RabbitMQ would be sent, and could land at any time.
   yield* alarm.ask
   const health = yield* AmqpHealth.make({
-    settings,
     publishing,
     publishers: [publisher, mover],
     consuming,
@@ -134,15 +160,18 @@ export const make = Effect.fnUntraced(function* (
     host: hostname(),
     prefetch: settings.prefetch,
     maxBodyBytes: settings.maxBodyBytes,
-    publish: (envelope) => publisher.publish(settings.exchange, envelope.routingKey, envelope),
+    publish: (envelope, delay) =>
+      delay === undefined
+        ? publisher.publish(settings.exchange, envelope.routingKey, envelope)
+        : publishLater(envelope, delay),
     declare: (queue) =>
-      Effect.flatMap(consuming.live, (live) => AmqpTopology.declare(live, settings, queue)).pipe(
+      Effect.flatMap(consuming.live, (live) => AmqpTopology.declare(live, queue)).pipe(
         Effect.mapError((reason) => new SubscribeError({ queue: queue.name, reason }))
       ),
     consume: Effect.fnUntraced(
       function* (queue, deliver) {
         const connection = QueueSpec.isDeadLetterQueue(queue.name) ? yield* RcRef.get(reading) : consuming
-        const consumer = yield* AmqpConsumer.make(connection, settings, queue, deliver)
+        const consumer = yield* AmqpConsumer.make(connection, queue, deliver)
         yield* Effect.acquireRelease(
           Effect.sync(() => consumers.set(consumer, queue)),
           () => Effect.sync(() => consumers.delete(consumer))
@@ -152,11 +181,14 @@ export const make = Effect.fnUntraced(function* (
       (effect, queue) => Effect.mapError(effect, (reason) => new SubscribeError({ queue: queue.name, reason }))
     ),
     put: (to, envelope, delay) => (delay === undefined ? putNow(to, envelope) : putLater(to, envelope, delay)),
-    browse: (name) =>
+    // The default exchange leads to every queue by its name, also to those of other clients.
+    reply: (to, envelope) => publisher.publish("", to, envelope),
+    browse: yield* Broker.exclusive((name) =>
       Effect.mapError(
-        Effect.flatMap(RcRef.get(reading), (connection) => AmqpBrowser.make(connection, settings, name)),
+        Effect.flatMap(RcRef.get(reading), (connection) => AmqpBrowser.make(connection, name)),
         (reason) => new BrokerError({ reason })
-      ),
+      )
+    ),
     queueInfo: (name) =>
       ask((ask) => ask(`look at the queue "${name}"`, (channel) => channel.checkQueue(name))).pipe(
         Effect.map(({ consumerCount, messageCount }) =>
@@ -179,8 +211,8 @@ export const make = Effect.fnUntraced(function* (
  *
  * **Details**
  *
- * It fails with a `BrokerError` that names host and port, and no secret. Options
- * that cannot be meant are a `RangeError`, here and now.
+ * Fails with a `BrokerError` that names the host and the port, and contains no secret.
+ * Throws a `RangeError` at once for invalid options.
  *
  * **Example** (A bus on RabbitMQ)
  *

@@ -1,16 +1,16 @@
 /**
  * A connection to RabbitMQ that comes back.
  *
- * The first connection is made within the connection timeout, or fails with a
- * typed reason: at once where time cannot cure it. A connection that is lost
- * later is made again, with backoff and jitter, for as long as the scope is open.
- * amqplib's own `recovery` is not used: it restores neither channels nor consumers.
+ * The first connection must succeed within the connection timeout. It fails with a
+ * typed reason, at once if waiting cannot help. A connection that is lost later is
+ * made again, with backoff and jitter, as long as the scope is open. It does not use
+ * the `recovery` of amqplib, which restores neither channels nor consumers.
  *
  * @since 0.1.0
  */
 
 import type { ChannelModel } from "amqplib"
-import { ConnectionFailed } from "effect-eventbus/BrokerError"
+import { ConnectionFailed, TooFewChannels } from "effect-eventbus/BrokerError"
 import type { Reason } from "effect-eventbus/BrokerError"
 import * as Metrics from "effect-eventbus/Metrics"
 import * as Deferred from "effect/Deferred"
@@ -20,6 +20,7 @@ import type * as Scope from "effect/Scope"
 import * as AmqpOptions from "./AmqpOptions.ts"
 import * as AmqpError from "./internal/AmqpError.ts"
 import * as driver from "./internal/driver.ts"
+import { News } from "./internal/News.ts"
 import { backoff, supervise } from "./internal/supervise.ts"
 
 /**
@@ -29,6 +30,8 @@ import { backoff, supervise } from "./internal/supervise.ts"
  * @since 0.1.0
  */
 export interface Live {
+  /** The settings of its connection. */
+  readonly settings: AmqpOptions.Settings
   readonly model: ChannelModel
   readonly address: string
   /** The broker's version, as it says. */
@@ -52,6 +55,7 @@ export interface Live {
  * @since 0.1.0
  */
 export interface AmqpConnection {
+  readonly settings: AmqpOptions.Settings
   /** The addresses it tries, without secrets. */
   readonly address: string
   /** The connection, as soon as it is up. */
@@ -60,14 +64,14 @@ export interface AmqpConnection {
   readonly live: Effect.Effect<Live, Reason>
   /** The connection if it is up now. */
   readonly current: () => Live | undefined
-  /** Why there was no connection when one was last missed, in words. */
+  /** Why the last attempt to connect failed, or why the connection was lost. */
   readonly trouble: () => string
-  /** Are called when the broker blocks or unblocks publishes. */
+  /** Called when the broker blocks or unblocks publishes. */
   readonly onBlocked: Set<() => void>
 }
 
 /**
- * How long a goodbye may take, in milliseconds: a peer that is silently gone says none.
+ * The time that closing may take, in milliseconds. A dead peer never answers.
  *
  * @category constructors
  * @since 0.1.0
@@ -104,7 +108,7 @@ export const make = Effect.fnUntraced(function* (
   let trouble = "not connected"
   const latch = Latch.makeUnsafe(false)
 
-  /** Takes a connection for the one that is up, or none. */
+  /** Replaces the current connection. */
   const take = (next: Live | undefined): void => {
     connections(Number(next !== undefined) - Number(live !== undefined))
     if (live?.blocked !== undefined) blocked(-1)
@@ -113,6 +117,7 @@ export const make = Effect.fnUntraced(function* (
 
   const established = (model: ChannelModel, endpoint: AmqpOptions.Endpoint): Live => {
     const next: Live = {
+      settings,
       model,
       address: AmqpOptions.address(endpoint),
       version: model.connection.serverProperties.version,
@@ -149,12 +154,20 @@ export const make = Effect.fnUntraced(function* (
   }
 
   const connectTo = (endpoint: AmqpOptions.Endpoint): Effect.Effect<Live, Reason> =>
-    Effect.mapError(
-      driver.connect(endpoint, settings, role, (model) => established(model, endpoint)),
-      (error) => AmqpError.fromConnect(error, endpoint)
-    )
+    driver
+      .connect(endpoint, settings, role, (model) => {
+        const allowed = driver.channelMax(model)
+        if (allowed >= AmqpOptions.leastChannels) return Effect.succeed(established(model, endpoint))
+        driver.destroy(model)
+        const address = AmqpOptions.address(endpoint)
+        return Effect.fail(new TooFewChannels({ address, allowed, needed: AmqpOptions.leastChannels }))
+      })
+      .pipe(
+        Effect.mapError((error) => AmqpError.fromConnect(error, endpoint)),
+        Effect.flatten
+      )
 
-  /** Tries the endpoints in turn. What time cannot cure is told before what it can. */
+  /** Tries the endpoints in turn. A reason that waiting cannot help with is reported before others. */
   const connect = Effect.suspend(() => {
     const reasons: Array<Reason> = []
     return Effect.firstSuccessOf(
@@ -169,6 +182,7 @@ export const make = Effect.fnUntraced(function* (
   )
 
   const self: AmqpConnection = {
+    settings,
     address,
     current: () => live,
     trouble: () => trouble,
@@ -206,16 +220,17 @@ export const make = Effect.fnUntraced(function* (
     })
   )
 
-  /** Connects again. A new trouble is worth a warning, the same one again is not. */
+  const news = new News()
+  /** Connects again. Warns of each reason once. */
   const reconnect = connect.pipe(
     Effect.tap((next) => {
       reconnects(1)
+      news.clear()
       return Effect.logInfo(`Connected to RabbitMQ again (${role}) at ${next.address}`)
     }),
     Effect.tapError(({ message }) => {
-      const isNews = message !== trouble
       trouble = message
-      return isNews ? Effect.logWarning(`Not connected to RabbitMQ (${role}): ${message}`) : Effect.void
+      return news.add(message) ? Effect.logWarning(`Not connected to RabbitMQ (${role}): ${message}`) : Effect.void
     })
   )
 

@@ -5,6 +5,7 @@
  */
 
 import { isIP } from "node:net"
+import * as QueueSpec from "effect-eventbus/QueueSpec"
 import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Duration from "effect/Duration"
@@ -13,8 +14,8 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 
 /**
- * The kind of the queues: `quorum` queues are replicated and survive the loss of
- * a node; `classic` ones live on one node.
+ * The type of queues. `quorum` queues are replicated, and survive the loss of a node.
+ * `classic` queues live on one node.
  *
  * @category models
  * @since 0.1.0
@@ -22,8 +23,8 @@ import * as Redacted from "effect/Redacted"
 export type QueueType = "quorum" | "classic"
 
 /**
- * The way in which exchanges, queues and bindings come to be there: `assert` declares them,
- * `verify` only looks whether they are there, `none` does not even look.
+ * How exchanges, queues and bindings come into being. `assert` declares them, `verify`
+ * only checks that they exist, and `none` does not check.
  *
  * @category models
  * @since 0.1.0
@@ -38,12 +39,12 @@ export type Topology = "assert" | "verify" | "none"
  */
 export interface Options {
   /**
-   * `amqp://user:password@host:port/vhost` or `amqps://…`; several are tried in
-   * turn. Goes before `host`, `port`, `username`, `password` and `vhost`.
+   * `amqp://user:password@host:port/vhost` or `amqps://…`. Several are tried in turn.
+   * Takes precedence over `host`, `port`, `username`, `password` and `vhost`.
    *
-   * Behind a `?` it may have `heartbeat` (in seconds) and `connection_timeout` (in
-   * milliseconds), which go before the options, `channel_max` and `frame_max`.
-   * Everything else there is a `RangeError`.
+   * The query may contain `heartbeat` (seconds) and `connection_timeout` (milliseconds),
+   * which take precedence over the options, and `channel_max` and `frame_max`. Any other
+   * parameter is a `RangeError`.
    */
   readonly url?: Redacted.Redacted | ReadonlyArray<Redacted.Redacted> | undefined
   /** Default: `localhost`. */
@@ -57,47 +58,47 @@ export interface Options {
   /** Default: `/`. */
   readonly vhost?: string | undefined
   /**
-   * Connects by TLS, as `amqps` URLs do. The server's certificate is always verified.
-   * Beside an `amqp` URL it is a `RangeError`.
+   * Connects by TLS, as `amqps` URLs do. The certificate of the server is always
+   * verified. Together with an `amqp` URL it is a `RangeError`.
    */
   readonly tls?: Tls | undefined
   /** The topic exchange of the events. Default: `agent_events`. */
   readonly exchange?: string | undefined
   /** The direct exchange of dead letters and retries. Default: `{exchange}_dlx`. */
   readonly deadLetterExchange?: string | undefined
-  /** How many deliveries a consumer may hold, where its subscription does not say. Default: 1. */
+  /** The number of deliveries that a consumer may hold, unless its subscription sets it. Default: 1. */
   readonly prefetch?: number | undefined
-  /** How long the start tries to connect, and any answer may take. Default: 10 seconds. */
+  /** The time for the first connection, and for any answer. Default: 10 seconds. */
   readonly connectionTimeout?: Duration.Input | undefined
-  /** A dead peer is noticed after two to three of these. Default: 10 seconds. */
+  /** The heartbeat interval. A dead peer is detected after two to three intervals. Default: 10 seconds. */
   readonly heartbeat?: Duration.Input | undefined
-  /** How long a publish waits for its confirm, a connection, or an alarm to end. Default: 10 seconds. */
+  /** The time that a publish waits for its confirm, for a connection, or for an alarm to end. Default: 10 seconds. */
   readonly publishTimeout?: Duration.Input | undefined
-  /** How many publishes may be unconfirmed; more wait. Default: 1,000. */
+  /** The number of publishes that may be unconfirmed. More of them wait. Default: 1,000. */
   readonly maxInFlight?: number | undefined
-  /** How many bytes may be unconfirmed; more wait. Default: 16 MiB. */
+  /** The number of bytes that may be unconfirmed. More of them wait. Default: 16 MiB. */
   readonly maxInFlightBytes?: number | undefined
-  /** The largest body, in bytes; RabbitMQ 4 takes 16 MiB at most. Default: 4 MiB. */
+  /** The largest body, in bytes. RabbitMQ 4 takes at most 16 MiB. Default: 4 MiB. */
   readonly maxBodyBytes?: number | undefined
-  /** Default: `quorum`. Retries wait in a quorum queue whatever it is. */
+  /** Default: `quorum`. Retries and delayed events always wait in quorum queues. */
   readonly queueType?: QueueType | undefined
   /** Default: `assert`. */
   readonly topology?: Topology | undefined
   /**
-   * How often a queue hands out an event whose consumers die with it, before it is
-   * a dead letter with the reason `delivery_limit`. Quorum queues only. Default: 20.
+   * The number of times that an event may lose its consumer before it becomes a dead
+   * letter with the reason `delivery_limit`. Quorum queues only. Default: 20.
    */
   readonly deliveryLimit?: number | undefined
-  /** Settings of single queues, by name: for a queue that another service declared, for example. */
+  /** Settings of single queues, by name. Use it for a queue that another service declares. */
   readonly queues?:
     | Readonly<Record<string, { readonly queueType?: QueueType | undefined; readonly topology?: Topology | undefined }>>
     | undefined
-  /** The name of the connection, as RabbitMQ shows it. Default: `effect-eventbus`. */
+  /** The name of the connection that RabbitMQ shows. Default: `effect-eventbus`. */
   readonly connectionName?: string | undefined
 }
 
 /**
- * The TLS options, beside the certificates that the system trusts.
+ * The TLS options. Certificates of the system are trusted by default.
  *
  * @category models
  * @since 0.1.0
@@ -143,9 +144,9 @@ export interface Settings {
   readonly prefetch: number
   readonly connectionTimeout: number
   readonly heartbeatSeconds: number
-  /** How many channels a connection may have at most; the broker may allow fewer. */
+  /** The number of channels that a connection may have. The broker may allow fewer. */
   readonly channelMax: number
-  /** How many bytes a frame may have at most; the broker may allow fewer. */
+  /** The number of bytes that a frame may have. The broker may allow fewer. */
   readonly frameMax: number
   readonly publishTimeout: number
   readonly maxInFlight: number
@@ -181,14 +182,24 @@ const decode = (part: string): string | undefined => {
   }
 }
 
-/** The query parameters that a URL may have, by the names that RabbitMQ has for them. */
+/**
+ * The channels that a connection must have: the application's publishes, retries and dead
+ * letters, one more for each of the two for messages like refused ones, and one to ask
+ * RabbitMQ something.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const leastChannels = 5
+
+/** The query parameters of a URL, under the names that RabbitMQ uses. */
 const parameters = ["heartbeat", "connection_timeout", "channel_max", "frame_max"] as const
 
 type Query = Readonly<Partial<Record<(typeof parameters)[number], number>>>
 
 const isParameter = (name: string): name is keyof Query => parameters.some((known) => known === name)
 
-/** Reads what is behind the "?" of URLs. What only some of them say is meant for all. */
+/** Reads the queries of all URLs. A parameter of one URL applies to all. */
 const queryOf = (searches: ReadonlyArray<string>): Query => {
   const query: { -readonly [Name in keyof Query]: Query[Name] } = {}
   for (const [name, text] of searches.flatMap((search) => [...new URLSearchParams(search)])) {
@@ -240,16 +251,16 @@ const fromUrl = (url: Redacted.Redacted): { readonly endpoint: Endpoint; readonl
 const portOf = (port: number | undefined, protocol: Endpoint["protocol"]): number =>
   whole("The port", port ?? (protocol === "amqp" ? 5672 : 5671), 1, 65535)
 
-/** The text may be a URL with a password, so it stays out of the error. */
+/** Checks a host. Its text may be a URL with a password, so it stays out of the error. */
 const hostOf = (text: string): string => {
   const host = text.replace(/^\[(.*)\]$/, "$1")
-  if (isIP(host) === 0 && !/^[^\s:/?#@[\]]{1,255}$/.test(host)) {
+  if (isIP(host) === 0 && !/^[^\s,:/?#@[\]]{1,255}$/.test(host)) {
     throw new RangeError("The host is the name or the IP address of a machine, without a port or anything else")
   }
   return host
 }
 
-/** Returns the credentials: the password that every new RabbitMQ has is that of its user `guest` alone. */
+/** Returns the credentials. Only the user `guest` has a default password. */
 const login = (
   username = "guest",
   password: Redacted.Redacted | undefined
@@ -260,6 +271,7 @@ const login = (
 
 const endpointsOf = (options: Options): { readonly endpoints: Settings["endpoints"]; readonly query: Query } => {
   const urls = options.url === undefined ? [] : Redacted.isRedacted(options.url) ? [options.url] : options.url
+  if (options.url !== undefined && urls.length === 0) throw new RangeError("The list of the broker's URLs is empty")
   const parsed = urls.map(fromUrl)
   const [first, ...others] = parsed.map(({ endpoint }) => endpoint)
   if (first !== undefined) {
@@ -289,8 +301,9 @@ const whole = (what: string, value: number, least: number, most: number): number
 }
 
 /**
- * Leaves room in 255 bytes for the names of the wait queues, which it is a part of.
- * RabbitMQ keeps names with "amq." for itself, and has one exchange of each type.
+ * Checks the name of an exchange. It is part of the names of wait queues, which have
+ * at most 255 bytes. RabbitMQ reserves names with "amq." and has one exchange of each
+ * type.
  */
 const exchangeName = (name: string, builtIn: string): string => {
   if (!/^[A-Za-z0-9._-]{1,50}$/.test(name)) {
@@ -304,8 +317,26 @@ const exchangeName = (name: string, builtIn: string): string => {
   return name
 }
 
+/** Checks that each part of the client's certificate has the parts without which TLS ignores it. */
+const tlsOf = (tls: Tls = {}): Tls => {
+  const { cert, key, passphrase } = tls
+  if ((cert === undefined) !== (key === undefined)) {
+    throw new RangeError("The option tls has a cert without its key, or a key without its cert: TLS needs both")
+  }
+  if (passphrase !== undefined && key === undefined) {
+    throw new RangeError("The option tls has a passphrase without the key that it opens")
+  }
+  return tls
+}
+
+/** Checks the names of queues with settings of their own. No queue has another name, so its settings would be ignored. */
+const queuesOf = (queues: Options["queues"] = {}): NonNullable<Options["queues"]> => {
+  Object.keys(queues).forEach(QueueSpec.checkQueue)
+  return queues
+}
+
 /**
- * Fills in the defaults. What cannot be meant is a `RangeError`.
+ * Fills in the defaults. Throws a `RangeError` for invalid options.
  *
  * @category constructors
  * @since 0.1.0
@@ -315,11 +346,16 @@ export const settings = (options: Options): Settings => {
   const millis = (what: string, value: Duration.Input | undefined) =>
     whole(`The ${what} in milliseconds`, Math.round(Duration.toMillis(value ?? "10 seconds")), 1, 3_600_000)
   const { endpoints, query } = endpointsOf(options)
+  const deadLetterExchange = exchangeName(options.deadLetterExchange ?? `${exchange}_dlx`, "amq.direct")
+  if (deadLetterExchange === exchange) {
+    throw new RangeError(`The events and the dead letters need an exchange each, and not "${exchange}" for both`)
+  }
+  const queues = queuesOf(options.queues)
   return {
     endpoints,
-    tls: options.tls ?? {},
+    tls: tlsOf(options.tls),
     exchange,
-    deadLetterExchange: exchangeName(options.deadLetterExchange ?? `${exchange}_dlx`, "amq.direct"),
+    deadLetterExchange,
     prefetch: whole("The prefetch count", options.prefetch ?? 1, 1, 65535),
     connectionTimeout: millis("connection timeout", query.connection_timeout ?? options.connectionTimeout),
     // AMQP counts heartbeats in seconds, and 0 would turn them off.
@@ -327,7 +363,7 @@ export const settings = (options: Options): Settings => {
       1,
       Math.round(millis("heartbeat", query.heartbeat === undefined ? options.heartbeat : query.heartbeat * 1000) / 1000)
     ),
-    channelMax: whole("channel_max", query.channel_max ?? 65535, 1, 65535),
+    channelMax: whole("channel_max", query.channel_max ?? 65535, leastChannels, 65535),
     // The least is what AMQP allows; the default is that of RabbitMQ.
     frameMax: whole("frame_max", query.frame_max ?? 131_072, 4096, 64 * 1024 * 1024),
     publishTimeout: millis("publish timeout", options.publishTimeout),
@@ -339,8 +375,7 @@ export const settings = (options: Options): Settings => {
     connectionName: options.connectionName ?? "effect-eventbus",
     topology: options.topology ?? "assert",
     forQueue: (queue) => {
-      const own =
-        options.queues !== undefined && Object.hasOwn(options.queues, queue) ? options.queues[queue] : undefined
+      const own = Object.hasOwn(queues, queue) ? queues[queue] : undefined
       return {
         queueType: own?.queueType ?? options.queueType ?? "quorum",
         topology: own?.topology ?? options.topology ?? "assert"

@@ -1,9 +1,9 @@
 /**
- * Compares the topology that subscriptions need with the one that exists. It never deletes
- * anything, nor changes what is there.
+ * Compares the topology that subscriptions need with the one that exists. It never
+ * deletes or changes anything.
  *
- * RabbitMQ tells over AMQP whether an exchange or a queue is there, and with what it
- * was declared to those who ask as `DiscoverArguments` does. Of bindings it tells nothing.
+ * Over AMQP, RabbitMQ reports whether an exchange or a queue exists, and
+ * `discoverArguments` finds out its arguments. RabbitMQ does not report bindings.
  *
  * @since 0.1.0
  */
@@ -24,12 +24,12 @@ import * as DiscoverArguments from "./internal/discoverArguments.ts"
  */
 export interface Wanted {
   readonly item: AmqpTopology.Item
-  /** Whether it is ours to declare. What is not is only looked for. */
+  /** Whether this application declares it. Items of others are only checked. */
   readonly isOurs: boolean
 }
 
 /**
- * An argument that is not what it is to be.
+ * An argument that differs from what is wanted.
  *
  * @category models
  * @since 0.1.0
@@ -51,6 +51,8 @@ export type State =
   | { readonly _tag: "Missing" }
   | { readonly _tag: "Different"; readonly differences: ReadonlyArray<Difference> }
   | { readonly _tag: "Unseen"; readonly why: string }
+  /** It is for others to declare, and this user has no right on it: since RabbitMQ 4.3, that is needed to look. */
+  | { readonly _tag: "Hidden"; readonly why: string }
 
 /**
  * Something that is needed, and what was found.
@@ -74,14 +76,14 @@ const nameOf = (item: AmqpTopology.Item): string => {
 }
 
 /**
- * All that subscriptions need, each once, in the order in which it is declared.
+ * Returns all that subscriptions need, each item once, in the order of declaration.
  *
  * **Details**
  *
- * Temporary queues are left out: they come and go with their consumers. A queue
- * whose `topology` is not `assert` is for others to declare: it is only looked
- * for, and so are its dead letters. Two subscriptions that want one queue in two
- * ways are a `RangeError`.
+ * Temporary queues are left out, because they come and go with their consumers. A
+ * queue whose `topology` is not `assert` belongs to another application, so it is only
+ * checked, and so are its dead letters. Throws a `RangeError` when two subscriptions
+ * want one queue with different arguments.
  *
  * **Example** (What a subscription needs)
  *
@@ -110,7 +112,7 @@ export const wanted = (queues: ReadonlyArray<QueueSpec.QueueSpec>, settings: Set
     }
     all.set(name, wanted)
   }
-  for (const item of AmqpTopology.exchangesOf(settings)) add({ item, isOurs: true })
+  for (const item of AmqpTopology.exchangesOf(settings)) add({ item, isOurs: settings.topology === "assert" })
   for (const queue of queues) {
     if (queue.temporary) continue
     const isOurs = settings.forQueue(queue.name).topology === "assert"
@@ -131,7 +133,7 @@ const flattened = ({
   ...args
 })
 
-/** Returns the differences, under the names that RabbitMQ has for them. */
+/** Returns the differences, under the names that RabbitMQ uses. */
 const compared = (wanted: DiscoverArguments.Declared, found: DiscoverArguments.Declared): State => {
   const [want, have] = [flattened(wanted), flattened(found)]
   const names = new Set([...Object.keys(want), ...Object.keys(have)])
@@ -142,18 +144,16 @@ const compared = (wanted: DiscoverArguments.Declared, found: DiscoverArguments.D
   return differences.length === 0 ? { _tag: "There" } : { _tag: "Different", differences }
 }
 
-const compare = (live: Live, settings: Settings, item: AmqpTopology.Item): Effect.Effect<State, Reason> => {
+const compare = (live: Live, item: AmqpTopology.Item): Effect.Effect<State, Reason> => {
   switch (item._tag) {
     case "Exchange": {
       const wanted = { type: item.type, durable: true, autoDelete: false, internal: false, arguments: {} }
-      return Effect.map(DiscoverArguments.learnExchange(live, settings, item.name, wanted), (found) =>
-        compared(wanted, found)
-      )
+      return Effect.map(DiscoverArguments.learnExchange(live, item.name, wanted), (found) => compared(wanted, found))
     }
     case "Queue": {
       const { arguments: args, durable } = item.declaration
       const wanted = { durable, autoDelete: false, arguments: args }
-      return Effect.map(DiscoverArguments.learn(live, settings, item.declaration), (found) => compared(wanted, found))
+      return Effect.map(DiscoverArguments.learn(live, item.declaration), (found) => compared(wanted, found))
     }
     case "Binding":
       return Effect.succeed(unseen)
@@ -162,41 +162,41 @@ const compare = (live: Live, settings: Settings, item: AmqpTopology.Item): Effec
 
 const unseen: State = { _tag: "Unseen", why: "RabbitMQ does not tell over AMQP what is bound" }
 
-const lookAt = (live: Live, settings: Settings, { isOurs, item }: Wanted): Effect.Effect<State, Reason> =>
+const lookAt = (live: Live, { isOurs, item }: Wanted): Effect.Effect<State, Reason> =>
   item._tag === "Binding"
     ? Effect.succeed(unseen)
-    : AmqpTopology.verify(live, settings, [item]).pipe(
-        Effect.andThen(isOurs ? compare(live, settings, item) : Effect.succeed<State>({ _tag: "There" })),
+    : AmqpTopology.verify(live, [item]).pipe(
+        Effect.andThen(isOurs ? compare(live, item) : Effect.succeed<State>({ _tag: "There" })),
         Effect.catchTag("NotFound", () => Effect.succeed<State>({ _tag: "Missing" })),
-        Effect.catchTag(["PermissionDenied", "Refused"], ({ detail }) =>
-          Effect.succeed<State>({ _tag: "Unseen", why: detail })
+        Effect.catchTag(["PermissionDenied", "Refused"], ({ _tag, detail }) =>
+          Effect.succeed<State>({ _tag: _tag === "PermissionDenied" && !isOurs ? "Hidden" : "Unseen", why: detail })
         )
       )
 
 /**
- * Looks what is there of what is needed, and how it differs.
+ * Looks for all that is wanted, and compares what exists.
  *
  * **Details**
  *
- * A binding is missing where its queue or its exchange is, and is unseen
- * otherwise. So is what this user may not declare, or another connection has for
- * itself.
+ * A binding is missing when its queue or exchange is, and is unseen otherwise. An item
+ * is also unseen when this user may not declare it, or when it is exclusive to another
+ * connection. An item that others declare is hidden from a user without a right on it.
  *
  * **Gotchas**
  *
- * It needs the permission to configure what is there. A queue that is
- * deleted just while it is compared is made again.
+ * It needs the permission to configure what exists. A queue that is deleted during the
+ * comparison may be created again.
  *
  * @category running
  * @since 0.1.0
  */
 export const look = Effect.fnUntraced(function* (
   live: Live,
-  settings: Settings,
+
   wanted: ReadonlyArray<Wanted>
 ): Effect.fn.Return<ReadonlyArray<Finding>, Reason> {
   const findings = yield* Effect.forEach(wanted, (each) =>
-    Effect.map(lookAt(live, settings, each), (state): Finding => ({ ...each, state }))
+    Effect.map(lookAt(live, each), (state): Finding => ({ ...each, state }))
   )
   const missing = new Set(findings.filter(({ state }) => state._tag === "Missing").map(({ item }) => nameOf(item)))
   return findings.map((finding) =>
@@ -208,8 +208,8 @@ export const look = Effect.fnUntraced(function* (
 })
 
 /**
- * Returns what `apply` makes: what is missing, and the bindings that
- * cannot be seen, because to bind again what is bound changes nothing.
+ * Returns what `apply` creates: missing items, and bindings that cannot be seen.
+ * Binding again changes nothing.
  *
  * @category combinators
  * @since 0.1.0
@@ -221,15 +221,14 @@ export const toMake = (findings: ReadonlyArray<Finding>): ReadonlyArray<Finding>
   )
 
 /**
- * Makes what is missing of what was found. What differs stays as it is: the
- * caller refuses it, before anything is made.
+ * Creates what is missing. Items that differ stay as they are; the caller refuses them
+ * first.
  *
  * @category running
  * @since 0.1.0
  */
-export const apply = (live: Live, settings: Settings, findings: ReadonlyArray<Finding>): Effect.Effect<void, Reason> =>
+export const apply = (live: Live, findings: ReadonlyArray<Finding>): Effect.Effect<void, Reason> =>
   AmqpTopology.assert(
     live,
-    settings,
     toMake(findings).map(({ item }) => item)
   )

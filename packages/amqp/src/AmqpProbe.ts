@@ -1,12 +1,12 @@
 /**
- * Asks RabbitMQ what it does not tell: what this user may do, and what time it is
- * there. Nothing is published that a queue could receive, nothing is taken from a
- * queue, and nothing is left behind.
+ * Finds out what RabbitMQ does not report: the permissions of this user, and the
+ * broker's clock. It publishes nothing that a queue could receive, takes nothing from
+ * a queue, and leaves nothing behind.
  *
- * Each question is one that RabbitMQ refuses for a reason of its own, once it has
- * looked at the permissions: a publish with an expiration that is no number, a
- * consumer with a priority that is none, the end of a binding that never was. The
- * order of its checks is that of RabbitMQ 3.10 to 4.3.
+ * Each request is invalid, and RabbitMQ rejects it only after it has checked the
+ * permissions: a publish with an expiration that is no number, a consumer with a
+ * priority that is none, the removal of a binding that never existed. The order of
+ * these checks is the same in RabbitMQ 3.10 to 4.3.
  *
  * @since 0.1.0
  */
@@ -20,18 +20,18 @@ import * as Schedule from "effect/Schedule"
 import type { Live } from "./AmqpConnection.ts"
 import type { Settings } from "./AmqpOptions.ts"
 import * as AmqpChannel from "./internal/AmqpChannel.ts"
-import * as AmqpMessage from "./internal/AmqpMessage.ts"
+import * as WaitName from "./internal/WaitName.ts"
 
 /**
- * Whether this user may do something. It is `untold` where what it would be done
- * to does not exist.
+ * Whether this user may do something. The outcome is `untold` when the queue or
+ * exchange does not exist.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Permission {
   readonly operation: string
-  /** The rights that it takes. */
+  /** The permissions that it needs. */
   readonly needs: string
   readonly outcome: "granted" | "denied" | "untold"
   /** Why it is not granted. */
@@ -43,13 +43,13 @@ const unique = (): string => `doctor.${crypto.randomUUID()}`
 
 const probe = (
   live: Live,
-  settings: Settings,
+
   operation: string,
   needs: string,
   f: (ask: AmqpChannel.Ask) => Effect.Effect<unknown, Reason>
 ): Effect.Effect<Permission, Reason> => {
   const told = (outcome: Permission["outcome"], detail?: string): Permission => ({ operation, needs, outcome, detail })
-  return AmqpChannel.throwaway(live, settings.connectionTimeout, f).pipe(
+  return AmqpChannel.throwaway(live, f).pipe(
     Effect.as(told("granted")),
     Effect.catchTags({
       PermissionDenied: ({ detail }) => Effect.succeed(told("denied", detail)),
@@ -60,8 +60,8 @@ const probe = (
   )
 }
 
-const publish = (live: Live, settings: Settings, operation: string, exchange: string) =>
-  probe(live, settings, operation, `write on "${exchange}"`, (ask) =>
+const publish = (live: Live, operation: string, exchange: string) =>
+  probe(live, operation, `write on "${exchange}"`, (ask) =>
     ask(`ask whether it may publish to "${exchange}"`, (channel) => {
       channel.publish(exchange, unique(), Buffer.alloc(0), { expiration: "never" })
       // The answer is the end of the channel.
@@ -70,16 +70,16 @@ const publish = (live: Live, settings: Settings, operation: string, exchange: st
   )
 
 /**
- * Finds out what this user may publish. It takes a connection for publishes: while an alarm
- * holds, RabbitMQ does not answer on it, and says so (`Live.blocked`).
+ * Finds out what this user may publish. Use a connection for publishing. During an
+ * alarm RabbitMQ does not answer on it, and reports so (`Live.blocked`).
  *
  * @category running
  * @since 0.1.0
  */
-export const publishing = (live: Live, settings: Settings): Effect.Effect<ReadonlyArray<Permission>, Reason> =>
+export const publishing = (live: Live): Effect.Effect<ReadonlyArray<Permission>, Reason> =>
   Effect.all([
-    publish(live, settings, "publish events", settings.exchange),
-    publish(live, settings, "retry and dead-letter events", settings.deadLetterExchange)
+    publish(live, "publish events", live.settings.exchange),
+    publish(live, "retry and dead-letter events", live.settings.deadLetterExchange)
   ])
 
 /** A queue of this connection alone, whose messages expire into another. */
@@ -104,19 +104,19 @@ const deadLetterTo = (settings: Settings, key: string) => ({
   "x-dead-letter-routing-key": key
 })
 
-const wait = (live: Live, settings: Settings, queue: string) => {
+const wait = (live: Live, queue: string) => {
+  const { settings } = live
   const { deadLetterExchange } = settings
-  const needs = `configure, write and read on "${AmqpMessage.waitPrefix}${queue}.…", write and read on "${deadLetterExchange}"`
-  const name = `${AmqpMessage.waitPrefix}${queue}.${unique()}`
-  return probe(live, settings, `retry events of "${queue}"`, needs, (ask) =>
+  const needs = `configure, write and read on "${WaitName.prefix}${queue}.…", write and read on "${deadLetterExchange}"`
+  const name = `${WaitName.prefix}${queue}.${unique()}`
+  return probe(live, `retry events of "${queue}"`, needs, (ask) =>
     Effect.andThen(temporary(ask, name, settings, deadLetterTo(settings, queue)), remove(ask, name))
   )
 }
 
-const bind = (live: Live, settings: Settings, queue: string, ...exchanges: ReadonlyArray<string>) =>
+const bind = (live: Live, queue: string, ...exchanges: ReadonlyArray<string>) =>
   probe(
     live,
-    settings,
     `bind "${queue}"`,
     `write on "${queue}", read on ${exchanges.map((exchange) => `"${exchange}"`).join(" and ")}`,
     (ask) =>
@@ -130,43 +130,45 @@ const bind = (live: Live, settings: Settings, queue: string, ...exchanges: Reado
       )
   )
 
-const consume = (live: Live, settings: Settings, queue: string) =>
-  probe(live, settings, `consume "${queue}"`, `read on "${queue}"`, (ask) =>
+const consume = (live: Live, queue: string) =>
+  probe(live, `consume "${queue}"`, `read on "${queue}"`, (ask) =>
     ask(`ask whether it may consume "${queue}"`, (channel) =>
       channel.consume(queue, () => {}, { arguments: { "x-priority": "none" } })
     )
   )
 
 /**
- * Finds out what this user may do with the queues of subscriptions, except for what
- * `AmqpPlan.look` finds out: whether it may declare them.
+ * Finds out what this user may do with the queues of subscriptions. Whether it may
+ * declare them, `AmqpPlan.look` finds out.
  *
  * @category running
  * @since 0.1.0
  */
 export const subscribing = (
   live: Live,
-  settings: Settings,
+
   queues: ReadonlyArray<QueueSpec.QueueSpec>
-): Effect.Effect<ReadonlyArray<Permission>, Reason> =>
-  Effect.all(
-    queues.flatMap(({ deadLetterQueue, name: queue, temporary }) =>
-      temporary
-        ? []
-        : [
-            consume(live, settings, queue),
-            bind(live, settings, queue, settings.exchange, settings.deadLetterExchange),
-            wait(live, settings, queue),
-            ...(deadLetterQueue === undefined
-              ? []
-              : [bind(live, settings, deadLetterQueue, settings.deadLetterExchange)])
-          ]
-    )
+): Effect.Effect<ReadonlyArray<Permission>, Reason> => {
+  const { settings } = live
+  const { deadLetterExchange, exchange } = settings
+  return Effect.all(
+    queues.flatMap(({ deadLetterQueue, name: queue, temporary }) => {
+      if (temporary) return []
+      // The bindings of a queue that others declare are theirs, too.
+      const isOurs = settings.forQueue(queue).topology === "assert"
+      return [
+        consume(live, queue),
+        ...(isOurs ? [bind(live, queue, exchange, deadLetterExchange)] : []),
+        wait(live, queue),
+        ...(isOurs && deadLetterQueue !== undefined ? [bind(live, deadLetterQueue, deadLetterExchange)] : [])
+      ]
+    })
   )
+}
 
 /**
- * How far the clock of the broker is ahead of this machine's, in milliseconds: not
- * less than one, not more than the other. RabbitMQ tells its time in seconds.
+ * The time by which the broker's clock is ahead of this machine's, in milliseconds: at
+ * least `least`, at most `most`. RabbitMQ reports its time in seconds.
  *
  * @category models
  * @since 0.1.0
@@ -184,20 +186,20 @@ const secondsOf = (headers: unknown): number | undefined => {
 }
 
 /**
- * Finds out how far the clock of the broker is from this machine's. A message
- * expires from one temporary queue into another, and says when it did. It takes a
- * connection for publishes, and the exchange of the dead letters.
+ * Compares the broker's clock with this machine's. A message expires from one
+ * temporary queue into another, and carries the time at which it did. It needs a
+ * connection for publishing, and the dead letter exchange.
  *
  * @category running
  * @since 0.1.0
  */
-export const clock = (live: Live, settings: Settings): Effect.Effect<ClockDifference, Reason> =>
+export const clock = (live: Live): Effect.Effect<ClockDifference, Reason> =>
   AmqpChannel.throwaway(
     live,
-    settings.connectionTimeout,
     Effect.fnUntraced(function* (ask) {
+      const { settings } = live
       const operation = "ask what time it is there"
-      const name = `${AmqpMessage.waitPrefix}${unique()}`
+      const name = `${WaitName.prefix}${unique()}`
       const expired = `${name}.expired`
       yield* temporary(ask, expired, settings, {})
       yield* temporary(ask, name, settings, { "x-message-ttl": 0, ...deadLetterTo(settings, expired) })

@@ -1,6 +1,6 @@
 /**
- * The exchanges, queues and bindings that subscriptions need, as data, and what
- * declares them.
+ * The exchanges, queues and bindings that subscriptions need, as data, and the
+ * operations that declare them.
  *
  * | what | is |
  * |---|---|
@@ -10,7 +10,7 @@
  * | `dlq.{queue}` | its dead letters, bound to the second by its name |
  * | `wait.{queue}.…` | where a failed event waits; it expires into `{queue}` |
  *
- * Everything is legal on RabbitMQ 3.10 to 4.3, and nothing is ever deleted.
+ * All of it works on RabbitMQ 3.10 to 4.3. Nothing is ever deleted.
  *
  * @since 0.1.0
  */
@@ -32,7 +32,7 @@ import * as AmqpMessage from "./internal/AmqpMessage.ts"
 export interface Declaration {
   readonly name: string
   readonly durable: boolean
-  /** Whether it is this connection's alone, and goes with its consumer. */
+  /** Whether it belongs to this connection alone, and is deleted with its consumer. */
   readonly exclusive: boolean
   readonly arguments: Readonly<Record<string, string | number>>
 }
@@ -48,25 +48,37 @@ export type Item =
   | { readonly _tag: "Queue"; readonly declaration: Declaration }
   | { readonly _tag: "Binding"; readonly queue: string; readonly exchange: string; readonly key: string }
 
-/** With at-least-once dead-lettering, a quorum queue keeps a message until the next queue has it. */
-const deadLetterTo = (queueType: QueueType, exchange: string, routingKey: string) => ({
+/**
+ * Returns the arguments that dead-letter into a queue. A quorum queue does so at least
+ * once: it keeps a message until the next queue has it.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const deadLetterTo = (queueType: QueueType, exchange: string, routingKey: string) => ({
   "x-dead-letter-exchange": exchange,
   "x-dead-letter-routing-key": routingKey,
   ...(queueType === "quorum" ? { "x-dead-letter-strategy": "at-least-once", "x-overflow": "reject-publish" } : {})
 })
 
 /**
- * How often a dead letter may be given back: every look at it is once, so more often
- * than anybody will look. RabbitMQ 4 would say 20, and drop it then; no limit at all
- * cannot be said before it. No reader needs one: headers that cannot be read go
- * through without them. It is a whole number of 32 bits, as all clients send them.
+ * The number of times that a dead letter may be put back. Each look at it is one, so
+ * the limit must be out of reach. RabbitMQ 4 would drop a dead letter after 20, and
+ * older versions cannot be told to have no limit. The number has 32 bits, because that
+ * is what all clients send.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const deadLetterDeliveryLimit = 1_000_000_000
 
-const durable = (name: string, queueType: QueueType, args: Declaration["arguments"]): Declaration => ({
+/**
+ * A durable queue of a type.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const durable = (name: string, queueType: QueueType, args: Declaration["arguments"]): Declaration => ({
   name,
   durable: true,
   exclusive: false,
@@ -74,8 +86,8 @@ const durable = (name: string, queueType: QueueType, args: Declaration["argument
 })
 
 /**
- * The queue that keeps dead letters. What is given back too often goes on to the
- * dead letters of the dead letters, and waits in the broker until they are there.
+ * Returns the queue that keeps dead letters. A dead letter that is put back too often
+ * moves on to the dead letters of the dead letters, and is kept until it is there.
  *
  * @category constructors
  * @since 0.1.0
@@ -90,13 +102,18 @@ export const deadLetterQueue = (name: string, settings: Settings): Declaration =
 }
 
 /**
- * The queue of a subscription.
+ * Returns the queue of a subscription.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const workQueue = (queue: QueueSpec.QueueSpec, settings: Settings): Declaration => {
-  if (queue.temporary) return { name: queue.name, durable: false, exclusive: true, arguments: {} }
+  if (queue.temporary) {
+    const { name, reconnectWithin } = queue
+    return reconnectWithin === undefined
+      ? { name, durable: false, exclusive: true, arguments: {} }
+      : durable(name, settings.forQueue(name).queueType, { "x-expires": reconnectWithin })
+  }
   if (QueueSpec.isDeadLetterQueue(queue.name)) return deadLetterQueue(queue.name, settings)
   // Quorum queues have no priorities before RabbitMQ 4, two on 4.0, and all of them on 4.3.
   const queueType = queue.priorities ? "classic" : settings.forQueue(queue.name).queueType
@@ -110,67 +127,8 @@ export const workQueue = (queue: QueueSpec.QueueSpec, settings: Settings): Decla
   })
 }
 
-const second = 1000
-const minute = 60 * second
-const hour = 60 * minute
-
-/** Delays that people write, each at most twice the one before it, and half as much again from a second up. */
-const tiers = [
-  10,
-  20,
-  50,
-  100,
-  200,
-  300,
-  500,
-  700,
-  ...[1, 1.5, 2, 3, 4, 5, 7, 8, 10, 15, 20, 30, 45].map((n) => n * second),
-  ...[1, 1.5, 2, 3, 4, 5, 7, 10, 15, 20, 30, 45].map((n) => n * minute),
-  ...[1, 1.5, 2, 3, 4, 6, 8, 12, 18, 24].map((n) => n * hour)
-]
-
 /**
- * Rounds a delay up to the next one for which there is a wait queue. A message's
- * own time to live would not do: RabbitMQ looks at the head of a queue only, so a
- * long wait would hold up the short ones behind it.
- *
- * @category constructors
- * @since 0.1.0
- */
-export const delayTier = (millis: number): number =>
-  tiers.find((tier) => tier >= millis) ?? Math.min(Math.ceil(millis / (24 * hour)), 49) * 24 * hour
-
-/**
- * The queue in which failed events of a queue wait for a delay. Every argument is
- * part of its name, so that it can never collide with one of another policy. It is
- * a quorum queue, whatever the other one is: from a classic queue RabbitMQ moves
- * what has expired without waiting for its confirm, and loses it if it is killed
- * then (RabbitMQ documentation, Dead Letter Exchanges, "Safety").
- *
- * @category constructors
- * @since 0.1.0
- */
-export const waitQueue = (queue: string, delay: number, settings: Settings): Declaration => {
-  const exchange = settings.deadLetterExchange
-  return durable(AmqpMessage.waitQueueName(queue, delay, exchange), "quorum", {
-    "x-message-ttl": delay,
-    ...deadLetterTo("quorum", exchange, queue)
-  })
-}
-
-/**
- * How long an event may wait at most for a delay. It expires by its queue's time to
- * live, well before. But RabbitMQ 3.10 hands out a quorum queue that is just being
- * declared before the queue knows its arguments: what comes first then has no time
- * to live but its own, and would stay at the head for ever with all others behind it.
- *
- * @category constructors
- * @since 0.1.0
- */
-export const longestWait = (delay: number): number => delay + minute
-
-/**
- * The two exchanges.
+ * Returns the two exchanges.
  *
  * @category constructors
  * @since 0.1.0
@@ -180,11 +138,23 @@ export const exchangesOf = (settings: Settings): ReadonlyArray<Item> => [
   { _tag: "Exchange", name: settings.deadLetterExchange, type: "direct" }
 ]
 
-const binding = (queue: string, exchange: string, key: string): Item => ({ _tag: "Binding", queue, exchange, key })
+/**
+ * A binding of a queue to an exchange.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const binding = (queue: string, exchange: string, key: string): Item => ({
+  _tag: "Binding",
+  queue,
+  exchange,
+  key
+})
 
 /**
- * Returns what a subscription needs beside the exchanges, in the order in which it is
- * declared. The dead letters come first: a queue must never dead-letter into nothing.
+ * Returns what a subscription needs besides the exchanges, in the order of
+ * declaration. The dead letters come first: a queue must never dead-letter into
+ * nothing.
  *
  * @category constructors
  * @since 0.1.0
@@ -227,7 +197,7 @@ const assertItem = (ask: AmqpChannel.Ask, item: Item): Effect.Effect<unknown, Re
   }
 }
 
-/** Looks whether it is there. A binding cannot be looked for. */
+/** Checks that an item exists. Bindings cannot be checked. */
 const verifyItem = (ask: AmqpChannel.Ask, item: Item): Effect.Effect<unknown, Reason> => {
   switch (item._tag) {
     case "Exchange":
@@ -242,90 +212,68 @@ const verifyItem = (ask: AmqpChannel.Ask, item: Item): Effect.Effect<unknown, Re
 }
 
 /**
- * Declares what is given, in its order. What is there already stays as it is.
+ * Declares items in their order. Existing items stay as they are.
  *
  * @category running
  * @since 0.1.0
  */
-export const assert = (live: Live, settings: Settings, items: ReadonlyArray<Item>): Effect.Effect<void, Reason> =>
-  AmqpChannel.throwaway(live, settings.connectionTimeout, (ask) =>
-    Effect.forEach(items, (item) => assertItem(ask, item), { discard: true })
-  )
+export const assert = (live: Live, items: ReadonlyArray<Item>): Effect.Effect<void, Reason> =>
+  AmqpChannel.throwaway(live, (ask) => Effect.forEach(items, (item) => assertItem(ask, item), { discard: true }))
 
 /**
- * Looks whether what is given is there, but for bindings, which cannot be seen.
+ * Checks that items exist, except bindings, which cannot be seen.
  *
  * @category running
  * @since 0.1.0
  */
-export const verify = (live: Live, settings: Settings, items: ReadonlyArray<Item>): Effect.Effect<void, Reason> =>
-  AmqpChannel.throwaway(live, settings.connectionTimeout, (ask) =>
-    Effect.forEach(items, (item) => verifyItem(ask, item), { discard: true })
-  )
+export const verify = (live: Live, items: ReadonlyArray<Item>): Effect.Effect<void, Reason> =>
+  AmqpChannel.throwaway(live, (ask) => Effect.forEach(items, (item) => verifyItem(ask, item), { discard: true }))
 
 /**
- * Looks whether what is given is there, as far as this user may look: since RabbitMQ 4.3 that takes a right on it, and
- * publishing takes none on the second exchange, consuming none on the first. Of a right that is needed and lacks, the
- * operation that needs it tells.
+ * Checks that items exist, as far as this user may see them. Since RabbitMQ 4.3 that
+ * takes a permission on the item, and publishers need none on the second exchange,
+ * consumers none on the first. If a permission is missing, the operation that needs it
+ * says so.
  */
-const verifyVisible = (live: Live, settings: Settings, items: ReadonlyArray<Item>): Effect.Effect<void, Reason> =>
+const verifyVisible = (live: Live, items: ReadonlyArray<Item>): Effect.Effect<void, Reason> =>
   Effect.forEach(
     items.filter(({ _tag }) => _tag !== "Binding"),
-    (item) => Effect.catchTag(verify(live, settings, [item]), "PermissionDenied", () => Effect.void),
+    (item) => Effect.catchTag(verify(live, [item]), "PermissionDenied", () => Effect.void),
     { discard: true }
   )
 
 /**
- * Declares the two exchanges, or looks whether they are there.
+ * Declares the two exchanges, or checks that they exist.
  *
  * @category running
  * @since 0.1.0
  */
-export const exchanges = (live: Live, settings: Settings): Effect.Effect<void, Reason> =>
-  settings.topology === "none"
+export const exchanges = (live: Live): Effect.Effect<void, Reason> => {
+  const { settings } = live
+  return settings.topology === "none"
     ? Effect.void
-    : (settings.topology === "assert" ? assert : verifyVisible)(live, settings, exchangesOf(settings))
+    : (settings.topology === "assert" ? assert : verifyVisible)(live, exchangesOf(settings))
+}
 
 /**
- * Declares what a subscription needs, or looks whether it is there.
+ * Declares what a subscription needs, or checks that it exists.
  *
  * @category running
  * @since 0.1.0
  */
-export const declare = (live: Live, settings: Settings, queue: QueueSpec.QueueSpec): Effect.Effect<void, Reason> => {
+export const declare = (live: Live, queue: QueueSpec.QueueSpec): Effect.Effect<void, Reason> => {
+  const { settings } = live
   // A temporary queue belongs to its consumer, also where another service declares the rest.
   const topology = queue.temporary ? "assert" : settings.forQueue(queue.name).topology
   if (topology === "none") return Effect.void
-  return (topology === "assert" ? assert : verifyVisible)(live, settings, itemsOf(queue, settings))
+  return (topology === "assert" ? assert : verifyVisible)(live, itemsOf(queue, settings))
 }
 
 /**
- * Lets the direct exchange lead to a queue by its name, as it does to all queues that
- * this library declares.
+ * Binds a queue to the direct exchange by its name, as all queues of this library are.
  *
  * @category running
  * @since 0.1.0
  */
-export const bindByName = (live: Live, settings: Settings, queue: string): Effect.Effect<void, Reason> =>
-  assert(live, settings, [binding(queue, settings.deadLetterExchange, queue)])
-
-/**
- * Declares a wait queue, and the way back from it. Wait queues are this library's
- * own, so they are declared even where the rest of the topology is not.
- *
- * @category running
- * @since 0.1.0
- */
-export const declareWait = (
-  live: Live,
-  settings: Settings,
-  queue: string,
-  delay: number
-): Effect.Effect<void, Reason> => {
-  const wait = waitQueue(queue, delay, settings)
-  return assert(live, settings, [
-    { _tag: "Queue", declaration: wait },
-    binding(wait.name, settings.deadLetterExchange, wait.name),
-    binding(queue, settings.deadLetterExchange, queue)
-  ])
-}
+export const bindByName = (live: Live, queue: string): Effect.Effect<void, Reason> =>
+  assert(live, [binding(queue, live.settings.deadLetterExchange, queue)])

@@ -7,6 +7,8 @@
 
 import { randomBytes } from "node:crypto"
 import { setTimeout } from "node:timers/promises"
+import * as AmqpDelay from "@effect-eventbus/amqp/AmqpDelay"
+import * as AmqpLadder from "@effect-eventbus/amqp/AmqpLadder"
 import * as AmqpOptions from "@effect-eventbus/amqp/AmqpOptions"
 import * as AmqpTopology from "@effect-eventbus/amqp/AmqpTopology"
 import { type ConfirmChannel, connect } from "amqplib"
@@ -35,6 +37,8 @@ export interface BenchTopology {
   readonly options: AmqpOptions.Options
   readonly exchange: string
   readonly deadLetterExchange: string
+  /** The queue in which events wait for a delay, and the exchange that leads into it, for contestants without the bus. */
+  readonly later: string
   readonly queues: ReadonlyArray<{
     readonly name: string
     readonly patterns: ReadonlyArray<string>
@@ -68,10 +72,10 @@ export const plan = (url: string, scenario: Scenario, id = randomBytes(5).toStri
     return {
       name,
       patterns: SampleEvent.patterns(scenario, i),
-      wait: AmqpTopology.waitQueue(name, retryDelay, settings).name
+      wait: AmqpDelay.waitQueue(name, retryDelay, settings).name
     }
   })
-  return { url, options, exchange, deadLetterExchange: settings.deadLetterExchange, queues }
+  return { url, options, exchange, deadLetterExchange: settings.deadLetterExchange, later: `${exchange}.later`, queues }
 }
 
 const withChannel = async (url: string, f: (channel: ConfirmChannel) => Promise<void>): Promise<void> => {
@@ -93,8 +97,8 @@ const withChannel = async (url: string, f: (channel: ConfirmChannel) => Promise<
  * @since 0.1.0
  */
 export const make = (
-  { deadLetterExchange, exchange, options, queues, url }: BenchTopology,
-  { failsEvery }: Scenario
+  { deadLetterExchange, exchange, later, options, queues, url }: BenchTopology,
+  { delay, failsEvery }: Scenario
 ): Promise<void> =>
   withChannel(url, async (channel) => {
     const settings = AmqpOptions.settings(options)
@@ -104,12 +108,19 @@ export const make = (
     }
     await channel.assertExchange(exchange, "topic", { durable: true })
     await channel.assertExchange(deadLetterExchange, "direct", { durable: true })
+    if (delay > 0) {
+      await channel.assertExchange(later, "fanout", { durable: true })
+      const { "x-dead-letter-routing-key": _, ...args } = AmqpTopology.deadLetterTo("quorum", exchange, "")
+      const declared = AmqpTopology.durable(later, "quorum", { ...args, "x-message-ttl": delay })
+      await channel.assertQueue(later, { durable: true, arguments: declared.arguments })
+      await channel.bindQueue(later, later, "")
+    }
     for (const { name, patterns } of queues) {
       const subscription = Subscription.make(name, { events: [SampleEvent.SampleEvent], patterns })
       await declare(AmqpTopology.deadLetterQueue(QueueSpec.deadLetterQueueOf(name), settings))
       await declare(AmqpTopology.workQueue(subscription, settings))
       // A wait queue is a quorum queue, and RabbitMQ 3.10 with 1,024 file descriptors has room for about 300 of them.
-      if (failsEvery > 0) await declare(AmqpTopology.waitQueue(name, retryDelay, settings))
+      if (failsEvery > 0) await declare(AmqpDelay.waitQueue(name, retryDelay, settings))
       await Promise.all(patterns.map((pattern) => channel.bindQueue(name, exchange, pattern)))
     }
   })
@@ -142,19 +153,24 @@ export const fill = ({ exchange, url }: BenchTopology, scenario: Scenario, count
  */
 const logPause = 500
 
+/** The longest delay of a scenario, in milliseconds. */
+const longestDelay = 2000
+
 /**
  * Deletes the topology. Missing queues and exchanges are no error.
  *
  * @category running
  * @since 0.1.0
  */
-export const remove = ({ deadLetterExchange, exchange, queues, url }: BenchTopology): Promise<void> =>
+export const remove = ({ deadLetterExchange, exchange, later, options, queues, url }: BenchTopology): Promise<void> =>
   withChannel(url, async (channel) => {
     await setTimeout(logPause)
     for (const { name, wait } of queues) {
       for (const queue of [name, wait, ...deadLetterQueues(name)]) await channel.deleteQueue(queue)
     }
-    for (const each of [exchange, deadLetterExchange]) await channel.deleteExchange(each)
+    const ladder = AmqpLadder.names(AmqpOptions.settings(options), longestDelay)
+    for (const queue of [later, ...ladder.queues]) await channel.deleteQueue(queue)
+    for (const each of [exchange, deadLetterExchange, later, ...ladder.exchanges]) await channel.deleteExchange(each)
   })
 
 const deadLetterQueues = (name: string): ReadonlyArray<string> => {

@@ -32,7 +32,10 @@ export interface Stage {
  * @since 0.1.0
  */
 export interface Session {
-  /** Publishes `count` events with at most `inFlight` of them unconfirmed. Resolves when all are confirmed. */
+  /**
+   * Publishes `count` events with at most `inFlight` of them unconfirmed. Resolves when all
+   * are confirmed. A scenario of requests wants replies instead, which count as handled.
+   */
   readonly publish: (count: number, inFlight: number) => Promise<void>
   /** Publishes one event. */
   readonly publishOne: () => Promise<void>

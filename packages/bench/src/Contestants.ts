@@ -21,6 +21,8 @@ const rabbitmq = {
   eventbus: async () => (await import("./contestants/EventBus.ts")).rabbitmq,
   "eventbus-interpreted": async () => (await import("./contestants/EventBus.ts")).rabbitmq,
   "eventbus-traced": async () => (await import("./contestants/EventBus.ts")).traced,
+  "eventbus-breaker": async () => (await import("./contestants/EventBus.ts")).withBreaker,
+  "eventbus-single": async () => (await import("./contestants/EventBus.ts")).single,
   raw: async () => (await import("./contestants/Raw.ts")).raw,
   "raw-multiple": async () => (await import("./contestants/Raw.ts")).rawMultiple,
   "rabbitmq-client": async () => (await import("./contestants/RabbitmqClient.ts")).rabbitmqClient,
@@ -48,6 +50,16 @@ export const baseline: Readonly<Record<Scenario["broker"], string>> = { memory: 
 export const names = (broker: Scenario["broker"]): ReadonlyArray<string> => Object.keys(byBroker[broker])
 
 /**
+ * Returns whether a contestant takes part in a scenario where no `--peer` says so. The
+ * one that handles each event of a batch by itself takes part where there are batches.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const isPeer = (name: string, { batch, isForPeers }: Scenario): boolean =>
+  name === "eventbus-single" ? batch > 1 : isForPeers
+
+/**
  * Returns the modules that Node imports before a contestant: Effect's compiler for
  * schemas, as the README advises. `eventbus-interpreted` runs without it.
  *
@@ -55,7 +67,7 @@ export const names = (broker: Scenario["broker"]): ReadonlyArray<string> => Obje
  * @since 0.1.0
  */
 export const imports = (name: string): ReadonlyArray<string> =>
-  name === "eventbus" || name === "eventbus-traced" ? ["effect/schema/SchemaJITCompiler/enable"] : []
+  name.startsWith("eventbus") && name !== "eventbus-interpreted" ? ["effect/schema/SchemaJITCompiler/enable"] : []
 
 /**
  * Loads a contestant.

@@ -100,6 +100,7 @@ export const run = async (
 ): Promise<Omit<Report, "version">> => {
   const { events, failsEvery, inFlight, work } = scenario
   const counter = new Counter()
+  const hasLatency = work === "paced" || work === "request"
   const payload = SampleEvent.payloads(scenario.payloadBytes)
   const warmUp = warmUpOf(scenario)
   let number = 0
@@ -120,7 +121,7 @@ export const run = async (
   const time = meter()
   const start = () => {
     running = profiler?.start()
-    counter.keepsLatencies = work === "paced"
+    counter.keepsLatencies = hasLatency
     time.start()
   }
   if (work === "consume") {
@@ -146,6 +147,6 @@ export const run = async (
     events,
     ...measured,
     memory: process.resourceUsage().maxRSS * 1024,
-    ...(work === "paced" ? { latency: { p50: quantile(sorted, 0.5), p99: quantile(sorted, 0.99) } } : {})
+    ...(hasLatency ? { latency: { p50: quantile(sorted, 0.5), p99: quantile(sorted, 0.99) } } : {})
   }
 }

@@ -71,7 +71,7 @@ export const run = async (scenario: Scenario, options: Options): Promise<Outcome
   const wanted = new Set([
     "eventbus",
     Contestants.baseline[scenario.broker],
-    ...(peers ?? (scenario.isForPeers ? all : []))
+    ...(peers ?? all.filter((name) => Contestants.isPeer(name, scenario)))
   ])
   const names = all.filter((name) => wanted.has(name))
   const rows = names.map((contestant): Running => ({ contestant, reports: [], failure: undefined }))

@@ -31,7 +31,7 @@ const ScenarioSchema = Schema.Struct({
   does: Schema.String,
   broker: Schema.Literals(["rabbitmq", "memory"]),
   isForPeers: Schema.Boolean,
-  work: Schema.Literals(["publish", "consume", "both", "paced"]),
+  work: Schema.Literals(["publish", "consume", "both", "paced", "request"]),
   queueType: Schema.Literals(["quorum", "classic"]),
   events: Schema.Int,
   inFlight: Schema.Int,
@@ -39,7 +39,9 @@ const ScenarioSchema = Schema.Struct({
   payloadBytes: Schema.Int,
   queues: Schema.Int,
   patterns: Schema.Int,
-  failsEvery: Schema.Int
+  failsEvery: Schema.Int,
+  delay: Schema.Int,
+  batch: Schema.Int
 })
 
 /**

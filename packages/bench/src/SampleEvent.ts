@@ -8,6 +8,7 @@
 import { randomUUID } from "node:crypto"
 import type { Options } from "amqplib"
 import * as EventType from "effect-eventbus/EventType"
+import * as Request from "effect-eventbus/Request"
 import * as Schema from "effect/Schema"
 import type { Scenario } from "./Scenario.ts"
 
@@ -26,6 +27,27 @@ export const SampleEvent = EventType.make("bench.order", {
     lines: Schema.Array(Schema.Struct({ sku: Schema.String, quantity: Schema.Int, cents: Schema.Int })),
     note: Schema.String
   })
+})
+
+/**
+ * The same as a request, which is answered by the sum of an order.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const SampleRequest = Request.make("bench.order", {
+  payload: SampleEvent.payload,
+  success: Schema.Struct({ cents: Schema.Int })
+})
+
+/**
+ * Returns the answer to a request.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const answer = ({ lines }: Payload): { readonly cents: number } => ({
+  cents: lines.reduce((sum, { cents, quantity }) => sum + cents * quantity, 0)
 })
 
 /**
@@ -68,7 +90,8 @@ export const payloads = (bytes: number): ((number: number) => Payload) => {
  * @since 0.1.0
  */
 export const body = (
-  payload: Payload
+  payload: Payload,
+  ttlSeconds: number | null = null
 ): { readonly id: string; readonly timestamp: number; readonly content: Buffer } => {
   const id = randomUUID()
   const timestamp = Date.now()
@@ -83,7 +106,7 @@ export const body = (
     parent_event_id: null,
     payload,
     priority: "normal",
-    ttl_seconds: null,
+    ttl_seconds: ttlSeconds,
     retry_count: 0,
     max_retries: 3
   }
@@ -115,6 +138,8 @@ export const properties = (id: string, timestamp: number): Options.Publish => ({
  */
 export interface Wire {
   readonly payload: Payload
+  readonly timestamp: string
+  readonly ttl_seconds: number | null
   readonly retry_count: number
 }
 

@@ -17,8 +17,11 @@ export interface Scenario {
   readonly broker: "rabbitmq" | "memory"
   /** Whether peers take part when `--peer` names none. */
   readonly isForPeers: boolean
-  /** `paced` publishes at a fixed rate while it consumes, and measures how long each event takes. */
-  readonly work: "publish" | "consume" | "both" | "paced"
+  /**
+   * `paced` publishes at a fixed rate while it consumes, and measures how long each event
+   * takes. `request` waits for the reply to each event, and measures how long that takes.
+   */
+  readonly work: "publish" | "consume" | "both" | "paced" | "request"
   readonly queueType: "quorum" | "classic"
   /** The number of measured events. */
   readonly events: number
@@ -31,6 +34,10 @@ export interface Scenario {
   readonly patterns: number
   /** One event in so many fails at its first attempt; 0 is none. */
   readonly failsEvery: number
+  /** The delay of each event, in milliseconds; 0 is none. */
+  readonly delay: number
+  /** The number of events that are handled together, by a call that takes a millisecond; 1 is no batch. */
+  readonly batch: number
 }
 
 const defaults = {
@@ -44,7 +51,9 @@ const defaults = {
   payloadBytes: 512,
   queues: 1,
   patterns: 1,
-  failsEvery: 0
+  failsEvery: 0,
+  delay: 0,
+  batch: 1
 } as const
 
 const make = (scenario: Pick<Scenario, "name" | "does"> & Partial<Scenario>): Scenario => ({ ...defaults, ...scenario })
@@ -62,6 +71,39 @@ const onBoth = (scenario: Parameters<typeof make>[0]): ReadonlyArray<Scenario> =
  * @since 0.1.0
  */
 export const pace = 1000
+
+/**
+ * The time that a request waits for its reply, in milliseconds.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const requestTimeout = 60_000
+
+/**
+ * The time that a call for a batch takes, in milliseconds.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const batchMillis = 1
+
+/**
+ * The number of such calls at once where each event is handled by itself: the connections
+ * of a pool, as the driver of PostgreSQL has by default.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const poolSize = 10
+
+/**
+ * The longest time that the first event of a batch waits, in milliseconds.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const batchWithin = 20
 
 /**
  * All scenarios. Where nothing else is said, events of half a KiB go through one
@@ -99,6 +141,28 @@ export const all: ReadonlyArray<Scenario> = [
     events: 2000
   }),
   ...onBoth({ name: "latency", does: "from publish to handler, at 1,000 a second", work: "paced", events: 8000 }),
+  ...onBoth({ name: "request", does: "requests and replies, 64 at once", work: "request", inFlight: 64, events: 6000 }),
+  ...onBoth({
+    name: "request-one-by-one",
+    does: "requests, each after the reply to the one before",
+    work: "request",
+    inFlight: 1,
+    events: 600
+  }),
+  make({
+    name: "delay",
+    does: "from publish to handler, delayed by 1.5 s, at 1,000 a second",
+    work: "paced",
+    events: 2000,
+    delay: 1500
+  }),
+  make({
+    name: "batch",
+    does: "consumes in batches of 100, with a simulated write of 1 ms for each",
+    work: "consume",
+    batch: 100,
+    events: 60_000
+  }),
   make({
     name: "memory",
     does: "both, in memory and through schemas",

@@ -9,6 +9,7 @@ import * as Contestants from "./Contestants.ts"
 import type { Growth } from "./Growth.ts"
 import * as Outcome from "./Outcome.ts"
 import type { Profile, Share } from "./Profile.ts"
+import type { Scenario } from "./Scenario.ts"
 import type { Target } from "./Targets.ts"
 
 // Styled for a terminal alone, and not where `NO_COLOR` is set: `styleText` looks.
@@ -32,6 +33,17 @@ const line = (cells: ReadonlyArray<string>): string =>
     .join("")
     .trimEnd()
 
+const speed = ["throughput", "cpu"] as const
+
+/** The two measures that a row shows. */
+const measuresOf: Readonly<Record<Scenario["work"], readonly [Outcome.Measure, Outcome.Measure]>> = {
+  publish: speed,
+  consume: speed,
+  both: speed,
+  paced: ["p50", "p99"],
+  request: ["throughput", "p50"]
+}
+
 /**
  * The ratios of a scenario: the median of the rounds, and in which bounds they were.
  *
@@ -41,7 +53,7 @@ const line = (cells: ReadonlyArray<string>): string =>
 export const scenario = (outcome: Outcome.Outcome): string => {
   const { rows, scenario } = outcome
   const base = Contestants.baseline[scenario.broker]
-  const measures = scenario.work === "paced" ? (["p50", "p99"] as const) : (["throughput", "cpu"] as const)
+  const measures = measuresOf[scenario.work]
   const titles = { throughput: "throughput", cpu: "CPU an event", p50: "p50", p99: "p99" }
   return [
     `${bold(scenario.name)}: ${scenario.does}`,

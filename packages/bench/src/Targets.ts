@@ -90,7 +90,32 @@ export const all = (
       1.2,
       ratio(({ work }) => work === "paced", "p99")
     ),
+    ...least(
+      "requests against raw",
+      0.85,
+      ratio(({ inFlight, work }) => work === "request" && inFlight > 1, "throughput")
+    ),
+    ...most(
+      "p50 of requests against raw",
+      1.3,
+      ratio(({ work }) => work === "request", "p50")
+    ),
     ...least("with a tracer against none", 0.9, ratio(main, "throughput", "eventbus", "eventbus-traced")),
+    ...least(
+      "with a breaker against none",
+      0.97,
+      ratio(({ work, batch }) => work === "consume" && batch === 1, "throughput", "eventbus", "eventbus-breaker")
+    ),
+    ...least(
+      "batches against raw",
+      0.95,
+      ratio(({ batch }) => batch > 1, "throughput")
+    ),
+    ...least(
+      "batches against events by themselves",
+      5,
+      ratio(({ batch }) => batch > 1, "throughput", "eventbus-single")
+    ),
     ...least(
       "memory against smqp",
       1,

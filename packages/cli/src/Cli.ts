@@ -14,13 +14,20 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { asyncapi } from "./commands/AsyncApi.ts"
+import { blobs } from "./commands/Blobs.ts"
+import { console } from "./commands/Console.ts"
+import { contract } from "./commands/Contract.ts"
 import { demo } from "./commands/Demo.ts"
 import { dlq } from "./commands/Dlq.ts"
 import { doctor } from "./commands/Doctor.ts"
 import { explain } from "./commands/Explain.ts"
 import { health } from "./commands/Health.ts"
+import { outbox } from "./commands/Outbox.ts"
+import { pause, resume } from "./commands/Pause.ts"
 import { publish } from "./commands/Publish.ts"
 import { queue } from "./commands/Queue.ts"
+import { retries } from "./commands/Retries.ts"
+import { schedule } from "./commands/Schedule.ts"
 import { serve } from "./commands/Serve.ts"
 import { tail } from "./commands/Tail.ts"
 import { topology } from "./commands/Topology.ts"
@@ -39,7 +46,28 @@ import * as Problem from "./Problem.ts"
  */
 export const eventbus = Command.make("eventbus").pipe(
   Command.withDescription("Publish events, watch them, and manage their queues"),
-  Command.withSubcommands([publish, tail, trace, queue, dlq, topology, explain, asyncapi, health, serve, doctor, demo])
+  Command.withSubcommands([
+    publish,
+    tail,
+    trace,
+    queue,
+    pause,
+    resume,
+    retries,
+    dlq,
+    blobs,
+    outbox,
+    schedule,
+    topology,
+    explain,
+    asyncapi,
+    contract,
+    health,
+    serve,
+    console,
+    doctor,
+    demo
+  ])
 )
 
 const version = (): string => JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")).version
@@ -56,7 +84,7 @@ const exitCodes = [
   ["0", "Success"],
   ["1", "Failure; one line on stderr says why"],
   ["2", "Usage error"],
-  ["130", "Interrupted (tail, trace and serve exit with 0)"]
+  ["130", "Interrupted (tail, trace, serve and --watch exit with 0)"]
 ] as const
 
 /** Shortens the list of shells, which is too wide for a terminal. */

@@ -17,8 +17,12 @@ import * as lazyImports from "./lazyImports.ts"
 const connectionTimeout = "3 seconds"
 const connectionName = "eventbus (command line)"
 
-const definedIn = <Options extends object>(options: Options): Partial<Options> =>
-  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<Options>
+/** Returns the options that are set. */
+const definedIn = <Options extends object>(options: Options): Partial<Options> => {
+  const defined: Partial<Options> = {}
+  for (const key in options) if (options[key] !== undefined) defined[key] = options[key]
+  return defined
+}
 
 /**
  * Returns the settings of the environment's RabbitMQ. A contract provides the options
@@ -50,6 +54,27 @@ export const layerAmqp: Layer.Layer<EventBus | Broker, BrokerError | Config.Conf
     return Layer.provideMerge(EventBus.layer, broker)
   })
 )
+
+/**
+ * A broker on the environment's RabbitMQ, for looking at queues. It declares nothing.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerLooking = (contract: AmqpOptions.Options): Layer.Layer<Broker, BrokerError | Config.ConfigError> =>
+  Layer.unwrap(
+    Effect.gen(function* () {
+      const { AmqpBroker, AmqpOptions } = yield* lazyImports.amqp
+      const options = yield* AmqpOptions.config
+      return AmqpBroker.layer({
+        connectionTimeout,
+        connectionName,
+        ...contract,
+        ...definedIn(options),
+        topology: "none"
+      })
+    })
+  )
 
 /**
  * A bus in the memory of this process.

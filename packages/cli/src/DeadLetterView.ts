@@ -9,6 +9,7 @@ import type { Group } from "effect-eventbus/DeadLetters"
 import { displayWidth } from "effect/cli/CliOutput"
 import * as LosslessJson from "./LosslessJson.ts"
 import { cut, type Output, pad, type Paint, pipedColumns, plain, type Style } from "./Output.ts"
+import * as StackView from "./StackView.ts"
 
 type View = Pick<Output["Service"], "columns" | "paint">
 
@@ -217,6 +218,9 @@ export const page = (deadLetter: DeadLetter.DeadLetter, now: number, { paint }: 
   const shown = rows.flatMap(([name, value]) =>
     value === undefined || value === "" ? [] : [`${paint("dim", pad(name, 14))}${plain(String(value))}`]
   )
-  const stack = fault?.stack === undefined ? [] : ["", paint("bold", "STACK"), plainLines(fault.stack)]
+  const stack =
+    fault?.stack === undefined
+      ? []
+      : ["", paint("bold", "STACK"), StackView.fold(plainLines(fault.stack), (text) => paint("dim", text))]
   return [...shown, "", paint("bold", "BODY"), plainLines(prettyBody(envelope.body)), ...stack].join("\n")
 }

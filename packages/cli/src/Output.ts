@@ -171,6 +171,14 @@ export const wrap = (text: string, width: number, indent: number): string => {
   return [...lines, line].join(`\n${" ".repeat(indent)}`)
 }
 
+/**
+ * Formats a number of things, such as `1 event` or `3 events`.
+ *
+ * @category formatting
+ * @since 0.1.0
+ */
+export const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`
+
 const goneCodes: ReadonlySet<unknown> = new Set(["EPIPE", "ERR_STREAM_DESTROYED", "ECONNRESET"])
 
 const toOutputError = (error: Error): OutputError =>
@@ -178,63 +186,80 @@ const toOutputError = (error: Error): OutputError =>
     ? new OutputClosed()
     : new WriteFailed({ message: `The output cannot be written: ${error.message}` })
 
-const write = (text: string): Effect.Effect<void, OutputError> =>
-  Effect.callback((resume) => {
-    process.stdout.write(text, (error) => {
-      resume(error ? Effect.fail(toOutputError(error)) : Effect.void)
-    })
-  })
+/** A stream of a process, which may be a terminal. */
+interface Stream extends NodeJS.WritableStream {
+  readonly isTTY?: boolean | undefined
+  readonly columns?: number | undefined
+  readonly rows?: number | undefined
+}
 
-const writeError = (text: string): Effect.Effect<void> =>
-  Effect.callback((resume) => {
-    process.stderr.write(text, () => resume(Effect.void))
-  })
+/**
+ * The streams of a process.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Streams {
+  readonly stdout: Stream
+  readonly stderr: Stream
+}
 
-const hasColor = (stream: { readonly isTTY?: boolean }): boolean =>
-  stream.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== "dumb"
+const hasColor = ({ isTTY }: Stream): boolean => isTTY === true && !process.env.NO_COLOR && process.env.TERM !== "dumb"
 
-const make = Effect.sync(() => {
+const make = ({ stderr, stdout }: Streams): Output["Service"] => {
   // A closed pipe fails the write already. Without a listener, its error event would end the process.
-  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {})
-  const paintError = painter(hasColor(process.stderr))
+  for (const stream of [stdout, stderr]) stream.on("error", () => {})
+  const paintError = painter(hasColor(stderr))
+  const write = (text: string): Effect.Effect<void, OutputError> =>
+    Effect.callback((resume) => {
+      stdout.write(text, (error) => {
+        resume(error ? Effect.fail(toOutputError(error)) : Effect.void)
+      })
+    })
+  const writeError = (text: string): Effect.Effect<void> =>
+    Effect.callback((resume) => {
+      stderr.write(text, () => resume(Effect.void))
+    })
   return Output.of({
-    hasColor: hasColor(process.stdout),
-    paint: painter(hasColor(process.stdout)),
+    hasColor: hasColor(stdout),
+    paint: painter(hasColor(stdout)),
     get columns() {
-      return process.stdout.isTTY ? process.stdout.columns : undefined
+      return stdout.isTTY ? stdout.columns : undefined
     },
     get rows() {
-      return process.stdout.isTTY ? process.stdout.rows : undefined
+      return stdout.isTTY ? stdout.rows : undefined
     },
     write,
     line: (text) => write(`${text}\n`),
     json: (value) => write(`${JSON.stringify(value)}\n`),
     get remarkColumns() {
-      return process.stderr.isTTY ? process.stderr.columns : undefined
+      return stderr.isTTY ? stderr.columns : undefined
     },
     remark: writeError,
     note: (text) => writeError(`${paintError("dim", text)}\n`),
     problem: (text) => writeError(`${paintError("red", "eventbus:")} ${plain(text)}\n`)
   })
-})
+}
 
 /** Writes the library's warnings to stderr, one line each. */
-const logger = Logger.make<unknown, void>(({ fiber, logLevel, message }) => {
-  const words = (Array.isArray(message) ? message : [message]).map(String).join(" ")
-  const annotations = Object.entries(fiber.getRef(References.CurrentLogAnnotations)).flatMap(([key, value]) =>
-    value === undefined ? [] : [`${key}=${String(value)}`]
-  )
-  process.stderr.write(`eventbus: ${logLevel.toLowerCase()}: ${plain([words, ...annotations].join(" "))}\n`)
-})
+const logger = ({ stderr }: Streams) =>
+  Logger.make<unknown, void>(({ fiber, logLevel, message }) => {
+    const words = (Array.isArray(message) ? message : [message]).map(String).join(" ")
+    const annotations = Object.entries(fiber.getRef(References.CurrentLogAnnotations)).flatMap(([key, value]) =>
+      value === undefined ? [] : [`${key}=${String(value)}`]
+    )
+    stderr.write(`eventbus: ${logLevel.toLowerCase()}: ${plain([words, ...annotations].join(" "))}\n`)
+  })
 
 /**
- * Stdout and stderr of this process. Warnings and errors are logged to stderr.
+ * Two streams, such as those of this process. Warnings and errors are logged to stderr.
  *
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<Output> = Layer.mergeAll(
-  Layer.effect(Output, make),
-  Logger.layer([logger]),
-  Layer.succeed(References.MinimumLogLevel, "Warn")
-)
+export const layer = (streams: Streams): Layer.Layer<Output> =>
+  Layer.mergeAll(
+    Layer.sync(Output, () => make(streams)),
+    Logger.layer([logger(streams)]),
+    Layer.succeed(References.MinimumLogLevel, "Warn")
+  )

@@ -79,3 +79,36 @@ export const duration = (name: string, description: string): Flag.Flag<Duration.
       return Duration.millis(Number(count) * (units[unit] ?? 1))
     }, reason)
   )
+
+/**
+ * A flag `--delay` of an event.
+ *
+ * @category flags
+ * @since 0.1.0
+ */
+export const delay = (description: string): Flag.Flag<Duration.Duration> =>
+  duration("delay", description).pipe(
+    Flag.filter(
+      (delay) => Duration.toDays(delay) <= 49,
+      (delay) => `a delay is at most 49d, not ${Duration.toDays(delay)}d`
+    )
+  )
+
+const parsePort = (text: string): number => {
+  if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535) throw new RangeError(`"${text}" is not a port from 0 to 65535`)
+  return Number(text)
+}
+
+/**
+ * A flag `--port`.
+ *
+ * @category flags
+ * @since 0.1.0
+ */
+export const port = (description: string, byDefault: number) =>
+  Flag.String("port").pipe(
+    Flag.withDescription(description),
+    Flag.withMetavar("N"),
+    Flag.mapTryCatch(parsePort, reason),
+    Flag.withDefault(byDefault)
+  )

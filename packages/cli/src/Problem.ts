@@ -83,7 +83,13 @@ const withoutCredentials = (text: string): string => text.replace(/:\/\/\S*@/g, 
 const schemaError = /^SchemaError\((.*?)\s+at \["(\w+)"\]\)$/s
 const sourceError = /^SourceError: /
 
-const messageOf = (error: unknown): string => {
+/**
+ * Returns the message of an error, without credentials.
+ *
+ * @category formatting
+ * @since 0.1.0
+ */
+export const messageOf = (error: unknown): string => {
   const message = String(Predicate.hasProperty(error, "message") ? error.message : error)
     .replace(schemaError, "$2: $1")
     .replace(sourceError, "")

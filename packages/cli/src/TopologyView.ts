@@ -27,6 +27,7 @@ export const words: Readonly<Record<TopologyReport.Finding["state"]["_tag"], Wor
   Missing: ["missing", "yellow"],
   Different: ["differs", "red"],
   Unseen: ["unseen", "dim"],
+  Hidden: ["hidden", "dim"],
   Unwanted: ["unwanted", "yellow"]
 }
 
@@ -43,7 +44,7 @@ const detailsOf = (finding: TopologyReport.Finding): ReadonlyArray<string> => {
     const declared = argumentsOf(item)
     return isOurs ? (declared === "" ? [] : [declared]) : ["declared by another application"]
   }
-  if (state._tag === "Unseen" && item._tag !== "Binding") return [state.why]
+  if (state._tag === "Hidden" || (state._tag === "Unseen" && item._tag !== "Binding")) return [state.why]
   return TopologyReport.differences(finding)
 }
 
@@ -100,6 +101,6 @@ export const toJson = (
           }))
         }
       : {}),
-    ...(state._tag === "Unseen" ? { why: state.why } : {})
+    ...(state._tag === "Unseen" || state._tag === "Hidden" ? { why: state.why } : {})
   }
 }

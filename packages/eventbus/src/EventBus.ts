@@ -22,11 +22,16 @@ import type * as Event from "./event/Event.ts"
 import * as MemoryBroker from "./memory/MemoryBroker.ts"
 import * as Publisher from "./publish/Publisher.ts"
 import type { PublishOptions } from "./publish/Publisher.ts"
+import * as Requests from "./request/Requester.ts"
+import type { Requester } from "./request/Requester.ts"
 import type { Settleable } from "./subscribe/DecodedDelivery.ts"
+import * as DeliveryObserver from "./subscribe/DeliveryObserver.ts"
 import type { Handler } from "./subscribe/Handler.ts"
 import { StalledSettlements } from "./subscribe/internal/StalledSettlements.ts"
 import * as Subscriber from "./subscribe/Subscriber.ts"
 import type { Subscription } from "./subscribe/Subscription.ts"
+import * as SubscriptionState from "./subscribe/SubscriptionState.ts"
+import type { PauseOptions } from "./subscribe/SubscriptionState.ts"
 
 export type { PublishOptions } from "./publish/Publisher.ts"
 
@@ -41,6 +46,21 @@ export interface Running {
   readonly queue: string
   /** Returns the state of the queue, if it exists. */
   readonly info: Effect.Effect<Option.Option<Broker.QueueInfo>, BrokerError>
+  /** The state of the subscription in this process. */
+  readonly state: Effect.Effect<SubscriptionState.SubscriptionState>
+  /** Streams the current state and the changes. A slow reader misses states in between. */
+  readonly changes: Stream.Stream<SubscriptionState.SubscriptionState>
+  /**
+   * Stops taking events, in this process. When it returns, no more handlers start. Those
+   * that run go on, and events that wait for a handler here go back to the queue
+   * unchanged. Throws a `RangeError` when `for` is not more than 0.
+   *
+   * An at-most-once subscription first handles the events that it holds. A temporary one
+   * loses its queue while it is paused, and so the events of that time.
+   */
+  readonly pause: (options?: PauseOptions) => Effect.Effect<void>
+  /** Takes events again after a pause, whatever its reason. */
+  readonly resume: Effect.Effect<void>
   /** Stops taking events, and waits for the running handlers up to the drain timeout. */
   readonly stop: Effect.Effect<void>
 }
@@ -57,8 +77,11 @@ export class EventBus extends Context.Service<
     /**
      * Publishes an event. Succeeds when the broker has stored it safely in every queue
      * that is bound for it. The error says whether the event may have landed: it may
-     * after a `Timeout`, and some of its queues may have it after a `Nacked`. Throws a
-     * `RangeError` for a routing key of more than 255 bytes.
+     * after a `Timeout`, and some of its queues may have it after a `Nacked`.
+     *
+     * With `delay` or `deliverAt`, it succeeds when the broker has stored the event until
+     * then. Throws a `RangeError` for a routing key of more than 255 bytes, a delay below
+     * 0 or over 49 days, and a delay together with `unroutable: "fail"`.
      */
     readonly publish: (event: Event.Event, options?: PublishOptions) => Effect.Effect<void, PublishError.PublishError>
     /**
@@ -86,6 +109,8 @@ export class EventBus extends Context.Service<
     readonly run: <Ev extends Event.Event, E, R>(
       handler: Handler<Ev, E, R>
     ) => Effect.Effect<never, SubscribeError, Exclude<R, Scope.Scope>>
+    /** Returns the running subscriptions of this bus. */
+    readonly subscriptions: Effect.Effect<ReadonlyArray<Running>>
     /** Streams the deliveries of a subscription, which you settle yourself. */
     readonly stream: <Ev extends Event.Event>(
       subscription: Subscription<Ev>
@@ -99,6 +124,19 @@ export class EventBus extends Context.Service<
      * `RangeError` for an invalid name or option.
      */
     readonly deadLetters: (queue: string, options?: DeadLetters.Options) => DeadLetters.DeadLetters
+    /**
+     * Publishes an event as a request, and returns the reply of its responder. `Request.call`
+     * is this with types. Throws a `RangeError` for a timeout that is not from 1 to 2³¹ − 1
+     * milliseconds.
+     */
+    readonly request: Requester["request"]
+    /**
+     * Publishes an event, and returns the first event of the given types that names it as
+     * its parent. Any handler may publish that: all that its effect publishes names the
+     * handled event as its parent. Throws a `RangeError` for a timeout that is not from 1 to
+     * 2³¹ − 1 milliseconds.
+     */
+    readonly ask: Requester["ask"]
     /** The health of the bus. It never fails, and contains no secrets. */
     readonly health: Effect.Effect<Broker.Health>
   }
@@ -115,30 +153,65 @@ const withStalled = (health: Broker.Health, stalled: StalledSettlements): Broker
   }
 }
 
+/** Adds the requests that wait for a reply to the health of a broker, and the queue that it comes to. */
+const withRequests = (
+  health: Broker.Health,
+  { replyQueue, waiting }: ReturnType<Requests.Requester["status"]>
+): Broker.Health => {
+  if (replyQueue === undefined && waiting === 0) return health
+  const details = { ...health.details, requestsWaiting: waiting }
+  return { ...health, details: replyQueue === undefined ? details : { ...details, replyQueue } }
+}
+
+/** Adds the subscriptions that do not run to the health of a broker. They are no failure of it. */
+const withPaused = (health: Broker.Health, all: ReadonlyArray<Running>): Effect.Effect<Broker.Health> =>
+  Effect.map(
+    Effect.forEach(all, ({ queue, state }) => Effect.map(state, (state) => ({ queue, state }))),
+    (states) => {
+      const held = states.filter(({ state }) => state._tag !== "Running")
+      if (held.length === 0) return health
+      const paused = held.map(({ queue, state }) => `"${queue}": ${SubscriptionState.describe(state)}`).join("; ")
+      const details = { ...health.details, subscriptionsPaused: held.length, paused: paused.slice(0, 1000) }
+      return { ...health, details }
+    }
+  )
+
 /**
- * Creates a bus on the provided broker.
+ * Creates a bus on the provided broker. Its requests end with the scope.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const make: Effect.Effect<EventBus["Service"], never, Broker.Broker> = Effect.gen(function* () {
+export const make: Effect.Effect<EventBus["Service"], never, Broker.Broker | Scope.Scope> = Effect.gen(function* () {
   const broker = yield* Broker.Broker
-  const { publish, publishAll } = yield* Publisher.make(broker)
+  const publisher = yield* Publisher.make(broker)
+  const { ask, request, status } = yield* Requests.make(broker, publisher)
   const stalled = StalledSettlements.of(broker)
+  const observer = yield* DeliveryObserver.Current
+
+  const active = new Set<Running>()
 
   const subscribe: EventBus["Service"]["subscribe"] = Effect.fnUntraced(function* (handler) {
     const { name } = handler.subscription
     // The subscription has a scope of its own, so that it can stop before the outer scope closes.
     const scope = yield* Scope.fork(yield* Effect.scope)
-    yield* Effect.onError(Scope.provide(Subscriber.start(broker, handler, stalled), scope), (cause) =>
-      Scope.close(scope, Exit.failCause(cause))
+    const { changes, pause, resume, state } = yield* Effect.onError(
+      Scope.provide(Subscriber.start(broker, handler, stalled, observer), scope),
+      (cause) => Scope.close(scope, Exit.failCause(cause))
     )
-    return { queue: name, info: broker.queueInfo(name), stop: Scope.close(scope, Exit.void) }
+    const stop = Scope.close(scope, Exit.void)
+    const running = { queue: name, info: broker.queueInfo(name), state, changes, pause, resume, stop }
+    active.add(running)
+    yield* Scope.addFinalizer(
+      scope,
+      Effect.sync(() => active.delete(running))
+    )
+    return running
   })
 
   return EventBus.of({
-    publish,
-    publishAll,
+    publish: (event, options) => publisher.publish(event, options),
+    publishAll: publisher.publishAll,
     declare: (subscription) => {
       if (!subscription.temporary) return broker.declare(subscription)
       throw new RangeError(
@@ -147,11 +220,16 @@ export const make: Effect.Effect<EventBus["Service"], never, Broker.Broker> = Ef
     },
     subscribe,
     run: (handler) => Effect.scoped(Effect.andThen(subscribe(handler), Effect.never)),
-    stream: (subscription) => Subscriber.stream(broker, subscription, stalled),
+    subscriptions: Effect.sync(() => [...active]),
+    stream: (subscription) => Subscriber.stream(broker, subscription, stalled, observer),
     queueInfo: broker.queueInfo,
     purge: broker.purge,
     deadLetters: (queue, options) => DeadLetters.make(broker, queue, options),
-    health: Effect.map(broker.health, (health) => withStalled(health, stalled))
+    request,
+    ask,
+    health: Effect.flatMap(broker.health, (health) =>
+      withPaused(withRequests(withStalled(health, stalled), status()), [...active])
+    )
   })
 })
 

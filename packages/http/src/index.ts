@@ -4,4 +4,5 @@
  * @since 0.1.0
  */
 
+export * as ControlRoutes from "./ControlRoutes.ts"
 export * as HealthRoutes from "./HealthRoutes.ts"

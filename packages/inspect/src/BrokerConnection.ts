@@ -11,6 +11,19 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 
 /**
+ * Makes a connection that comes back when it is lost. It closes with its scope. The
+ * returned effect waits for it to be up, for the settings' `connectionTimeout` at most.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (
+  settings: AmqpOptions.Settings,
+  role: "publish" | "consume"
+): Effect.Effect<Effect.Effect<AmqpConnection.Live, BrokerError>, BrokerError, Scope.Scope> =>
+  Effect.map(asBrokerError(AmqpConnection.make(settings, role)), ({ live }) => asBrokerError(live))
+
+/**
  * Opens a connection, which closes with its scope. It fails when no connection can be
  * made within the settings' `connectionTimeout`.
  *
@@ -20,11 +33,7 @@ import type * as Scope from "effect/Scope"
 export const open = (
   settings: AmqpOptions.Settings,
   role: "publish" | "consume"
-): Effect.Effect<AmqpConnection.Live, BrokerError, Scope.Scope> =>
-  AmqpConnection.make(settings, role).pipe(
-    Effect.flatMap(({ live }) => live),
-    asBrokerError
-  )
+): Effect.Effect<AmqpConnection.Live, BrokerError, Scope.Scope> => Effect.flatten(make(settings, role))
 
 /**
  * Wraps the reason of a failure in a `BrokerError`.

@@ -10,6 +10,7 @@ import { readFile } from "node:fs/promises"
 import { basename, dirname, extname, join, resolve } from "node:path"
 import { pathToFileURL } from "node:url"
 import type { AmqpOptions } from "@effect-eventbus/amqp"
+import * as BodyPlan from "@effect-eventbus/bodies/BodyPlan"
 import type { Event } from "effect-eventbus/Event"
 import * as EventType from "effect-eventbus/EventType"
 import * as Handler from "effect-eventbus/Handler"
@@ -32,6 +33,20 @@ export interface Contract {
   readonly handlers: ReadonlyArray<Handler.Any>
   /** The export `amqpOptions`: how the application shapes its exchanges and queues. */
   readonly options: AmqpOptions.Options
+  /** How it seals its bodies. `undefined`: it does not, or does not say so. */
+  readonly bodies?: Bodies | undefined
+}
+
+/**
+ * How an application seals its bodies, by its `BodyPlan`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Bodies {
+  /** The transforms of payloads, in their order. */
+  readonly steps: ReadonlyArray<BodyPlan.Step>
+  readonly store: BodyPlan.BodyPlan["store"]
 }
 
 /**
@@ -65,9 +80,18 @@ const Options = Schema.Struct({
 
 const fail = (reason: ContractError.Reason) => new ContractError.ContractError({ reason })
 
+/** Asks a plan for its steps. It may fail, because its keys come from elsewhere. */
+const bodiesOf = (plan: BodyPlan.BodyPlan): Effect.Effect<Bodies, ContractError.ContractError> =>
+  Effect.mapBoth(BodyPlan.steps(plan), {
+    onSuccess: (steps) => ({ steps, store: plan.store }),
+    onFailure: (error) =>
+      fail(new ContractError.InvalidBodyPlan({ detail: error instanceof Error ? error.message : String(error) }))
+  })
+
 /**
- * Gathers subscriptions, handlers and event types from the exports of a module, alone
- * or in arrays. A handler brings its subscription, and a subscription its event types.
+ * Gathers subscriptions, handlers, event types and a `BodyPlan` from the exports of a
+ * module, alone or in arrays. A handler brings its subscription, and a subscription its
+ * event types.
  *
  * **Example** (The contract of a module)
  *
@@ -103,6 +127,8 @@ export const fromExports = Effect.fnUntraced(function* (
   if (subscriptions.length === 0 && eventTypes.length === 0) {
     return yield* fail(new ContractError.NothingExported({ module }))
   }
+  const [plan, ...otherPlans] = new Set(values.filter(BodyPlan.isBodyPlan))
+  if (otherPlans.length > 0) return yield* fail(new ContractError.SeveralBodyPlans({ module }))
   const { amqpOptions = {} } = exports
   const options = yield* Effect.mapError(Schema.decodeUnknownEffect(Options)(amqpOptions), (error) =>
     fail(new ContractError.InvalidOptions({ module, detail: error.message }))
@@ -112,7 +138,8 @@ export const fromExports = Effect.fnUntraced(function* (
     handlers: [...new Set(handlers)],
     subscriptions: [...new Set(subscriptions)],
     eventTypes: [...new Set(eventTypes)],
-    options
+    options,
+    bodies: plan === undefined ? undefined : yield* bodiesOf(plan)
   }
 })
 

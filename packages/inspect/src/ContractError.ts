@@ -68,6 +68,34 @@ export class InvalidOptions extends Schema.TaggedError<InvalidOptions>(id("Inval
 }
 
 /**
+ * The module exports more than one plan of bodies.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class SeveralBodyPlans extends Schema.TaggedError<SeveralBodyPlans>(id("SeveralBodyPlans"))("SeveralBodyPlans", {
+  module: Schema.String
+}) {
+  override get message(): string {
+    return `"${this.module}" exports more than one BodyPlan, so it is not clear how its bodies are sealed`
+  }
+}
+
+/**
+ * The plan of bodies cannot be made.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class InvalidBodyPlan extends Schema.TaggedError<InvalidBodyPlan>(id("InvalidBodyPlan"))("InvalidBodyPlan", {
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `The transforms of the BodyPlan cannot be made: ${this.detail}`
+  }
+}
+
+/**
  * Two subscriptions, or two event types, have the same name.
  *
  * @category errors
@@ -113,6 +141,21 @@ export class NoJsonSchema extends Schema.TaggedError<NoJsonSchema>(id("NoJsonSch
 }
 
 /**
+ * The lock file, or a file of the corpus beside it, cannot be read or written.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class InvalidLock extends Schema.TaggedError<InvalidLock>(id("InvalidLock"))("InvalidLock", {
+  file: Schema.String,
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `The recorded contract "${this.file}" cannot be used: ${this.detail}`
+  }
+}
+
+/**
  * Every reason.
  *
  * @category errors
@@ -123,9 +166,12 @@ export const Reason = Schema.Union([
   ModuleNotLoaded,
   NothingExported,
   InvalidOptions,
+  SeveralBodyPlans,
+  InvalidBodyPlan,
   DuplicateName,
   ConflictingQueues,
-  NoJsonSchema
+  NoJsonSchema,
+  InvalidLock
 ])
 
 /**

@@ -1,35 +1,32 @@
 /**
  * A diagnosis of a broker: checks of the connection, the version, permissions, clocks,
- * topology and backlogs. Each check that is not `ok` says what to do.
+ * topology, backlogs and full queues. Each check that is not `ok` says what to do.
  *
  * @since 0.1.0
  */
 
-import { AmqpProbe, AmqpQueue, AmqpTopology } from "@effect-eventbus/amqp"
+import { AmqpLadder, AmqpProbe, AmqpQueue, AmqpTopology } from "@effect-eventbus/amqp"
 import type { AmqpConnection, AmqpOptions } from "@effect-eventbus/amqp"
+import type * as ClaimCheck from "@effect-eventbus/bodies/ClaimCheck"
+import type { QueueInfo } from "effect-eventbus/Broker"
 import type { BrokerError, Reason } from "effect-eventbus/BrokerError"
-import { isDeadLetterQueue, type QueueSpec } from "effect-eventbus/QueueSpec"
+import { isDeadLetterQueue, originOf, type QueueSpec } from "effect-eventbus/QueueSpec"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as BrokerConnection from "./BrokerConnection.ts"
 import type { ContractError } from "./ContractError.ts"
-import type { Management } from "./Management.ts"
+import { blobsOf } from "./internal/blobCheck.ts"
+import type { Check } from "./internal/check.ts"
+import type { FeatureFlag, Management } from "./Management.ts"
 import type { ManagementError } from "./ManagementError.ts"
+import * as QueueLimit from "./QueueLimit.ts"
 import * as QueueReport from "./QueueReport.ts"
 import * as TopologyReport from "./TopologyReport.ts"
 
-/**
- * The result of a check. `skip` means that it was not possible.
- *
- * @category models
- * @since 0.1.0
- */
-export type Check = { readonly check: string; readonly detail: string } & (
-  | { readonly status: "ok" }
-  | { readonly status: "warn" | "fail" | "skip"; readonly advice: string }
-)
+export { blobs } from "./internal/blobCheck.ts"
+export type { Check } from "./internal/check.ts"
 
 /**
  * The broker to diagnose.
@@ -42,6 +39,8 @@ export interface Target {
   /** The subscriptions whose queues are checked. */
   readonly queues: ReadonlyArray<QueueSpec>
   readonly management: Option.Option<Management>
+  /** Looks for the blobs that nothing refers to. `undefined`: the application has no store of payloads. */
+  readonly blobs?: Effect.Effect<ClaimCheck.Survey, { readonly message: string }> | undefined
 }
 
 const apply = "Run `eventbus topology apply`, or start the application."
@@ -124,7 +123,10 @@ const remedies: Partial<Record<Reason["_tag"], string>> = {
   AuthenticationFailed:
     "Check RABBITMQ_USER and RABBITMQ_PASSWORD. The user guest may log in only from the broker's own host.",
   VhostNotFound: "Check RABBITMQ_VHOST, or use `rabbitmqctl add_vhost` and `rabbitmqctl set_permissions`.",
-  CertificateRejected: "Trust its authority with NODE_EXTRA_CA_CERTS, or use the host name in its certificate."
+  TooFewChannels: "Raise channel_max in rabbitmq.conf, or in the URL. 2047 is RabbitMQ's own default.",
+  PermissionDenied: "Grant the user access to the virtual host with `rabbitmqctl set_permissions`.",
+  CertificateRejected: "Trust its authority with NODE_EXTRA_CA_CERTS, or use the host name in its certificate.",
+  TlsFailed: "Use the port of TLS, which is usually 5671, or an amqp:// URL where the broker has no TLS."
 }
 
 /**
@@ -142,32 +144,67 @@ export const noConnection = ({ message, reason }: BrokerError): Check => ({
 
 const noManagement = "Set RABBITMQ_MANAGEMENT_URL to check this."
 
-const featureFlags = ({ management }: Target): Effect.Effect<Check> => {
-  const check = "feature flags"
+/** Makes checks of what only the management API tells. */
+const managed = <A>(
+  { management }: Target,
+  check: string,
+  ask: (management: Management) => Effect.Effect<A, ManagementError>,
+  checks: (answer: A) => ReadonlyArray<Check>
+): Effect.Effect<ReadonlyArray<Check>> => {
+  const skip = (detail: string, advice: string): ReadonlyArray<Check> => [{ check, status: "skip", detail, advice }]
   return Option.match(management, {
-    onNone: () =>
-      Effect.succeed<Check>({ check, status: "skip", detail: "not available over AMQP", advice: noManagement }),
-    onSome: ({ featureFlags }) =>
-      Effect.match(featureFlags, {
-        onFailure: ({ message }): Check => ({
-          check,
-          status: "skip",
-          detail: message,
-          advice: "Check RABBITMQ_MANAGEMENT_URL, and that the user has the tag monitoring."
-        }),
-        onSuccess: (flags): Check => {
-          const off = flags.filter(({ stability, state }) => state === "disabled" && stability !== "experimental")
-          const names = off.map(({ name }) => name).join(", ")
-          return off.length === 0
-            ? { check, status: "ok", detail: `all ${flags.length} stable flags are enabled` }
-            : {
-                check,
-                status: "warn",
-                detail: `disabled: ${names}`,
-                advice: "Once all nodes run the same version, use `rabbitmqctl enable_feature_flag all`."
-              }
-        }
+    onNone: () => Effect.succeed(skip("not available over AMQP", noManagement)),
+    onSome: (management) =>
+      Effect.match(ask(management), {
+        onFailure: ({ message }) =>
+          skip(message, "Check RABBITMQ_MANAGEMENT_URL, and that the user has the tag monitoring."),
+        onSuccess: checks
       })
+  })
+}
+
+const featureFlags = (flags: ReadonlyArray<FeatureFlag>): ReadonlyArray<Check> => {
+  const check = "feature flags"
+  const off = flags.filter(({ stability, state }) => state === "disabled" && stability !== "experimental")
+  if (off.length === 0) return [{ check, status: "ok", detail: `all ${flags.length} stable flags are enabled` }]
+  const detail = `disabled: ${off.map(({ name }) => name).join(", ")}`
+  const advice = "Once all nodes run the same version, use `rabbitmqctl enable_feature_flag all`."
+  return [{ check, status: "warn", detail, advice }]
+}
+
+/**
+ * Checks that no queue is full.
+ *
+ * **Details**
+ *
+ * A full queue either takes no more messages or loses its oldest ones. Where a queue of
+ * dead letters takes no more, the events stay with their consumers, which soon stand still.
+ *
+ * @category checks
+ * @since 0.1.0
+ */
+export const limits = (queues: ReadonlyArray<QueueLimit.QueueLimit>): ReadonlyArray<Check> => {
+  const check = "limits"
+  const full = queues.filter(QueueLimit.isFull)
+  if (full.length === 0) return [{ check, status: "ok", detail: "no queue is full" }]
+  return full.map(({ bytes, maxBytes, maxMessages, messages, name, rejects }) => {
+    const isDead = isDeadLetterQueue(name)
+    const has =
+      maxMessages !== undefined && messages >= maxMessages
+        ? `${messages === 1 ? "1 message" : `${messages} messages`} (max-length ${maxMessages})`
+        : `${bytes} bytes (max-length-bytes ${maxBytes})`
+    const space = isDead
+      ? `Replay or purge its dead letters (\`eventbus dlq groups ${originOf(name)}\`)`
+      : "Let its consumers catch up"
+    const effect = rejects
+      ? `takes no more${isDead ? " dead letters, so the consumers wait whose events should go there" : ", so publishes and retries to it fail"}`
+      : `loses its oldest ${isDead ? "dead letters" : "events"}`
+    return {
+      check,
+      status: rejects ? "fail" : "warn",
+      detail: `"${name}" is full with ${has} and ${effect}`,
+      advice: `${space}, or raise the limit in its policy or arguments.`
+    }
   })
 }
 
@@ -224,10 +261,10 @@ const publishing = Effect.fnUntraced(function* (
   const { settings } = target
   const live = yield* BrokerConnection.open(settings, "publish")
   return yield* Effect.gen(function* () {
-    const publishes = yield* AmqpProbe.publishing(live, settings)
+    const publishes = yield* AmqpProbe.publishing(live)
     const unknown = (detail: string) =>
       Effect.succeed<Check>({ check: "clock", status: "skip", detail: `unknown: ${detail}`, advice: apply })
-    const time = yield* Effect.catchTags(Effect.map(AmqpProbe.clock(live, settings), clock), {
+    const time = yield* Effect.catchTags(Effect.map(AmqpProbe.clock(live), clock), {
       NotFound: ({ name }) => unknown(`"${name}" does not exist`),
       PermissionDenied: ({ operation }) => unknown(`no permission to ${operation}`),
       Refused: ({ detail }) => unknown(detail)
@@ -251,7 +288,7 @@ const publishing = Effect.fnUntraced(function* (
 })
 
 const subscribing = (target: Target, live: AmqpConnection.Live) =>
-  Effect.map(BrokerConnection.asBrokerError(AmqpProbe.subscribing(live, target.settings, target.queues)), (outcomes) =>
+  Effect.map(BrokerConnection.asBrokerError(AmqpProbe.subscribing(live, target.queues)), (outcomes) =>
     permissions(target, outcomes)
   )
 
@@ -292,6 +329,13 @@ const topologyCheck = (finding: TopologyReport.Finding, losesDeadLetters: boolea
         status: "fail",
         detail: `${name}: ${state.why}`,
         advice: "Grant this user configure on it. If it is exclusive to another connection, close that."
+      }
+    case "Hidden":
+      return {
+        check,
+        status: "skip",
+        detail: `${name}: ${state.why}`,
+        advice: "Another application declares it. To check it, grant this user read or write on it."
       }
     case "Unwanted":
       return {
@@ -345,26 +389,105 @@ export const backlog = (queues: ReadonlyArray<QueueReport.QueueStatus>): Readonl
       check,
       status: "warn",
       detail: `${events} in "${name}", which has no consumer`,
-      advice: `Start its application. If no application uses it, run \`eventbus queue delete ${name} --force\`.`
+      advice: `Start its application, or resume it with \`eventbus resume ${name}\`. If no application uses it, run \`eventbus queue delete ${name} --force\`.`
     }
   })
 }
 
+const replyQueue = /^reply\.[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/
+
 /** Looks at the queues of the subscriptions and, with the management API, at all others. */
 const backlogs = Effect.fnUntraced(function* (
-  { management, queues, settings }: Target,
+  { management, queues }: Target,
   live: AmqpConnection.Live
 ): Effect.fn.Return<ReadonlyArray<Check>, BrokerError> {
   const names = queues.filter(({ temporary }) => !temporary).map(({ name }) => name)
-  const info = (name: string) => BrokerConnection.asBrokerError(AmqpQueue.info(live, settings, name))
+  // Since RabbitMQ 4.3, a user without a right on a queue may not look at it.
+  const info = (name: string) =>
+    Effect.catchTag(AmqpQueue.info(live, name), "PermissionDenied", () => Effect.succeedNone).pipe(
+      BrokerConnection.asBrokerError
+    )
   const own = yield* QueueReport.fromNames(names, info)
   const listed = Option.isNone(management) ? [] : yield* Effect.orElseSucceed(management.value.queues, () => [])
-  const others = QueueReport.fromAll(listed).filter(({ name }) => !names.includes(name))
+  // A queue for replies has a check of its own.
+  const others = QueueReport.fromAll(listed.filter(({ name }) => !replyQueue.test(name))).filter(
+    ({ name }) => !names.includes(name)
+  )
   const all = [...own, ...others]
   if (all.length > 0) return backlog(all)
   const advice = "Use --module, or set RABBITMQ_MANAGEMENT_URL to check all queues."
   return [{ check: "backlog", status: "skip", detail: "no queue is known", advice }]
 })
+
+const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`
+
+/**
+ * Checks the queues in which delayed events wait, out of the names of queues and what they
+ * hold. A level that is missing below another holds up the events above it.
+ *
+ * @category checks
+ * @since 0.1.0
+ */
+export const delays = (found: ReadonlyArray<QueueInfo>, settings: AmqpOptions.Settings): ReadonlyArray<Check> => {
+  const check = "delays"
+  const byName = new Map(found.map((queue) => [queue.name, queue]))
+  const names = AmqpLadder.levels.map((level) => AmqpLadder.nameOf(level, settings))
+  const top = names.findLastIndex((name) => byName.has(name))
+  if (top < 0) return [{ check, status: "ok", detail: "no event has been delayed, so no queue is declared for it" }]
+  const ladder = names.slice(0, top + 1)
+  const missing = ladder.filter((name) => !byName.has(name))
+  if (missing.length > 0) {
+    return missing.map((name) => ({
+      check,
+      status: "fail",
+      detail: `${name} is missing, so delayed events do not get any further than the queue above it`,
+      advice: "Restart an application that delays events: it declares the queues with its next delayed event."
+    }))
+  }
+  const waiting = ladder.reduce((sum, name) => sum + (byName.get(name)?.messages ?? 0), 0)
+  return [
+    { check, status: "ok", detail: `${counted(waiting, "event")} in ${counted(ladder.length, "queue")} for delays` }
+  ]
+}
+
+/**
+ * Checks the queues for replies. One without a consumer belongs to a requester that has
+ * lost its connection.
+ *
+ * @category checks
+ * @since 0.1.0
+ */
+export const replies = (found: ReadonlyArray<QueueInfo>): ReadonlyArray<Check> => {
+  const check = "replies"
+  const queues = found.filter(({ name }) => replyQueue.test(name))
+  const left = queues.filter(({ consumers }) => consumers === 0)
+  if (left.length === 0)
+    return [{ check, status: "ok", detail: `${counted(queues.length, "queue")} for replies, each in use` }]
+  return left.map(({ messages, name }) => ({
+    check,
+    status: "warn",
+    detail: `${name} has no consumer, and ${messages === 1 ? "1 reply" : `${messages} replies`}`,
+    advice:
+      "Its requester has lost its connection. If it does not come back, RabbitMQ deletes the queue within a minute."
+  }))
+}
+
+/** Looks at the queues for delays. Each question takes a channel of its own. */
+const delaysOf = (
+  { settings }: Target,
+  live: AmqpConnection.Live
+): Effect.Effect<ReadonlyArray<Check>, BrokerError> => {
+  // Since RabbitMQ 4.3, a user without a right on a queue may not look at it.
+  const info = (level: number) =>
+    Effect.catchTag(
+      AmqpQueue.info(live, AmqpLadder.nameOf(level, settings)),
+      "PermissionDenied",
+      () => Effect.succeedNone
+    ).pipe(BrokerConnection.asBrokerError)
+  return Effect.map(Effect.forEach(AmqpLadder.levels, info, { concurrency: 8 }), (found) =>
+    delays(found.flatMap(Option.toArray), settings)
+  )
+}
 
 /**
  * Runs all checks, one after the other. Where the connection fails, the last check says
@@ -384,11 +507,15 @@ export const run = (target: Target): Stream.Stream<Check, ContractError | Manage
   const checks = Effect.map(BrokerConnection.open(settings, "consume"), (live) =>
     Stream.fromIterable([
       Effect.succeed(connected(live)),
-      Effect.map(featureFlags(target), (check) => [check]),
+      managed(target, "feature flags", ({ featureFlags }) => featureFlags, featureFlags),
       Effect.scoped(publishing(target)),
       subscribing(target, live),
-      Effect.map(TopologyReport.make(live, settings, queues, management), (report) => topology(report, settings)),
-      backlogs(target, live)
+      Effect.map(TopologyReport.make(live, queues, management), (report) => topology(report, settings)),
+      backlogs(target, live),
+      delaysOf(target, live),
+      managed(target, "replies", ({ queues }) => queues, replies),
+      managed(target, "limits", ({ limits }) => limits, limits),
+      ...(target.blobs === undefined ? [] : [blobsOf(target.blobs)])
     ])
   )
   return Stream.unwrap(checks).pipe(

@@ -41,6 +41,11 @@ export class NoAnswer extends Schema.TaggedError<NoAnswer>(id("NoAnswer"))("NoAn
   }
 }
 
+/** The words of the management API about a refusal, if there are any. */
+const Detail = Schema.optional(Schema.String)
+
+const because = (detail: string | undefined): string => (detail === undefined ? "" : `: ${detail}`)
+
 /**
  * The management API rejects the login.
  *
@@ -49,10 +54,11 @@ export class NoAnswer extends Schema.TaggedError<NoAnswer>(id("NoAnswer"))("NoAn
  */
 export class LoginRejected extends Schema.TaggedError<LoginRejected>(id("LoginRejected"))("LoginRejected", {
   address: Schema.String,
-  username: Schema.String
+  username: Schema.String,
+  detail: Detail
 }) {
   override get message(): string {
-    return `The management API at ${this.address} rejects the login of "${this.username}"`
+    return `The management API at ${this.address} rejects the login of "${this.username}"${because(this.detail)}`
   }
   get isRetryable(): boolean {
     return false
@@ -68,11 +74,12 @@ export class LoginRejected extends Schema.TaggedError<LoginRejected>(id("LoginRe
 export class UnexpectedAnswer extends Schema.TaggedError<UnexpectedAnswer>(id("UnexpectedAnswer"))("UnexpectedAnswer", {
   address: Schema.String,
   path: Schema.String,
-  status: Schema.Finite
+  status: Schema.Finite,
+  detail: Detail
 }) {
   override get message(): string {
     const answer = this.status === 200 ? "an unknown format" : `status ${this.status}`
-    return `The management API at ${this.address} answered ${this.path} with ${answer}`
+    return `The management API at ${this.address} answered ${this.path} with ${answer}${because(this.detail)}`
   }
   get isRetryable(): boolean {
     return this.status >= 500

@@ -5,8 +5,8 @@
  * @since 0.1.0
  */
 
-import { AmqpPlan } from "@effect-eventbus/amqp"
-import type { AmqpConnection, AmqpOptions, AmqpTopology } from "@effect-eventbus/amqp"
+import { AmqpLadder, AmqpPlan, AmqpQueue } from "@effect-eventbus/amqp"
+import type { AmqpConnection, AmqpTopology } from "@effect-eventbus/amqp"
 import type { BrokerError } from "effect-eventbus/BrokerError"
 import type * as QueueSpec from "effect-eventbus/QueueSpec"
 import * as Effect from "effect/Effect"
@@ -162,20 +162,42 @@ const bindingsOf = Effect.fnUntraced(function* (findings: ReadonlyArray<AmqpPlan
  */
 export const make = Effect.fnUntraced(function* (
   live: AmqpConnection.Live,
-  settings: AmqpOptions.Settings,
+
   queues: ReadonlyArray<QueueSpec.QueueSpec>,
   management: Option.Option<Management>
 ): Effect.fn.Return<TopologyReport, BrokerError | ContractError.ContractError | ManagementError> {
   const wanted = yield* Effect.try({
-    try: () => AmqpPlan.wanted(queues, settings),
+    try: () => AmqpPlan.wanted(queues, live.settings),
     catch: (error) =>
       new ContractError.ContractError({
         reason: new ContractError.ConflictingQueues({ detail: error instanceof Error ? error.message : String(error) })
       })
   })
-  const findings = yield* BrokerConnection.asBrokerError(AmqpPlan.look(live, settings, wanted))
+  const findings = yield* BrokerConnection.asBrokerError(AmqpPlan.look(live, wanted))
   if (Option.isNone(management)) return fromFindings(findings)
   return fromFindings(withBindings(findings, yield* bindingsOf(findings, management.value)))
+})
+
+/**
+ * Looks for the queues in which delayed events wait. They are declared with the first
+ * event that needs them, and not by `apply`, so they are no part of a report. None: no
+ * event has been delayed.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const delays = Effect.fnUntraced(function* (
+  live: AmqpConnection.Live
+): Effect.fn.Return<ReadonlyArray<Finding>, BrokerError> {
+  // It is declared with the first of them.
+  const end = yield* BrokerConnection.asBrokerError(AmqpQueue.info(live, AmqpLadder.unroutableOf(live.settings)))
+  if (Option.isNone(end)) return []
+  const wanted = AmqpLadder.levels.map((level) => ({
+    item: { _tag: "Queue", declaration: AmqpLadder.queueOf(level, live.settings) } as const,
+    isOurs: true
+  }))
+  const findings = yield* BrokerConnection.asBrokerError(AmqpPlan.look(live, wanted))
+  return findings.slice(0, findings.findLastIndex(({ state }) => state._tag !== "Missing") + 1)
 })
 
 /**
@@ -196,12 +218,12 @@ export const conflicts = ({ findings }: TopologyReport): ReadonlyArray<Finding> 
  */
 export const apply = Effect.fnUntraced(function* (
   live: AmqpConnection.Live,
-  settings: AmqpOptions.Settings,
+
   report: TopologyReport
 ): Effect.fn.Return<ReadonlyArray<Finding>, BrokerError | TopologyConflict> {
   if (conflicts(report).length > 0) return yield* new TopologyConflict(report.counts)
   const wanted = report.findings.filter(isWanted)
-  yield* BrokerConnection.asBrokerError(AmqpPlan.apply(live, settings, wanted))
+  yield* BrokerConnection.asBrokerError(AmqpPlan.apply(live, wanted))
   return AmqpPlan.toMake(wanted)
 })
 

@@ -4,20 +4,26 @@
  * @since 0.1.0
  */
 
+import { batchSuite } from "./contract/BatchSuite.ts"
 import type { BrokerUnderTest } from "./contract/BrokerUnderTest.ts"
 import { deadLetterSuite } from "./contract/DeadLetterSuite.ts"
+import { delaySuite } from "./contract/DelaySuite.ts"
 import { expirySuite } from "./contract/ExpirySuite.ts"
 import { failureSuite } from "./contract/FailureSuite.ts"
+import { flowSuite } from "./contract/FlowSuite.ts"
 import { lifetimeSuite } from "./contract/LifetimeSuite.ts"
+import { lookSuite } from "./contract/LookSuite.ts"
 import { metricSuite } from "./contract/MetricSuite.ts"
 import { operateSuite } from "./contract/OperateSuite.ts"
 import { peekSuite } from "./contract/PeekSuite.ts"
 import { publishSuite } from "./contract/PublishSuite.ts"
 import { repairSuite } from "./contract/RepairSuite.ts"
 import { replaySuite } from "./contract/ReplaySuite.ts"
+import { requestSuite } from "./contract/RequestSuite.ts"
 import { spanSuite } from "./contract/SpanSuite.ts"
 import { subscribeSuite } from "./contract/SubscribeSuite.ts"
 import { traceSuite } from "./contract/TraceSuite.ts"
+import { versionSuite } from "./contract/VersionSuite.ts"
 import { randomPrograms } from "./programs/RandomPrograms.ts"
 
 const suites = [
@@ -25,15 +31,21 @@ const suites = [
   subscribeSuite,
   lifetimeSuite,
   failureSuite,
+  flowSuite,
+  batchSuite,
   expirySuite,
+  delaySuite,
   deadLetterSuite,
+  lookSuite,
   peekSuite,
   replaySuite,
   repairSuite,
   operateSuite,
+  requestSuite,
   spanSuite,
   traceSuite,
   metricSuite,
+  versionSuite,
   randomPrograms
 ]
 

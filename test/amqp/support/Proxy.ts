@@ -11,6 +11,8 @@ export interface Proxy {
   readonly swallow: Effect.Effect<void>
   /** Lets new connections through. Those of before stay as they are. */
   readonly heal: Effect.Effect<void>
+  /** Ends the connections of now. */
+  readonly cut: Effect.Effect<void>
   /** Says something to the client of every connection, in the broker's name. */
   readonly tell: (bytes: Uint8Array) => Effect.Effect<void>
   /** How many connections there ever were. */
@@ -41,6 +43,7 @@ export const to = (target: number): Effect.Effect<Proxy, never, Scope.Scope> =>
         passes = false
         pairs.forEach((pair) => pair.forEach((socket) => socket.unpipe().resume().removeAllListeners("close")))
       }),
+      cut: Effect.sync(() => pairs.forEach((pair) => pair.forEach((socket) => socket.destroy()))),
       heal: Effect.sync(() => {
         passes = true
       }),

@@ -51,7 +51,7 @@ const asTable = (model: ChannelModel): void => {
 export const open = (url: string): Effect.Effect<RawClient, never, Scope.Scope> =>
   Effect.gen(function* () {
     const model = yield* Effect.acquireRelease(
-      Effect.promise(() => connect(url, { timeout: 5000 })),
+      Effect.promise(() => connect(url, { timeout: 60_000 })),
       (model) =>
         // A test may have ended it already.
         Effect.promise(() => model.close().catch(() => {})).pipe(Effect.timeoutOption("2 seconds"))

@@ -1,7 +1,7 @@
 import { AmqpBroker } from "@effect-eventbus/amqp"
 import type { AmqpOptions } from "@effect-eventbus/amqp"
+import * as AmqpDelay from "@effect-eventbus/amqp/AmqpDelay"
 import * as Settings from "@effect-eventbus/amqp/AmqpOptions"
-import * as Topology from "@effect-eventbus/amqp/AmqpTopology"
 import { Context, Effect, Layer, Queue, Redacted } from "effect"
 import type { Scope } from "effect"
 import { EventBus, EventType, Handler, Subscription } from "effect-eventbus"
@@ -37,12 +37,15 @@ export const bus = (
     Context.get(EventBus.EventBus)
   )
 
+/** On a busy machine a broker takes its time, which is no failure. */
+const patience = { connectionTimeout: "30 seconds", publishTimeout: "1 minute" } as const
+
 export const make = (url: string, name: string): Effect.Effect<Rig, never, Scope.Scope> =>
   Effect.gen(function* () {
     const exchange = unique(name)
     const deadLetterExchange = `${exchange}_dlx`
     const queues = new Set<string>()
-    const options: Rig["options"] = (own = {}) => ({ url: Redacted.make(url), exchange, ...own })
+    const options: Rig["options"] = (own = {}) => ({ ...patience, url: Redacted.make(url), exchange, ...own })
     const settings: Rig["settings"] = (own) => Settings.settings(options(own))
     yield* Effect.addFinalizer(() =>
       Effect.promise(() => remove(url, { queues, exchanges: [exchange, deadLetterExchange] }))
@@ -56,7 +59,7 @@ export const make = (url: string, name: string): Effect.Effect<Rig, never, Scope
       queue: (name, delays = []) => {
         const queue = `${exchange}.${name}`
         queues.add(queue).add(`dlq.${queue}`).add(`dlq.dlq.${queue}`)
-        for (const delay of delays) queues.add(Topology.waitQueue(queue, Topology.delayTier(delay), settings()).name)
+        for (const delay of delays) queues.add(AmqpDelay.waitQueue(queue, AmqpDelay.delayTier(delay), settings()).name)
         return queue
       },
       bus: (own) => bus(options(own)),

@@ -171,9 +171,11 @@ export const cluster: ReadonlyArray<InjectedFault<Cluster>> = [
     "two-killed-with-leader",
     twoKilled(([first, second]) => [first, second])
   ),
+  // A cluster of RabbitMQ 3.10 whose nodes are all killed forgets the queues and exchanges of the last second, with all
+  // confirmed messages in them. So the queues for retries must be older than that.
   fault(
     "all-killed",
-    killed(({ broker }) => Effect.succeed(broker.nodes), 300)
+    killed(({ broker }) => Effect.as(Effect.sleep("2 seconds"), broker.nodes), 300)
   ),
   // A channel that calls a paused leader may crash inside RabbitMQ, which then closes the connection.
   fault("leader-paused", paused("beside"), { allow: { closes: ["541 INTERNAL_ERROR"] } }),

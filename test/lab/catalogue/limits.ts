@@ -1,6 +1,9 @@
-import { Effect } from "effect"
+import { AmqpBroker } from "@effect-eventbus/amqp"
+import { Context, Effect, Fiber, Layer, Redacted } from "effect"
+import { EventBus } from "effect-eventbus"
 import { breach, eventually } from "../../support/eventually.ts"
 import { maxMessageSize } from "../../support/maxMessageSize.ts"
+import { url } from "../broker/LabBroker.ts"
 import type { SingleNode } from "../broker/LabBroker.ts"
 import type { InjectedFault, Lab } from "../experiments/InjectedFault.ts"
 
@@ -27,6 +30,35 @@ const blocked = (lab: Lab, alarm: RegExp) =>
     yield* Effect.sleep(500)
     if (ledger.confirmed > confirmed) return yield* breach(`${ledger.confirmed - confirmed} confirmed during the alarm`)
   })
+
+/** Opens a bus that publishes nothing. */
+const idleBus = ({ name, tcp }: Lab) =>
+  Effect.map(
+    Layer.build(
+      Layer.provide(
+        EventBus.layer,
+        AmqpBroker.layer({ url: Redacted.make(url(tcp.port)), exchange: name, connectionName: name })
+      )
+    ),
+    Context.get(EventBus.EventBus)
+  )
+
+/** Declares a queue that takes nothing and confirms nothing, until the scope closes. Returns its routing key. */
+const silentQueue = ({ ask, ctl, exchanges: [exchange], name }: Lab) =>
+  Effect.gen(function* () {
+    const queue = `${name}.silent`
+    const whole = `{ok, Q} = rabbit_amqqueue:lookup(rabbit_misc:r(<<"/">>, queue, <<"${queue}">>))`
+    const eval_ = (call: string) => ctl("eval", `${whole}, sys:${call}(amqqueue:get_pid(Q)).`)
+    yield* Effect.acquireRelease(
+      ask((channel) => channel.assertQueue(queue, { arguments: { "x-queue-type": "classic" } })),
+      () => ask((channel) => channel.deleteQueue(queue))
+    )
+    yield* ask((channel) => channel.bindQueue(queue, exchange, "silent"))
+    yield* Effect.acquireRelease(eval_("suspend"), () => eval_("resume"))
+    return "silent"
+  })
+
+const inFlightBytes = 200_000
 
 /** A workload whose queues grow. Few events are retried, because waiting retries would soon occupy all handlers. */
 const backlog = {
@@ -69,6 +101,55 @@ export const limits: ReadonlyArray<InjectedFault<SingleNode>> = [
         yield* Effect.sleep("4 seconds")
         tcp.cut()
         yield* Effect.sleep("1 second")
+      })
+  },
+  {
+    // RabbitMQ tells of an alarm only those who publish.
+    name: "alarm-unpublished",
+    shape: backlog,
+    options: { publishTimeout: "1 second" },
+    allow: { failures: ["Blocked", "Timeout"] },
+    inject: (lab) =>
+      Effect.gen(function* () {
+        const { health } = yield* idleBus(lab)
+        yield* Effect.acquireRelease(lab.ctl("set_vm_memory_high_watermark", "absolute", "1MB"), () =>
+          lab.ctl("set_vm_memory_high_watermark", "absolute", "512MB")
+        )
+        const isTold = Effect.map(health, ({ details }) => /^blocked: .*memory/.test(String(details["publishing"])))
+        yield* eventually("a bus that publishes nothing tells of the alarm", isTold)
+      })
+  },
+  {
+    // What is in flight to one queue fills the window, and is never confirmed.
+    name: "queue-silent",
+    shape: { fanout: false },
+    options: { publishTimeout: "1 second", maxInFlight: 30, maxInFlightBytes: inFlightBytes },
+    allow: { failures: ["Timeout", "Blocked", "Disconnected"], disruptions: 2 },
+    inject: (lab) =>
+      Effect.gen(function* () {
+        const { bus, ledger, note, workload } = lab
+        const routingKey = yield* silentQueue(lab)
+        const burst = (padding: number) =>
+          Effect.forEach(Array.from({ length: 60 }), () => workload.publish({ routingKey, padding }), {
+            concurrency: "unbounded"
+          })
+        const padding = 20_000
+        const publishing = yield* Effect.forkChild(burst(padding))
+        let most = 0
+        while (publishing.pollUnsafe() === undefined) {
+          most = Math.max(most, Number((yield* bus.health).details["unconfirmed"]))
+          yield* Effect.sleep("50 millis")
+        }
+        const outcomes = new Set([...(yield* Fiber.join(publishing)), ...(yield* burst(0))])
+        yield* note(`${most} unconfirmed, ${[...outcomes].join(" and ")}`)
+        if (outcomes.has("confirmed")) return yield* breach("the silent queue confirmed an event")
+        const room = inFlightBytes / padding + workload.shape.publishers
+        if (most > room) return yield* breach(`${most} publishes were in flight, but there is room for ${room}`)
+        const { confirmed } = ledger
+        yield* eventually(
+          "events for other queues are confirmed",
+          Effect.sync(() => ledger.confirmed > confirmed + 100)
+        )
       })
   },
   {

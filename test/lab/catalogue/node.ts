@@ -25,6 +25,15 @@ export const node: ReadonlyArray<InjectedFault<SingleNode>> = [
     inject: kill(12_500)
   },
   {
+    // Half of the events wait for their delay, at several levels, whenever the node is killed.
+    name: "kill-9-thrice-delayed",
+    shape: { delayed: 50, delay: 6000 },
+    confirmed: 6000,
+    allow: { failures: outage, disruptions: 3 },
+    inject: (lab) =>
+      Effect.forEach([1, 2, 3], () => Effect.andThen(Effect.sleep(2000), kill(300)(lab)), { discard: true })
+  },
+  {
     name: "sigterm",
     allow: { failures: outage },
     inject: ({ broker }) =>

@@ -2,6 +2,7 @@ import { Effect } from "effect"
 import { eventually } from "../../support/eventually.ts"
 import type { ProcessContext, ProcessFault } from "../experiments/ProcessExperiment.ts"
 import { heavy } from "../workload/WorkloadShape.ts"
+import { batches } from "./flow.ts"
 
 /** A workload with handlers busy at any time. */
 const slow = { handling: 400, publishers: 4, pause: 40 }
@@ -45,8 +46,16 @@ const killAfter =
 export const process: ReadonlyArray<ProcessFault> = [
   { name: "process-sigterm", shape: slow, end: "0", allow: { disruptions: 0 }, inject: terminate },
   { name: "process-sigterm-heavy", shape: heavy, end: "0", allow: { disruptions: 0 }, inject: terminate },
+  {
+    name: "process-sigterm-endless",
+    shape: { queues: 1, fanout: false, publishers: 2, pause: 50, scripts: { endless: 20 }, handlerTimeout: 20_000 },
+    end: "0",
+    allow: { disruptions: 0 },
+    inject: ({ worker }) => Effect.sync(() => worker.signal("SIGTERM"))
+  },
   { name: "process-sigkill", shape: slow, end: "SIGKILL", inject: kill },
   { name: "process-sigkill-heavy", shape: heavy, end: "SIGKILL", inject: kill },
+  { name: "process-sigkill-batches", shape: { ...batches, handling: 400 }, end: "SIGKILL", inject: kill },
   { name: "process-sigkill-mid-retry", end: "SIGKILL", inject: killAfter("wait.") },
   { name: "process-sigkill-mid-dead-letter", end: "SIGKILL", inject: killAfter("dlq.") },
   {

@@ -10,7 +10,7 @@ import * as LabClient from "../broker/LabClient.ts"
 import type { Excuse } from "../ledger/EventLedger.ts"
 import { findBreaches } from "../ledger/findBreaches.ts"
 import { Journal } from "../ledger/Journal.ts"
-import { queuesOf, takeAll } from "../ledger/LeftoverMessages.ts"
+import { noneIsHeld, queuesOf, takeAll, whereaboutsOf } from "../ledger/LeftoverMessages.ts"
 import { defaults } from "../ledger/Tolerances.ts"
 import { FrameProxy } from "../proxy/FrameProxy.ts"
 import { BusMonitor } from "../workload/BusMonitor.ts"
@@ -143,10 +143,18 @@ const run = <B extends LabBroker>(
         last = queues.filter(([queue, messages]) => messages > 0 && !queue.startsWith("dlq."))
         return queues.every(([queue, messages]) => queue.startsWith("dlq.") || messages <= tolerances.left)
       })
-      yield* eventually(`nothing waits in the queues of ${workload.queues.length} subscriptions`, settled, {
-        atMost: quietTimeout * patience,
-        state
+      const isSettled = (atMost: number) =>
+        eventually(`nothing waits in the queues of ${workload.queues.length} subscriptions`, settled, { atMost, state })
+      const inTime = quietTimeout * patience
+      // A queue of which the leader has changed may need one more delivery to find out about one that got lost.
+      const shaken = Effect.gen(function* () {
+        yield* Effect.map(whereaboutsOf(broker, name), (text) => notes.push(text))
+        if (yield* noneIsHeld(broker)) {
+          yield* Effect.forEach(workload.queues, (_, lane) => workload.publish({ lane, script: "fine" }))
+        }
+        yield* isSettled(inTime / 2)
       })
+      yield* Effect.catch(isSettled(inTime / 2), () => shaken)
     })
 
   /** Returns whether the fault has destroyed a part of a queue. The rest of it is then not waited for. */

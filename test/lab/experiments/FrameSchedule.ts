@@ -1,6 +1,6 @@
 import { AmqpBroker } from "@effect-eventbus/amqp"
+import { waitQueue } from "@effect-eventbus/amqp/AmqpDelay"
 import { settings } from "@effect-eventbus/amqp/AmqpOptions"
-import { waitQueue } from "@effect-eventbus/amqp/AmqpTopology"
 import type { Channel } from "amqplib"
 import { Context, Effect, Exit, Layer, Redacted, Scope } from "effect"
 import { EventBus } from "effect-eventbus"

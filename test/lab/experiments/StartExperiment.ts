@@ -41,7 +41,7 @@ export const refuses = (
       )
     const program = Effect.gen(function* () {
       const error = yield* Effect.flip(Effect.scoped(start({ broker, port, name, bus }))).pipe(
-        within(`it fails with ${tag}`, "15 seconds"),
+        within(`it fails with ${tag}`, "60 seconds"),
         Effect.catchCause((cause) => breach(`it does not fail: ${messageOf(cause)}`))
       )
       const text = `${JSON.stringify(error)} ${error instanceof Error ? error.message : ""}`

@@ -39,7 +39,7 @@ describe.skipIf(url === null)("Hostile input", () => {
       yield* becomes(work, 0)
 
       const readable = HostileBodies.all.filter(({ isEvent }) => isEvent === true)
-      const read = yield* Effect.timeout(Queue.takeN(yield* letters, readable.length + 1), "15 seconds")
+      const read = yield* Effect.timeout(Queue.takeN(yield* letters, readable.length + 1), "60 seconds")
       assert.deepStrictEqual(
         new Map(read.map(({ envelope }) => [envelope.id, envelope.fault?.reason])),
         new Map([...readable.map(({ name, reason }) => [name, reason] as const), ["valid", "Flaky"]])
@@ -96,7 +96,7 @@ describe.skipIf(url === null)("Hostile input", () => {
         yield* raw.publish(to.exchange, to.routingKey, body, { headers })
         const which = JSON.stringify({ header, fields })
         assert.deepStrictEqual(yield* handled(attempts.length), [...attempts, "good"], which)
-        const letter = yield* Effect.timeout(Queue.take(reader), "15 seconds")
+        const letter = yield* Effect.timeout(Queue.take(reader), "60 seconds")
         assert.strictEqual(letter.envelope.fault?.reason, "Flaky", which)
         assert.strictEqual(letter.attempt, 1, which)
       }
@@ -124,7 +124,7 @@ describe.skipIf(url === null)("Hostile input", () => {
         yield* becomes(elsewhere, 0)
       }
       const read = yield* letters
-      yield* Effect.timeout(Queue.takeN(read, 2), "15 seconds")
+      yield* Effect.timeout(Queue.takeN(read, 2), "60 seconds")
       yield* becomes(`dlq.${work}`, 0)
       assert.strictEqual(yield* Queue.size(read), 0)
     })
@@ -146,7 +146,7 @@ describe.skipIf(url === null)("Hostile input", () => {
         yield* raw.publish(to.exchange, to.routingKey, failing(9), { headers: { "x-death": forged } })
         assert.deepStrictEqual(yield* handled(3), [1, 2, 3, "good"])
       }
-      const read = yield* Effect.timeout(Queue.takeN(yield* letters, deaths.length), "15 seconds")
+      const read = yield* Effect.timeout(Queue.takeN(yield* letters, deaths.length), "60 seconds")
       for (const { envelope } of read) assert.strictEqual(envelope.fault?.reason, "Flaky")
     })
   )
@@ -186,7 +186,7 @@ describe.skipIf(url === null)("Hostile input", () => {
           assert.deepStrictEqual(yield* handled(2), [1, 2, "good"])
           assert.strictEqual(yield* publish(failing(9)), "taken")
           assert.deepStrictEqual(yield* handled(3), [1, 2, 3, "good"])
-          const letter = yield* Effect.timeout(Queue.take(yield* letters), "15 seconds")
+          const letter = yield* Effect.timeout(Queue.take(yield* letters), "60 seconds")
           assert.strictEqual(letter.envelope.fault?.reason, "Flaky")
         })
     )
@@ -231,7 +231,7 @@ describe.skipIf(url === null)("Hostile input", () => {
       yield* bus.subscribe(
         Handler.make(reader, (_, { attempt, envelope }) => Queue.offer(letters, [attempt, envelope.fault?.reason]))
       )
-      assert.deepStrictEqual(yield* Effect.timeout(Queue.take(letters), "15 seconds"), [1, "delivery_limit"])
+      assert.deepStrictEqual(yield* Effect.timeout(Queue.take(letters), "60 seconds"), [1, "delivery_limit"])
     })
   )
 })

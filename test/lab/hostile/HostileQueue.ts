@@ -1,4 +1,4 @@
-import { AmqpTopology } from "@effect-eventbus/amqp"
+import { AmqpDelay } from "@effect-eventbus/amqp"
 import type { AmqpOptions } from "@effect-eventbus/amqp"
 import { Effect, Queue, Schedule, Schema } from "effect"
 import { EventType, FailurePolicy, Handler, Subscription } from "effect-eventbus"
@@ -21,7 +21,7 @@ export const make = Effect.fnUntraced(function* (url: string, options: AmqpOptio
   const rig = yield* Rig.make(url, "hostile")
   const bus = yield* rig.bus({ maxBodyBytes, ...options })
   const work = rig.queue("work")
-  const wait = AmqpTopology.waitQueue(work, 20, rig.settings(options)).name
+  const wait = AmqpDelay.waitQueue(work, 20, rig.settings(options)).name
   yield* Effect.addFinalizer(() => Effect.promise(() => remove(url, { queues: [wait] })))
   const attempts = yield* Queue.unbounded<DecodedDelivery.DecodedDelivery>()
   yield* bus.subscribe(
@@ -41,10 +41,10 @@ export const make = Effect.fnUntraced(function* (url: string, options: AmqpOptio
    * next.
    */
   const handled = Effect.fnUntraced(function* (count: number) {
-    const seen = yield* Effect.timeout(Queue.takeN(attempts, count), "15 seconds")
+    const seen = yield* Effect.timeout(Queue.takeN(attempts, count), "60 seconds")
     const good = yield* Ping.event({ n: 0 })
     yield* bus.publish(good, { unroutable: "fail" })
-    const last = yield* Effect.timeout(Queue.take(attempts), "15 seconds")
+    const last = yield* Effect.timeout(Queue.take(attempts), "60 seconds")
     return [
       ...seen.map(({ attempt }) => attempt),
       last.event.eventId === good.eventId ? "good" : `another attempt ${last.attempt}`

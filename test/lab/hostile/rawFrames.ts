@@ -86,7 +86,7 @@ export const publish = (
 ): Effect.Effect<"taken" | "refused", never, Scope.Scope> =>
   Effect.gen(function* () {
     const model = yield* Effect.acquireRelease(
-      Effect.promise(() => connect(url, { timeout: 5000 })),
+      Effect.promise(() => connect(url, { timeout: 60_000 })),
       (model) => Effect.promise(() => model.close().catch(() => {})).pipe(Effect.timeoutOption("2 seconds"))
     )
     model.on("error", () => {})

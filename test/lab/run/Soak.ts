@@ -101,7 +101,7 @@ export const run = async (minutes: number, seed: number, report: (status: Status
     yield* eventually(
       "the process has ended",
       Effect.sync(() => worker.end !== undefined),
-      { atMost: "15 seconds" }
+      { atMost: "60 seconds" }
     )
     if (worker.end !== "0") breaches.push(`the process ended with ${worker.end}`)
     journal.follow()

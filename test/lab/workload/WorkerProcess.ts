@@ -12,7 +12,9 @@ const mb = 2 ** 20
 export class WorkerProcess {
   static start(job: Job, monitor: BusMonitor): WorkerProcess {
     const env = { ...process.env, EVENTBUS_LAB_JOB: JSON.stringify(job) }
-    const child = spawn(process.execPath, ["--expose-gc", join(import.meta.dirname, "workerMain.ts")], {
+    // Where the bus of the lab is broken on purpose, so is the bus of its processes.
+    const options = [...process.execArgv, "--expose-gc"]
+    const child = spawn(process.execPath, [...options, join(import.meta.dirname, "workerMain.ts")], {
       env,
       stdio: ["pipe", "pipe", "pipe"]
     })

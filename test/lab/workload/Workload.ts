@@ -1,7 +1,7 @@
 import { Cause, Effect, Exit, Fiber, Option, Schedule, Schema } from "effect"
 import type { Scope } from "effect"
-import type { BrokerError, Event, EventBus } from "effect-eventbus"
-import { EventType, FailurePolicy, Handler, Subscription } from "effect-eventbus"
+import type { BrokerError, DecodedDelivery, Event, EventBus } from "effect-eventbus"
+import { Batch, EventType, FailurePolicy, Handler, Subscription } from "effect-eventbus"
 import { eventually, within } from "../../support/eventually.ts"
 import type { Breach } from "../../support/eventually.ts"
 import type { SeededRandom } from "../../support/SeededRandom.ts"
@@ -26,6 +26,7 @@ export interface Choice {
 }
 
 const policy = FailurePolicy.tags({
+  Down: FailurePolicy.pause(Schedule.spaced("200 millis")),
   Flaky: FailurePolicy.retry(Schedule.spaced("20 millis").pipe(Schedule.upTo({ times: 5 }))),
   Doomed: FailurePolicy.retry(Schedule.spaced("50 millis").pipe(Schedule.upTo({ times: 2 }))),
   TimeoutError: FailurePolicy.retry(Schedule.spaced("50 millis").pipe(Schedule.upTo({ times: 3 })))
@@ -63,7 +64,7 @@ export class Workload {
   readonly queues: ReadonlyArray<string>
   readonly #lanes: ReadonlyArray<string>
   readonly #bus: Bus
-  readonly #shape: WorkloadShape
+  readonly shape: WorkloadShape
   readonly #journal: Journal
   readonly #random: SeededRandom
   #published = 0
@@ -73,7 +74,7 @@ export class Workload {
     this.queues = Workload.queuesOf(name, shape)
     this.#lanes = this.queues.slice(0, shape.queues)
     this.#bus = bus
-    this.#shape = shape
+    this.shape = shape
     this.#journal = journal
     this.#random = random
   }
@@ -82,14 +83,16 @@ export class Workload {
   publish(choice: Choice = {}): Effect.Effect<string> {
     return Effect.gen({ self: this }, function* () {
       const lane = choice.lane ?? this.#random.int(0, this.#lanes.length - 1)
-      const script = choice.script ?? HandlerScript.draw(this.#shape.scripts, this.#random.int(0, 99))
+      const script = choice.script ?? HandlerScript.draw(this.shape.scripts, this.#random.int(0, 99))
       const routingKey = choice.routingKey ?? `lab.q${lane}`
       const isBound = choice.routingKey === undefined
       const queues = isBound ? this.queues.filter((_, i) => i === lane || i >= this.#lanes.length) : []
-      const padding = "x".repeat(choice.padding ?? this.#shape.padding)
+      const padding = "x".repeat(choice.padding ?? this.shape.padding)
       const event = yield* Work.event({ n: this.#published++, script, padding })
       this.#journal.attempted(event.eventId, queues, HandlerScript.scripts[script].end, script)
-      const exit = yield* Effect.exit(this.#bus.publish(event, { routingKey, unroutable: "fail" }))
+      const delay = this.#random.int(1, 100) > this.shape.delayed ? 0 : this.#random.int(1, this.shape.delay)
+      const options = delay === 0 ? ({ routingKey, unroutable: "fail" } as const) : { routingKey, delay }
+      const exit = yield* Effect.exit(this.#bus.publish(event, options))
       if (Exit.isSuccess(exit)) {
         this.#journal.confirmed(event.eventId)
         return "confirmed"
@@ -134,11 +137,11 @@ export class Workload {
         }
         const outcome = yield* this.publish()
         if (outcome !== "confirmed") yield* Effect.sleep(failurePause)
-        else if (this.#shape.pause > 0) yield* Effect.sleep(this.#shape.pause)
+        else if (this.shape.pause > 0) yield* Effect.sleep(this.shape.pause)
       }
     })
     return Effect.forkScoped(
-      Effect.forEach(Array.from({ length: this.#shape.publishers }), () => publisher, {
+      Effect.forEach(Array.from({ length: this.shape.publishers }), () => publisher, {
         concurrency: "unbounded",
         discard: true
       })
@@ -148,7 +151,7 @@ export class Workload {
   /** The approximate number of waiting deliveries. It bounds publishers that are faster than the handlers. */
   get #backlog(): number {
     const { confirmed, handled } = this.#journal.ledger
-    return confirmed * (this.#shape.fanout ? 2 : 1) - handled
+    return confirmed * (this.shape.fanout ? 2 : 1) - handled
   }
 
   /** Stops the publishers and waits for the outcome of what they are publishing. */
@@ -160,27 +163,39 @@ export class Workload {
   }
 
   #subscribe(queue: string, index: number): Effect.Effect<void, BrokerError.SubscribeError, Scope.Scope> {
-    const { concurrency, handlerTimeout, handling } = this.#shape
+    const { batch, concurrency, handlerTimeout, handling, prefetch } = this.shape
     const subscription = Subscription.make(queue, {
       events: [Work],
       patterns: [index < this.#lanes.length ? `lab.q${index}` : "lab.#"],
       concurrency,
+      prefetch,
       drainTimeout: "5 seconds"
     })
-    const handle = ({ eventId, payload }: WorkEvent, attempt: number, redelivered: boolean) =>
+    const runScript = (
+      { eventId, payload }: WorkEvent,
+      { attempt, envelope: { dueAt = 0 }, redelivered }: DecodedDelivery.DecodedDelivery
+    ) =>
       Effect.gen({ self: this }, function* () {
-        if (handling > 0) yield* Effect.sleep(this.#random.int(0, handling))
+        // A dead letter that should have been handled is a breach.
+        if (dueAt > Date.now()) return yield* Effect.die(new Error(`a delayed event is ${dueAt - Date.now()} ms early`))
         yield* HandlerScript.scripts[HandlerScript.isScriptName(payload.script) ? payload.script : "doomed"].run(
           attempt,
           redelivered
         )
         this.#journal.handled(eventId, queue)
       })
-    return this.#bus.subscribe(
-      Handler.make(subscription, (event, { attempt, redelivered }) => handle(event, attempt, redelivered)).pipe(
-        Handler.timeout(handlerTimeout),
-        Handler.onFailure(policy)
-      )
-    )
+    const pause = Effect.suspend(() => (handling > 0 ? Effect.sleep(this.#random.int(0, handling)) : Effect.void))
+    const handler =
+      batch > 1
+        ? Batch.make(subscription, { size: batch, within: 20 }, (events, deliveries) =>
+            Effect.andThen(
+              pause,
+              events.some(({ payload }) => payload.script === "poison")
+                ? Effect.fail(new HandlerScript.Doomed({}))
+                : Effect.forEach(deliveries, (delivery) => Effect.result(runScript(delivery.event, delivery)))
+            )
+          )
+        : Handler.make(subscription, (event, delivery) => Effect.andThen(pause, runScript(event, delivery)))
+    return this.#bus.subscribe(handler.pipe(Handler.timeout(handlerTimeout), Handler.onFailure(policy)))
   }
 }

@@ -10,6 +10,8 @@ export interface WorkloadShape {
   /** Whether one more queue receives every event. */
   readonly fanout: boolean
   readonly concurrency: number
+  /** The number of events that a subscription holds. Default: the concurrency. */
+  readonly prefetch?: number
   /** The most milliseconds that a handler takes. */
   readonly handling: number
   /** Milliseconds until a handler times out. */
@@ -17,6 +19,12 @@ export interface WorkloadShape {
   /** The number of extra bytes in each payload. */
   readonly padding: number
   readonly scripts: HandlerScript.Shares
+  /** The most events that are handled together; 1 is no batch. */
+  readonly batch: number
+  /** The percentage of events that are delayed. */
+  readonly delayed: number
+  /** The most milliseconds that an event is delayed by. */
+  readonly delay: number
 }
 
 /** A steady load far below the limits of the bus. */
@@ -29,7 +37,10 @@ export const steady: WorkloadShape = {
   handling: 8,
   handlerTimeout: 3000,
   padding: 20,
-  scripts: HandlerScript.usual
+  scripts: HandlerScript.usual,
+  batch: 1,
+  delayed: 0,
+  delay: 0
 }
 
 /** As much load as the bus takes. */
@@ -42,15 +53,26 @@ export const heavy: WorkloadShape = {
   scripts: { flaky: 3, doomed: 1, defect: 1 }
 }
 
-/** The number of expired messages that RabbitMQ moves out of a wait queue at once, and moves again after a crash. */
+/** The number of expired messages that RabbitMQ moves out of a queue at once, and moves again after a crash. */
 const expiring = 32
 
 /** The number of wait queues of a subscription. */
 const waitQueues = 2
 
+/** The number of levels that a delayed event may wait at. */
+const levels = 25
+
 /** Returns how many events can be in flight at once, and so can be handled twice when everything breaks. */
-export const inFlight = ({ concurrency, fanout, publishers, queues }: WorkloadShape): number => {
+export const inFlight = ({
+  concurrency,
+  delayed,
+  fanout,
+  prefetch = concurrency,
+  publishers,
+  queues
+}: WorkloadShape): number => {
   const subscriptions = queues + (fanout ? 1 : 0)
   // An event reaches its own queue and the queue for all events. A delivery is handled, retried or dead-lettered.
-  return publishers * (fanout ? 2 : 1) + subscriptions * (2 * concurrency + waitQueues * expiring)
+  const delays = delayed === 0 ? 0 : levels * expiring * (fanout ? 2 : 1)
+  return publishers * (fanout ? 2 : 1) + subscriptions * (2 * prefetch + waitQueues * expiring) + delays
 }

@@ -1,5 +1,5 @@
 /**
- * Asks RabbitMQ for an alarm, of which it tells only those who publish.
+ * Finds out about alarms. RabbitMQ reports them only to connections that publish.
  *
  * @internal
  */
@@ -8,27 +8,25 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import type { AmqpConnection, Live } from "../AmqpConnection.ts"
-import type { Settings } from "../AmqpOptions.ts"
 import * as AmqpChannel from "./AmqpChannel.ts"
 
-/** No queue is bound to the dead letters by this: ":" is in no name of a queue. */
+/** A routing key that no queue is bound by: names of queues contain no ":". */
 const unbound = "eb:no-queue"
 
 /**
- * Makes what publishes an empty message to no queue, on a channel that RabbitMQ may
- * close, and succeeds when RabbitMQ has taken it, or has said that it is blocked. It
- * does nothing for a user who has turned out not to be allowed to.
+ * Makes an effect that publishes an empty message to no queue, on a channel that
+ * RabbitMQ may close. It succeeds when RabbitMQ has taken the message or has reported
+ * an alarm. It does nothing once the user has turned out to lack the permission.
  */
 export const make = Effect.fnUntraced(function* (
-  connection: AmqpConnection,
-  settings: Settings
+  connection: AmqpConnection
 ): Effect.fn.Return<{ readonly ask: Effect.Effect<void> }, never, Scope.Scope> {
   const scope = yield* Effect.scope
-  const { deadLetterExchange } = settings
+  const { deadLetterExchange } = connection.settings
   let mayAsk = true
 
   const publish = (live: Live) =>
-    AmqpChannel.throwaway(live, settings.connectionTimeout, (ask) =>
+    AmqpChannel.throwaway(live, (ask) =>
       ask("publish to no queue", (channel) => {
         channel.publish(deadLetterExchange, unbound, Buffer.alloc(0))
         return channel.checkExchange(deadLetterExchange)

@@ -1,15 +1,16 @@
 /**
  * The deliveries of a channel that are not settled yet.
  *
- * Acknowledgements of one turn of the event loop go out together. All those that no
- * unsettled delivery comes before are one frame (`multiple`, AMQP 0-9-1, section
- * 1.8.3.13), which saves the broker as much work as the client; of the others, each
- * is a frame of its own.
+ * Acknowledgements of one turn of the event loop are sent together. Those with no
+ * unsettled delivery before them become one frame (`multiple`, AMQP 0-9-1, section
+ * 1.8.3.13), which also saves the broker work. Each of the others is a frame of its
+ * own.
  *
  * @since 0.1.0
  */
 
 import type { Channel, ConsumeMessage } from "amqplib"
+import * as Effect from "effect/Effect"
 
 type Settles = Pick<Channel, "ack" | "nack">
 
@@ -17,14 +18,21 @@ type Settles = Pick<Channel, "ack" | "nack">
 const tagOf = ({ fields }: ConsumeMessage): number => fields.deliveryTag
 
 /**
- * How long a channel stays open after its last settlement, in milliseconds. No
- * confirm comes for those, and under load RabbitMQ drops, with the channel, what has not
- * reached a quorum queue yet: then the event would be handled once more.
+ * The time for which a channel stays open after its last settlement, in milliseconds.
+ * RabbitMQ does not confirm settlements. Under load it drops, together with the
+ * channel, those that have not reached a quorum queue yet, and their events would be
+ * handled again.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const lingerTime = 250
+
+/** Waits for the rest of that time. A clock that was set back does not make it longer. */
+export const linger = (settledAt: number, now: number): Effect.Effect<void> => {
+  const rest = Math.min(settledAt + lingerTime - now, lingerTime)
+  return rest > 0 ? Effect.sleep(rest) : Effect.void
+}
 
 /**
  * The unsettled deliveries of one channel.
@@ -37,16 +45,16 @@ export class AmqpAcknowledger {
   private readonly channel: Settles
   private readonly now: () => number
   private readonly onStale: (message: ConsumeMessage, isLateAck: boolean) => void
-  /** In the order of their tags. There are no more than the prefetch. */
+  /** In the order of their tags. There are at most as many as the prefetch. */
   private readonly messages = new Set<ConsumeMessage>()
   /** In this turn. */
   private acked: Array<ConsumeMessage> = []
   private saidAt = 0
 
   /**
-   * Calls `onStale` for each settlement that does nothing: its message is settled
-   * already, or its channel is closed. Of the latter, it says which are
-   * acknowledgements.
+   * Calls `onStale` for each settlement without effect, because its message is settled
+   * already or its channel is closed. In the second case it says whether the settlement
+   * is an acknowledgement.
    */
   constructor(
     { channel, isOpen }: { readonly channel: Settles; readonly isOpen: () => boolean },
@@ -59,12 +67,15 @@ export class AmqpAcknowledger {
     this.onStale = onStale
   }
 
-  /** When something was settled last, in milliseconds since 1970. */
+  /** The time of the last settlement, in milliseconds since 1970. */
   get settledAt(): number {
     return this.acked.length > 0 ? this.now() : this.saidAt
   }
 
-  /** Takes in whatever the channel delivers: what is not known here would be acknowledged with what comes after it. */
+  /**
+   * Adds a delivery of the channel. All must be added: an unknown one would be
+   * acknowledged together with a later one.
+   */
   add(message: ConsumeMessage): void {
     this.messages.add(message)
   }

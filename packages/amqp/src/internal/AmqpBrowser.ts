@@ -1,22 +1,24 @@
 /**
- * Looks through a queue, and leaves it as it was.
+ * Browses a queue without changing it.
  *
- * RabbitMQ has no such thing: a message can only be taken and given back. Measured
- * on 3.10, that is done without harm in one way alone, which this is.
+ * RabbitMQ cannot browse. It can only hand out messages and take them back. Measured
+ * on 3.10, only the following way does no harm.
  *
- * - Each return counts against a quorum queue's delivery limit, beyond which the
- *   message is dropped. So the limit must be out of reach: see `AmqpTopology`.
- * - A quorum queue puts what is returned behind what was returned before, and both
- *   before the rest. So everything that was returned before is taken, too.
- * - Of what one command returns, it keeps the order up to 32 messages; of what
- *   several commands return, if they are not in flight together. So messages are
- *   taken by consumers of 32 at most, and between two returns there is an answer.
+ * - Each return counts against the delivery limit of a quorum queue. Beyond it the
+ *   message is dropped, so the limit must be out of reach: see `AmqpTopology`.
+ * - A quorum queue puts returned messages behind those that were returned before, and
+ *   both before the rest. So all messages that were returned before are taken, too.
+ * - Up to 32 messages that one command returns keep their order. Those of several
+ *   commands keep it if only one command is in flight. So each consumer takes at most
+ *   32 messages, and each return waits for an answer before the next.
  * - `basic.get` takes a hundred times as long as a consumer.
+ * - A quorum queue that does not answer within 250 milliseconds is said to have no messages
+ *   and no consumers. So "none" counts only where our own consumer is counted, too.
  *
  * @since 0.1.0
  */
 
-import type { ConsumeMessage } from "amqplib"
+import type { ConsumeMessage, Replies } from "amqplib"
 import type { Browsed, Browser } from "effect-eventbus/Broker"
 import { BrokerError, ConnectionFailed, NotBrowsable, TimedOut } from "effect-eventbus/BrokerError"
 import type { Reason } from "effect-eventbus/BrokerError"
@@ -27,32 +29,40 @@ import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import type * as AmqpConnection from "../AmqpConnection.ts"
-import type { Settings } from "../AmqpOptions.ts"
 import * as AmqpTopology from "../AmqpTopology.ts"
-import { lingerTime } from "./AmqpAcknowledger.ts"
+import { linger } from "./AmqpAcknowledger.ts"
 import * as AmqpChannel from "./AmqpChannel.ts"
 import * as AmqpMessage from "./AmqpMessage.ts"
 import * as DiscoverArguments from "./discoverArguments.ts"
 
-/** The most that one consumer takes. */
+/** The number of messages that one consumer takes at most. */
 const batchSize = 32
-/** How long a look is repeated in which a queue may still be changing, in milliseconds. */
+/** The interval between two looks at a queue that may still be changing, in milliseconds. */
 const lookInterval = 10
-/** How long to wait until everything that was returned is counted again, in milliseconds: others may have taken it. */
-const returnTimeout = 1000
+/** The time that a return may take, in milliseconds. A busy RabbitMQ needs some of it, and the next look should see all. */
+const returnTimeout = 5000
+/** The same where others consume: they may take what is returned before it is counted. */
+const sharedReturnTimeout = 1000
 
 /**
- * The messages of one consumer. amqplib keeps the callback of a consumer, and with it the
- * batch, until the end of the look. So messages leave the batch when they are taken.
+ * The messages of one consumer. amqplib keeps the callback of a consumer, and so the
+ * batch, until the browsing ends. So messages leave the batch when they are taken.
  */
 interface Batch {
   readonly tag: string
   readonly unsettled: Set<number>
   /** The messages that were not taken yet. */
   messages: Array<ConsumeMessage>
-  /** One of the messages, without content and headers: amqplib settles messages, not numbers. */
+  /** One of the messages, without content and headers. amqplib settles messages, not delivery tags. */
   sample: ConsumeMessage | undefined
   isCancelled: boolean
+}
+
+interface Fetched {
+  readonly batch: Batch
+  readonly messages: ReadonlyArray<ConsumeMessage>
+  /** The counts of the queue while it was looked at. `undefined`: there was no need to ask. */
+  readonly counts: Replies.AssertQueue | undefined
 }
 
 const nothing = Buffer.alloc(0)
@@ -63,7 +73,7 @@ const numbered = ({ fields, properties }: ConsumeMessage, deliveryTag: number): 
   properties: { ...properties, headers: undefined }
 })
 
-/** Whether messages can be taken and given back for ever; if not, why. */
+/** Returns why messages cannot be taken and put back any number of times, or `undefined` if they can. */
 const problem = ({ arguments: args, autoDelete }: DiscoverArguments.Declared): string | undefined => {
   if (autoDelete) return "it is deleted with its last consumer, and all its messages with it"
   const type = args["x-queue-type"] ?? "classic"
@@ -79,25 +89,22 @@ const problem = ({ arguments: args, autoDelete }: DiscoverArguments.Declared): s
 }
 
 /**
- * Starts to look through a queue.
+ * Starts to browse a queue.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const make = Effect.fnUntraced(function* (
   connection: AmqpConnection.AmqpConnection,
-  settings: Settings,
   queue: string
 ): Effect.fn.Return<Browser, Reason, Scope.Scope> {
+  const { settings } = connection
   const clock = yield* Clock.Clock
   const live = yield* connection.live
-  const channel = yield* AmqpChannel.open(live, settings.connectionTimeout)
-  const count = Effect.map(
-    channel.ask(`look at the queue "${queue}"`, (amqp) => amqp.checkQueue(queue)),
-    ({ messageCount }) => messageCount
-  )
-  const waiting = yield* count
-  const declared = yield* DiscoverArguments.learn(live, settings, AmqpTopology.deadLetterQueue(queue, settings))
+  const channel = yield* AmqpChannel.open(live)
+  const ask = channel.ask(`look at the queue "${queue}"`, (amqp) => amqp.checkQueue(queue))
+  const seen = yield* ask
+  const declared = yield* DiscoverArguments.learn(live, AmqpTopology.deadLetterQueue(queue, settings))
   const detail = problem(declared)
   if (detail !== undefined) return yield* new NotBrowsable({ name: queue, detail })
 
@@ -105,10 +112,10 @@ export const make = Effect.fnUntraced(function* (
   const cancelling = Semaphore.makeUnsafe(1)
   let prefetch = 0
   let settledAt = 0
-  /** Whether what comes next may be something that was returned before. */
+  /** Whether the next messages may be ones that were returned before. */
   let isAmongReturned = false
 
-  /** A consumer that has room again would get more, so it goes before anything of it is settled. */
+  /** Cancels a consumer before any of its messages is settled. With room again, it would receive more. */
   const cancel = (batch: Batch): Effect.Effect<void, Reason> =>
     Effect.suspend(() =>
       batch.isCancelled
@@ -121,11 +128,17 @@ export const make = Effect.fnUntraced(function* (
           )
     ).pipe(cancelling.withPermits(1))
 
-  const until = (isReached: (messages: number) => boolean): Effect.Effect<unknown, Reason> =>
-    Effect.repeat(count, { until: isReached, schedule: Schedule.spaced(lookInterval) })
+  const inTime = Effect.timeoutOrElse({
+    duration: settings.connectionTimeout,
+    orElse: () =>
+      Effect.fail(new TimedOut({ operation: `look through "${queue}"`, millis: settings.connectionTimeout }))
+  })
 
-  /** Takes the next messages: fewer than the most when no more wait. */
-  const fetch = Effect.fnUntraced(function* (most: number) {
+  const until = (isReached: (counts: Replies.AssertQueue) => boolean) =>
+    Effect.repeat(ask, { until: isReached, schedule: Schedule.spaced(lookInterval) })
+
+  /** Takes the next messages. They are fewer than `most` when no more wait. */
+  const fetch = Effect.fnUntraced(function* (most: number): Effect.fn.Return<Fetched, Reason> {
     const full = Deferred.makeUnsafe<void>()
     const batch: Batch = {
       tag: `look-${batches.length}`,
@@ -145,22 +158,16 @@ export const make = Effect.fnUntraced(function* (
     prefetch = most
     batches.push(batch)
     yield* channel.ask(`look through "${queue}"`, (amqp) => amqp.consume(queue, receive, { consumerTag: batch.tag }))
-    yield* Effect.raceFirst(
-      Deferred.await(full),
-      until((messages) => messages === 0)
-    ).pipe(
-      Effect.timeoutOrElse({
-        duration: settings.connectionTimeout,
-        orElse: () =>
-          Effect.fail(new TimedOut({ operation: `look through "${queue}"`, millis: settings.connectionTimeout }))
-      })
-    )
+    const counts = yield* Effect.raceFirst(
+      Effect.as(Deferred.await(full), undefined),
+      until(({ consumerCount, messageCount }) => messageCount === 0 && consumerCount > 0)
+    ).pipe(inTime)
     // Whatever is on its way comes before the answer.
     if (batch.messages.length < most) yield* cancel(batch)
     const { messages } = batch
     batch.messages = []
     isAmongReturned = messages.length === most && messages.at(-1)?.fields.redelivered === true
-    return { batch, messages }
+    return { batch, messages, counts }
   })
 
   const remove = (batch: Batch, deliveryTag: number): Browsed["remove"] =>
@@ -202,22 +209,39 @@ export const make = Effect.fnUntraced(function* (
     }
     if (returned > 0)
       yield* Effect.timeoutOption(
-        until((messages) => messages >= returned),
-        returnTimeout
+        until(({ messageCount }) => messageCount >= returned),
+        seen.consumerCount === 0 ? returnTimeout : sharedReturnTimeout
       )
-    const linger = settledAt + lingerTime - clock.currentTimeMillisUnsafe()
-    if (linger > 0) yield* Effect.sleep(Math.min(linger, lingerTime))
+    yield* linger(settledAt, clock.currentTimeMillisUnsafe())
   })
   yield* Effect.addFinalizer(() => (channel.isOpen() ? Effect.ignore(giveBack) : Effect.void))
 
+  const browsed = ({ batch, messages }: Fetched): ReadonlyArray<Browsed> =>
+    messages.map((message) => ({
+      envelope: AmqpMessage.toEnvelope(message, queue, () => clock.currentTimeMillisUnsafe()),
+      remove: remove(batch, message.fields.deliveryTag)
+    }))
+
+  /** Asks a queue that seems to be empty for its first messages, beside a consumer of ours. */
+  const lookTwice = Effect.gen(function* () {
+    const fetched = yield* fetch(batchSize)
+    const { consumerCount, messageCount } =
+      fetched.counts ?? (yield* until(({ consumerCount }) => consumerCount > 0).pipe(inTime))
+    return { first: browsed(fetched), waiting: fetched.messages.length + messageCount, consumers: consumerCount - 1 }
+  })
+  const { messageCount: waiting, consumerCount: consumers } = seen
+  const look = isQuorum && waiting + consumers === 0 ? yield* lookTwice : { first: [], waiting, consumers }
+  let first: ReadonlyArray<Browsed> = look.first
+
   return {
-    waiting,
+    waiting: look.waiting,
+    consumers: look.consumers,
     take: (atMost) =>
-      Effect.map(fetch(Math.min(atMost, batchSize)), ({ batch, messages }) =>
-        messages.map((message) => ({
-          envelope: AmqpMessage.toEnvelope(message, queue, () => clock.currentTimeMillisUnsafe()),
-          remove: remove(batch, message.fields.deliveryTag)
-        }))
-      ).pipe(Effect.mapError((reason) => new BrokerError({ reason })))
+      Effect.suspend(() => {
+        if (first.length === 0) return Effect.map(fetch(Math.min(atMost, batchSize)), browsed)
+        const taken = first.slice(0, atMost)
+        first = first.slice(atMost)
+        return Effect.succeed(taken)
+      }).pipe(Effect.mapError((reason) => new BrokerError({ reason })))
   }
 })

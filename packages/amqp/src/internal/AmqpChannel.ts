@@ -1,9 +1,9 @@
 /**
  * A channel of a connection, for as long as its scope is open.
  *
- * What is asked of it never waits for ever: every answer is raced against the
- * end of the channel and against a timeout, because amqplib answers neither when
- * the connection dies on the way.
+ * No request waits for ever. Each answer is raced against the end of the channel and
+ * against a timeout, because amqplib answers neither when the connection dies
+ * meanwhile.
  *
  * @since 0.1.0
  */
@@ -21,7 +21,7 @@ import * as AmqpError from "./AmqpError.ts"
 import * as driver from "./driver.ts"
 
 /**
- * Asks something of the broker.
+ * Sends a request to the broker.
  *
  * @category models
  * @since 0.1.0
@@ -63,8 +63,8 @@ const noneLeft = (most: number) =>
   })
 
 /**
- * Takes one of the connection's channels for as long as the scope is open. What stays
- * leaves one behind, for what is only asked and waits its turn.
+ * Takes one of the connection's channels until the scope closes. A channel that stays
+ * leaves one behind for short requests, which wait their turn.
  */
 const reserve = (live: Live, use: "stays" | "asks", timeout: number): Effect.Effect<void, Reason, Scope.Scope> => {
   const { left, most } = channelsLeft(live)
@@ -92,7 +92,7 @@ const make = Effect.fnUntraced(function* <C extends Channel>(
   const isOpen = () => !Deferred.isDoneUnsafe(closed)
   let error: unknown
 
-  /** Says of what amqplib only knows that it gets no answer why that is so. */
+  /** Returns the reason of a failure. amqplib only knows that there was no answer. */
   const reasonOf = (operation: string, cause: unknown): Reason => {
     const isGone = AmqpError.replyCode(cause) === undefined && (!isOpen() || Deferred.isDoneUnsafe(live.lost))
     return AmqpError.fromChannel(isGone ? AmqpError.detailOf(cause) : cause, { operation, address })
@@ -122,7 +122,7 @@ const make = Effect.fnUntraced(function* <C extends Channel>(
   yield* reserve(live, use, timeout)
   let opened: C | undefined
   let isWanted = true
-  // Before there is a channel, so that no interruption can come between the two.
+  // Added before there is a channel, so that no interruption can come between the two.
   yield* Effect.addFinalizer(() =>
     Effect.suspend(() => {
       isWanted = false
@@ -160,8 +160,8 @@ const make = Effect.fnUntraced(function* <C extends Channel>(
  * @category constructors
  * @since 0.1.0
  */
-export const open = (live: Live, timeout: number): Effect.Effect<AmqpChannel, Reason, Scope.Scope> =>
-  make(live, timeout, "stays", () => live.model.createChannel())
+export const open = (live: Live): Effect.Effect<AmqpChannel, Reason, Scope.Scope> =>
+  make(live, live.settings.connectionTimeout, "stays", () => live.model.createChannel())
 
 /**
  * Opens a channel on which the broker confirms what is published.
@@ -169,23 +169,20 @@ export const open = (live: Live, timeout: number): Effect.Effect<AmqpChannel, Re
  * @category constructors
  * @since 0.1.0
  */
-export const openConfirm = (
-  live: Live,
-  timeout: number
-): Effect.Effect<AmqpChannel<ConfirmChannel>, Reason, Scope.Scope> =>
-  make(live, timeout, "stays", () => live.model.createConfirmChannel())
+export const openConfirm = (live: Live): Effect.Effect<AmqpChannel<ConfirmChannel>, Reason, Scope.Scope> =>
+  make(live, live.settings.connectionTimeout, "stays", () => live.model.createConfirmChannel())
 
 /**
- * Asks something on a channel of its own, because an answer may be that the
- * channel is closed. It waits its turn where the connection has no channel left.
+ * Sends requests on a channel of their own, because an answer may be that the channel
+ * is closed. Waits its turn when the connection has no channel left.
  *
  * @category running
  * @since 0.1.0
  */
 export const throwaway = <A>(
   live: Live,
-  timeout: number,
-  f: (ask: Ask) => Effect.Effect<A, Reason>
+  f: (ask: Ask) => Effect.Effect<A, Reason>,
+  timeout: number = live.settings.connectionTimeout
 ): Effect.Effect<A, Reason> =>
   Effect.scoped(
     Effect.flatMap(

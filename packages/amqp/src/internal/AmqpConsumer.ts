@@ -1,10 +1,10 @@
 /**
- * Consumes a queue, and goes on when what it stands on breaks.
+ * Consumes a queue, and resumes after its connection or channel is lost.
  *
- * Each consumer has a channel of its own. Whatever ends it (the connection, the
- * channel, the queue being deleted, an acknowledgement that took too long), the
- * topology is declared again and the queue consumed on a new channel, with
- * backoff, without touching the neighbours.
+ * Each consumer has a channel of its own. When it ends (its connection is lost, its
+ * queue is deleted, an acknowledgement took too long), the consumer declares the
+ * topology again and consumes on a new channel, with backoff. Its neighbours are not
+ * affected.
  *
  * @since 0.1.0
  */
@@ -13,26 +13,27 @@ import type { ConsumeMessage } from "amqplib"
 import type { Consumer } from "effect-eventbus/Broker"
 import type { Reason } from "effect-eventbus/BrokerError"
 import { countStale, type Delivery } from "effect-eventbus/Delivery"
-import type * as QueueSpec from "effect-eventbus/QueueSpec"
+import * as QueueSpec from "effect-eventbus/QueueSpec"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as AmqpConnection from "../AmqpConnection.ts"
-import type { Settings } from "../AmqpOptions.ts"
 import * as AmqpTopology from "../AmqpTopology.ts"
-import { lingerTime, AmqpAcknowledger } from "./AmqpAcknowledger.ts"
+import { AmqpAcknowledger, linger } from "./AmqpAcknowledger.ts"
 import * as AmqpChannel from "./AmqpChannel.ts"
 import { AmqpDelivery } from "./AmqpDelivery.ts"
 import * as AmqpError from "./AmqpError.ts"
 import * as AmqpMessage from "./AmqpMessage.ts"
 import { LateAcks } from "./LateAcks.ts"
+import { News } from "./News.ts"
 import { backoff, supervise } from "./supervise.ts"
 
 /**
- * A consumer, and whether its queue is being consumed right now.
+ * A consumer that reports whether its queue is being consumed right now.
  *
  * @category models
  * @since 0.1.0
@@ -47,26 +48,27 @@ interface Session {
   readonly acknowledger: AmqpAcknowledger
   readonly tag: string
   readonly scope: Scope.Closeable
-  /** Succeeds when it is over. */
+  /** Succeeds when the session is over. */
   readonly ended: Effect.Effect<unknown>
   /** Why it is over, in words. */
   readonly reason: Effect.Effect<string>
 }
 
 /**
- * Starts a consumer. It fails only here, at its start.
+ * Starts a consumer. Fails only at its start.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const make = Effect.fnUntraced(function* (
   connection: AmqpConnection.AmqpConnection,
-  settings: Settings,
   queue: QueueSpec.QueueSpec,
   deliver: (delivery: Delivery) => void
 ): Effect.fn.Return<AmqpConsumer, Reason, Scope.Scope> {
   const clock = yield* Clock.Clock
-  const prefetch = queue.concurrency ?? settings.prefetch
+  const { settings } = connection
+  const prefetch = QueueSpec.prefetchOf(queue, settings.prefetch)
+  const goesWithConnection = queue.temporary && queue.reconnectWithin === undefined
   let session: Session | undefined
   let isCancelled = false
   const now = () => clock.currentTimeMillisUnsafe()
@@ -78,13 +80,15 @@ export const make = Effect.fnUntraced(function* (
   const open = (scope: Scope.Closeable) =>
     Effect.gen(function* () {
       const live = yield* connection.live
-      yield* AmqpTopology.declare(live, settings, queue)
-      const channel = yield* AmqpChannel.open(live, settings.connectionTimeout)
-      /** How many events were not settled when RabbitMQ cancelled the consumer. */
+      yield* AmqpTopology.declare(live, queue)
+      const channel = yield* AmqpChannel.open(live)
+      /** The number of unsettled events when RabbitMQ cancelled the consumer. */
       const cancelled = Deferred.makeUnsafe<number>()
       const ended = Effect.raceFirst(Deferred.await(cancelled), Deferred.await(channel.closed))
-      const look = AmqpChannel.throwaway(live, AmqpConnection.closeTimeout, (ask) =>
-        ask(`look for the queue "${queue.name}"`, (amqp) => amqp.checkQueue(queue.name))
+      const look = AmqpChannel.throwaway(
+        live,
+        (ask) => ask(`look for the queue "${queue.name}"`, (amqp) => amqp.checkQueue(queue.name)),
+        AmqpConnection.closeTimeout
       ).pipe(
         Effect.match({
           onSuccess: () => "exists" as const,
@@ -94,10 +98,16 @@ export const make = Effect.fnUntraced(function* (
       const whyCancelled = Effect.flatMap(Deferred.await(cancelled), (unsettled) =>
         Effect.map(look, (found) => AmqpError.cancelledBecause(live.version, unsettled, found))
       )
-      const whyClosed = Effect.map(Deferred.await(channel.closed), (error) =>
-        error === undefined && Deferred.isDoneUnsafe(live.lost)
-          ? "the connection is lost"
-          : AmqpError.closedBecause(error)
+      const whyClosed = Effect.flatMap(Deferred.await(channel.closed), (error) =>
+        error === undefined
+          ? // A lost connection closes its channels first, and then says why.
+            Effect.map(Effect.timeoutOption(Deferred.await(live.lost), AmqpConnection.closeTimeout), (why) =>
+              Option.match(why, {
+                onNone: () => AmqpError.closedBecause(undefined),
+                onSome: (why) => `the connection is lost: ${why}`
+              })
+            )
+          : Effect.succeed(AmqpError.closedBecause(error))
       )
       const reason = yield* Effect.cached(
         Effect.andThen(
@@ -106,11 +116,11 @@ export const make = Effect.fnUntraced(function* (
         )
       )
 
-      /** Says of a channel once that something was settled too late for it. */
+      /** Warns of the first late settlement of each channel. */
       let isTold = false
       const onLateAck = (message: ConsumeMessage): void => {
         // A temporary queue is gone with its channel, and all that was in it.
-        if (queue.temporary) return
+        if (goesWithConnection) return
         const again = lateAcks.add(message, session?.acknowledger.held ?? [])
         if (again !== undefined) session?.acknowledger.ack(again)
         if (isTold) return
@@ -127,7 +137,7 @@ export const make = Effect.fnUntraced(function* (
         if (isLateAck) onLateAck(message)
       }
       const acknowledger = new AmqpAcknowledger(
-        // What a cancelled consumer holds, RabbitMQ has taken back.
+        // RabbitMQ has taken back what a cancelled consumer holds.
         { channel: channel.channel, isOpen: () => channel.isOpen() && !Deferred.isDoneUnsafe(cancelled) },
         now,
         onStale
@@ -147,7 +157,7 @@ export const make = Effect.fnUntraced(function* (
 
       yield* channel.ask(`prefetch ${prefetch}`, (channel) => channel.prefetch(prefetch, false))
       const { consumerTag } = yield* channel.ask(`consume "${queue.name}"`, (amqp) =>
-        amqp.consume(queue.name, receive, { exclusive: queue.temporary })
+        amqp.consume(queue.name, receive, { exclusive: goesWithConnection })
       )
       session = { channel, acknowledger, ended, reason, scope, tag: consumerTag }
       return session
@@ -166,31 +176,42 @@ export const make = Effect.fnUntraced(function* (
   const goodbye = Effect.suspend(() => {
     // What is left in a temporary queue goes with it, so there is nothing to wait for.
     if (queue.temporary) return Effect.void
-    const wait = (session?.acknowledger.settledAt ?? 0) + lingerTime - now()
-    return wait > 0 ? Effect.sleep(Math.min(wait, lingerTime)) : Effect.void
+    return linger(session?.acknowledger.settledAt ?? 0, now())
+  })
+
+  /** Deletes a temporary queue that does not go with the connection. Without a connection it expires. */
+  const remove = Effect.suspend(() => {
+    const live = connection.current()
+    if (!queue.temporary || goesWithConnection || live === undefined) return Effect.void
+    return AmqpChannel.throwaway(
+      live,
+      (ask) => ask(`delete the queue "${queue.name}"`, (amqp) => amqp.deleteQueue(queue.name)),
+      AmqpConnection.closeTimeout
+    ).pipe(Effect.ignore)
   })
 
   // Before there is a session, so that no interruption can come between the two.
-  yield* Effect.addFinalizer(() => Effect.andThen(goodbye, close))
+  yield* Effect.addFinalizer(() => Effect.andThen(goodbye, Effect.andThen(close, remove)))
 
-  /** A short interruption of the connection must not fail the start, so it is tried twice more. */
+  /**
+   * The first session. It is tried twice more, so that a short interruption of the
+   * connection does not fail the start.
+   */
   const first = yield* start.pipe(
     Effect.retry({ schedule: backoff, times: 2, while: (reason) => reason._tag === "ConnectionFailed" })
   )
 
   let next: Effect.Effect<Session, Reason> = Effect.succeed(first)
-  let trouble: string | undefined
-  /** Consumes again. A new trouble is worth a warning, the same one again is not. */
+  const news = new News()
+  /** Consumes again. Warns of each reason once. */
   const again = Effect.andThen(connection.up, start).pipe(
     Effect.tap(() => {
-      trouble = undefined
+      news.clear()
       return Effect.logInfo(`Consuming "${queue.name}" again`)
     }),
-    Effect.tapError(({ message }) => {
-      const isNews = message !== trouble
-      trouble = message
-      return isNews ? Effect.logWarning(`Cannot consume "${queue.name}" again yet: ${message}`) : Effect.void
-    })
+    Effect.tapError(({ message }) =>
+      news.add(message) ? Effect.logWarning(`Cannot consume "${queue.name}" again yet: ${message}`) : Effect.void
+    )
   )
   const supervisor = yield* Effect.gen(function* () {
     const current = next

@@ -1,8 +1,8 @@
 /**
- * A delivery from RabbitMQ, which belongs to the channel that brought it.
+ * A delivery from RabbitMQ. It belongs to the channel that brought it.
  *
- * Once its channel is gone, the broker delivers the message again, and settling the
- * old delivery tells it nothing: its number would mean another message on another
+ * When the channel is gone, RabbitMQ delivers the message again, and settling the old
+ * delivery has no effect. Its delivery tag would mean another message on another
  * channel.
  *
  * @internal
@@ -15,7 +15,7 @@ import * as Effect from "effect/Effect"
 import type { AmqpAcknowledger } from "./AmqpAcknowledger.ts"
 import * as AmqpMessage from "./AmqpMessage.ts"
 
-/** Makes its effects when they are asked for, because all but one of them never are. */
+/** Makes its effects on demand, because all but one of them are never used. */
 export class AmqpDelivery implements Delivery {
   readonly envelope: Envelope
   private readonly message: ConsumeMessage

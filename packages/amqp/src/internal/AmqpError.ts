@@ -1,5 +1,5 @@
 /**
- * Says in the bus's words what RabbitMQ, amqplib and the system say in theirs.
+ * Translates the errors of RabbitMQ, amqplib and the system into those of the bus.
  *
  * @since 0.1.0
  */
@@ -11,6 +11,7 @@ import {
   NotFound,
   PermissionDenied,
   Refused,
+  TlsFailed,
   TopologyMismatch,
   VhostNotFound
 } from "effect-eventbus/BrokerError"
@@ -19,7 +20,7 @@ import * as Fault from "effect-eventbus/Fault"
 import * as AmqpOptions from "../AmqpOptions.ts"
 
 /**
- * The text of an error, as it is: to read, not to show.
+ * Returns the unchanged text of an error, for reading, not for display.
  *
  * @category getters
  * @since 0.1.0
@@ -30,7 +31,7 @@ const propertyOf = (error: unknown, key: "code" | "errors"): unknown =>
   typeof error === "object" && error !== null ? Reflect.get(error, key) : undefined
 
 /**
- * The text of an error: bounded, and without the credentials of URLs in it.
+ * Returns the text of an error, bounded and without the credentials of URLs.
  *
  * @category getters
  * @since 0.1.0
@@ -43,8 +44,8 @@ export const detailOf = (error: unknown): string => {
 }
 
 /**
- * The reply code that closed a channel (AMQP 0-9-1, section 1.1), if that is
- * what an error is.
+ * Returns the reply code that closed a channel (AMQP 0-9-1, section 1.1), if the error
+ * has one.
  *
  * @category getters
  * @since 0.1.0
@@ -55,9 +56,9 @@ export const replyCode = (error: unknown): number | undefined => {
 }
 
 /**
- * Says why the broker has closed a connection that was being opened. What it says in
- * other words than these may be over soon: a connection limit, a virtual host that
- * is just starting, a node that is just stopping.
+ * Returns why the broker closed a connection that was being opened. Any other words
+ * than these may be temporary: a connection limit, a virtual host that is starting, a
+ * node that is stopping.
  */
 const fromClose = (code: number, error: unknown, endpoint: AmqpOptions.Endpoint): Reason => {
   const { username, vhost } = endpoint
@@ -65,11 +66,28 @@ const fromClose = (code: number, error: unknown, endpoint: AmqpOptions.Endpoint)
   const text = textOf(error)
   const detail = detailOf(error)
   if (code === 403 && !/ vhost /.test(text)) return new AuthenticationFailed({ address, username })
-  if (code === 530 && /vhost .* not found$/s.test(text)) return new VhostNotFound({ address, vhost })
+  // A name of 250 bytes leaves no room for the rest of the sentence. Other sentences about a virtual host quote its name.
+  const isCut = text.endsWith("...") && Buffer.byteLength(text) > 250
+  if (code === 530 && (/vhost .* not found$/s.test(text) || (isCut && /^NOT_ALLOWED - vhost [^']/.test(text))))
+    return new VhostNotFound({ address, vhost })
   if ((code === 403 || code === 530) && /refused for user '.*'$/s.test(text)) {
     return new PermissionDenied({ operation: `open the virtual host "${vhost}" of ${address}`, detail })
   }
   return new ConnectionFailed({ address, detail: `${code} ${detail}` })
+}
+
+/** The codes of Node and OpenSSL for a certificate that one side does not accept. */
+const ofCertificate = /CERT|SIGNATURE|ISSUER|UNKNOWN_CA|INVALID_CA|HOSTNAME_MISMATCH/
+
+/** Returns why both sides cannot agree on TLS, if waiting does not help, or `undefined`. */
+const fromTls = (code: string, error: unknown, address: string): Reason | undefined => {
+  if (ofCertificate.test(code)) return new CertificateRejected({ address, detail: detailOf(error) })
+  if (!/^ERR_O?SSL_/.test(code) || code.endsWith("_INTERNAL_ERROR")) return undefined
+  const isPlain = /_(WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG)$/.test(code)
+  const detail = isPlain
+    ? "it does not speak it, and an amqps:// URL needs the port of TLS, which is usually 5671"
+    : detailOf(error)
+  return new TlsFailed({ address, detail })
 }
 
 /**
@@ -77,8 +95,8 @@ const fromClose = (code: number, error: unknown, endpoint: AmqpOptions.Endpoint)
  *
  * **Details**
  *
- * RabbitMQ refuses a login with `ACCESS-REFUSED` in the handshake. All else that it
- * refuses it says by closing the connection, where amqplib expects `open-ok`.
+ * RabbitMQ refuses a login with `ACCESS-REFUSED` in the handshake. It refuses
+ * everything else by closing the connection where amqplib expects `open-ok`.
  *
  * @category constructors
  * @since 0.1.0
@@ -93,13 +111,15 @@ export const fromConnect = (error: unknown, endpoint: AmqpOptions.Endpoint): Rea
     const detail = `it refuses to open the virtual host "${endpoint.vhost}", and its log says why`
     return new ConnectionFailed({ address, detail })
   }
-  if (typeof code === "string" && /CERT|SIGNATURE|TLS|SSL|ISSUER/.test(code)) {
-    return new CertificateRejected({ address, detail: detailOf(error) })
-  }
+  const ofTls = typeof code === "string" ? fromTls(code, error, address) : undefined
+  if (ofTls !== undefined) return ofTls
   return new ConnectionFailed({ address, detail: detailOf(error) })
 }
 
-/** A value in RabbitMQ's words: `none`, `'true'`, `'5'`, or `the value '5' of type 'byte'` where types differ, too. */
+/**
+ * Reads a value as RabbitMQ writes it: `none`, `'true'`, `'5'`, or `the value '5' of
+ * type 'byte'` where the types differ, too.
+ */
 const argumentOf = (words: string): Argument => {
   const [, value = "", type] = /^(?:the value )?'(.*?)'(?: of type '(\w+)')?$/.exec(words) ?? []
   if (words === "none") return undefined
@@ -122,7 +142,7 @@ const argumentsOf = (wanted: string, current: string): { readonly wanted: Argume
 const inequivalence =
   /inequivalent arg '([^']*)'(?:.*: received (.*?) but current is (none|the value '.*' of type '\w+'|'.*'))?/
 
-/** Stands for a value that RabbitMQ states in an unknown form: it differs, too. */
+/** Represents a value that RabbitMQ states in an unknown form. It differs as well. */
 const unsaid = "'?'"
 
 const timedOut = /delivery acknowledgement on channel \d+ timed out\. Timeout value used: (\d+) ms/
@@ -144,9 +164,9 @@ export const closedBecause = (error: unknown): string => {
 }
 
 /**
- * Returns why RabbitMQ has most likely cancelled a consumer, for the log. It says that
- * it has, and never why. From 4.3 on it does so when an acknowledgement takes too long,
- * and closes the channel before.
+ * Returns why RabbitMQ has most likely cancelled a consumer, for the log. RabbitMQ
+ * gives no reason. From 4.3 on it cancels when an acknowledgement takes too long;
+ * before, it closes the channel.
  *
  * @category getters
  * @since 0.1.0
@@ -164,13 +184,13 @@ export const cancelledBecause = (
   return `RabbitMQ cancelled the consumer: its queue was deleted${queue === "does not exist" ? "" : ", or was not available"}`
 }
 
-/** Whether something failed because its channel or its connection is not there any more. */
+/** Whether an operation failed because its channel or connection is gone. */
 const isGone = (error: unknown): boolean =>
   typeof error === "string" || (error instanceof Error && error.name === "IllegalOperationError")
 
 /**
- * Returns why an operation on a channel failed: a string is why its connection or
- * its channel is gone.
+ * Returns why an operation on a channel failed. A string says why its connection or
+ * channel is gone.
  *
  * @category constructors
  * @since 0.1.0

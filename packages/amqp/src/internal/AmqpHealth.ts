@@ -1,5 +1,5 @@
 /**
- * How the broker is, and whether what the consumers need is in place.
+ * The health of the broker, and of what its consumers need.
  *
  * @since 0.1.0
  */
@@ -13,47 +13,52 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { AmqpConnection } from "../AmqpConnection.ts"
-import type { Settings } from "../AmqpOptions.ts"
 import type * as AmqpChannel from "./AmqpChannel.ts"
 import type { AmqpConsumer } from "./AmqpConsumer.ts"
 import type { AmqpPublisher } from "./AmqpPublisher.ts"
 
-/** How long the broker may take to say that it is well, in milliseconds. */
+/** The time that the broker has to answer, in milliseconds. */
 const timeout = 2000
-/** For how long it is believed that everything is in place: a probe every second must cost little. */
+/** The time for which a complete topology is remembered. A probe every second must cost little. */
 const inPlaceFor = "5 seconds"
-/** For how long it is believed that something is not. */
+/** The time for which an incomplete topology is remembered. */
 const lackingFor = "1 second"
-/** How many things are looked for at once. */
+/** The number of items that are looked for at once. */
 const concurrency = 10
 
 /**
- * Makes what says how the broker is. It answers within two seconds, never fails and
- * changes nothing: it reports what is missing, and consumers restore what they need.
+ * Makes an effect that returns the health. It answers within two seconds, never fails
+ * and changes nothing. It reports what is missing; consumers restore what they need.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const make = Effect.fnUntraced(function* (options: {
-  readonly settings: Settings
   readonly publishing: AmqpConnection
   readonly publishers: ReadonlyArray<AmqpPublisher>
   readonly consuming: AmqpConnection
   readonly consumers: ReadonlyMap<AmqpConsumer, QueueSpec.QueueSpec>
   readonly alarm: { readonly ask: Effect.Effect<void> }
-  /** Asks something on a channel of its own. */
+  /** Sends a request on a channel of its own. */
   readonly ask: <A>(f: (ask: AmqpChannel.AmqpChannel["ask"]) => Effect.Effect<A, Reason>) => Effect.Effect<A, Reason>
 }): Effect.fn.Return<Effect.Effect<Health>, never, Scope.Scope> {
   const scope = yield* Effect.scope
-  const { alarm, ask, consumers, consuming, publishers, publishing, settings } = options
+  const { alarm, ask, consumers, consuming, publishers, publishing } = options
+  const { settings } = publishing
 
-  /** Gives something up in time, and does not wait for its goodbye: a channel's takes two seconds more where no answer comes. */
+  /**
+   * Interrupts an effect at the timeout without waiting for its cleanup. Closing a
+   * channel takes two more seconds when no answer comes.
+   */
   const inTime = <A, E>(self: Effect.Effect<A, E>): Effect.Effect<Option.Option<A>, E> =>
     Effect.flatMap(Effect.forkIn(self, scope), (fiber) =>
       Effect.ensuring(Effect.timeoutOption(Fiber.join(fiber), timeout), Effect.forkIn(Fiber.interrupt(fiber), scope))
     )
 
-  /** Names on which this user has no rights, as RabbitMQ has said once: since 4.3 it lets only users with a right look. */
+  /**
+   * The items that this user may not see, as RabbitMQ has said once. Since 4.3, seeing
+   * an item takes a permission on it.
+   */
   const hidden = new Set<string>()
 
   const isThere = (what: string, look: Parameters<AmqpChannel.AmqpChannel["ask"]>[1]) =>
@@ -73,7 +78,7 @@ export const make = Effect.fnUntraced(function* (options: {
   const lacking = Effect.suspend(() => {
     const queues = [...consumers.values()]
     const deadLetters = new Set(queues.flatMap(({ deadLetterQueue = [] }) => deadLetterQueue))
-    // Who only publishes has no use for the second exchange, unless it declared it.
+    // A user who only publishes has no use for the second exchange, unless it declared it.
     const exchanges =
       settings.topology === "none" && queues.length === 0
         ? [settings.exchange]
@@ -89,7 +94,7 @@ export const make = Effect.fnUntraced(function* (options: {
     Exit.isSuccess(exit) && Option.isSome(exit.value) && exit.value.value.length === 0 ? inPlaceFor : lackingFor
   )
 
-  // Whatever the broker refuses, it answers.
+  // A refusal is an answer, too.
   const answers = ask(() => Effect.void).pipe(
     Effect.as(true),
     Effect.catch(({ _tag }) => Effect.succeed(_tag !== "ConnectionFailed" && _tag !== "TimedOut")),

@@ -1,9 +1,9 @@
 /**
- * An envelope as an AMQP message, and back.
+ * Converts envelopes to AMQP messages, and back.
  *
- * Headers go out from an allow-list and are never echoed: what another client
- * put into them (`CC`, `x-death`, deep tables) must not steer what we publish.
- * What comes in is read by own keys, as scalars, cut to a length.
+ * Headers are written from an allow-list: headers of other clients (`CC`, `x-death`, deep
+ * tables) must not influence what we publish. Only the attributes of a CloudEvent are kept
+ * as they came. Incoming headers are read by their own keys, as scalars, cut to a length.
  *
  * @since 0.1.0
  */
@@ -15,12 +15,17 @@ import * as Fault from "effect-eventbus/Fault"
 import * as IsoTime from "effect-eventbus/IsoTime"
 import * as Priority from "effect-eventbus/Priority"
 import * as QueueSpec from "effect-eventbus/QueueSpec"
+import * as CloudEventHeaders from "./cloudEventHeaders.ts"
+import * as WaitName from "./WaitName.ts"
 
-/** RabbitMQ 4 takes everything above 4 for urgent; a classic queue tells all of them apart. */
+/**
+ * The AMQP priorities. A quorum queue of RabbitMQ 4 treats all above 4 as urgent; a
+ * classic queue distinguishes all of them.
+ */
 const priorities: Readonly<Record<Priority.Priority, number>> = { low: 1, normal: 4, high: 7, critical: 9 }
 
 /**
- * The highest priority in use: what a queue with priorities is declared with.
+ * The highest priority, with which a queue with priorities is declared.
  *
  * @category constructors
  * @since 0.1.0
@@ -30,31 +35,58 @@ export const maxPriority = 10
 const priorityFrom = (value: unknown): Priority.Priority =>
   typeof value === "number" ? (Priority.all.find((name) => value <= priorities[name]) ?? "critical") : "normal"
 
+/** Returns the priority of another client's message where it is none of ours, and 0 is not the same as no priority. */
+const foreignPriority = (value: unknown): number | "none" | undefined => {
+  const level = count(value, 255)
+  if (level === undefined) return "none"
+  return level === priorities[priorityFrom(level)] ? undefined : level
+}
+
 const maxMessage = 2048
 const maxStack = 8192
-/** All properties together have fewer bytes than this, whatever they say of a fault. */
+/** All properties together have fewer bytes than this, including those of a fault, but for the attributes of a CloudEvent. */
 const maxProperties = 16 * 1024
-/** The headers of a fault that can be cut, in this order. */
+/** amqplib writes all properties of a message into a buffer of this size. */
+const maxBuffer = 64 * 1024
+/** The headers of a fault that may be cut, in this order. */
 const cuttable = ["eb-stack", "eb-message"]
 
-/** The content type of what the bus itself publishes. */
+/** The content type of messages that the bus itself publishes. */
 const plain = "application/json"
 
 type Headers = Record<string, string | number | undefined>
 
 /**
- * Headers that say no more than a publisher does. amqplib makes a prototype of what it is given, which costs more than
- * all else where that is new each time. It leaves out what is undefined, and has read it all when `publish` returns.
+ * Headers that steer a message through exchanges.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ExtraHeaders = Readonly<Record<string, string | number>>
+
+/**
+ * The headers of a first publish. One object is reused, because amqplib makes a
+ * prototype of it, which costs more than everything else for a new object. amqplib
+ * leaves out undefined values, and has read all of them when `publish` returns.
  */
 const published: Headers = { traceparent: undefined, "eb-version": undefined }
 
-/** Returns the headers of a message that moves between queues: all that would otherwise be lost. */
+/** Returns the headers of a delayed message. */
+const delayedHeaders = ({ dueAt, traceparent, version }: Envelope, extra: ExtraHeaders): Headers => ({
+  ...extra,
+  traceparent,
+  "eb-version": version,
+  "eb-due-at": dueAt
+})
+
+/** Returns the headers of a message that moves between queues: everything that would be lost otherwise. */
 const movedHeaders = (envelope: Envelope, origin: Origin): Headers => {
   const { fault } = envelope
   const headers: Headers = {}
   if (envelope.traceparent !== undefined) headers["traceparent"] = envelope.traceparent
   if (envelope.version !== undefined) headers["eb-version"] = envelope.version
   headers["eb-attempt"] = envelope.attempt ?? 1
+  if (envelope.dueAt !== undefined) headers["eb-due-at"] = envelope.dueAt
   if (envelope.round > 0) headers["eb-round"] = envelope.round
   headers["eb-routing-key"] = short(envelope.routingKey)
   if (origin.exchange !== undefined) headers["eb-exchange"] = short(origin.exchange)
@@ -72,8 +104,7 @@ const movedHeaders = (envelope: Envelope, origin: Origin): Headers => {
 }
 
 /**
- * The properties under which an envelope is published: a class, for the reason that
- * `Message` is one.
+ * The properties of a message. It is a class for the same reason as `Message`.
  *
  * @category models
  * @since 0.1.0
@@ -83,45 +114,61 @@ export class Properties implements Options.Publish {
   readonly contentType?: string
   readonly persistent: boolean
   readonly messageId: string
-  readonly priority: number
+  readonly priority?: number
   readonly contentEncoding?: string
   readonly type?: string
   readonly appId?: string
   readonly correlationId?: string
+  declare readonly replyTo?: string
   readonly timestamp?: number
   readonly expiration?: number
   private readonly version: number | undefined
   private readonly traceparent: string | undefined
+  /** Whether another service decides how large the headers are. */
+  private readonly isForeign: boolean
   private readonly moved: Headers | undefined
 
-  constructor(envelope: Envelope, messageId: string) {
-    const { content, origin, source, timestamp, traceId, ttl, type } = envelope
+  constructor(envelope: Envelope, messageId: string, extra?: ExtraHeaders) {
+    const { content, origin, replyTo, source, timestamp, traceId, ttl, type } = envelope
     if (content === undefined) this.contentType = plain
     else if (content.type !== undefined) this.contentType = short(content.type)
     this.persistent = envelope.persistent
     this.messageId = messageId
-    this.priority = priorities[envelope.priority]
+    const level = envelope.foreignPriority ?? priorities[envelope.priority]
+    if (level !== "none") this.priority = level
     this.version = envelope.version
     this.traceparent = envelope.traceparent
-    this.moved = origin === undefined ? undefined : movedHeaders(envelope, origin)
+    if (extra !== undefined) this.moved = delayedHeaders(envelope, extra)
+    else this.moved = origin === undefined ? undefined : movedHeaders(envelope, origin)
+    this.isForeign = envelope.attributes !== undefined
+    if (envelope.attributes !== undefined) {
+      const { traceparent, version } = envelope
+      this.moved = {
+        ...CloudEventHeaders.write(envelope.attributes),
+        ...(this.moved ?? { traceparent, "eb-version": version })
+      }
+    }
     if (content?.encoding !== undefined) this.contentEncoding = short(content.encoding)
     if (type !== undefined) this.type = short(type)
     if (source !== undefined) this.appId = short(source)
-    if (traceId !== undefined) this.correlationId = short(traceId)
+    // A requester knows its reply by it; of an event that asks for none, it is the trace.
+    const correlationId = envelope.correlationId ?? (replyTo === undefined ? traceId : undefined)
+    if (correlationId !== undefined) this.correlationId = short(correlationId)
+    if (replyTo !== undefined) this.replyTo = short(replyTo)
     // AMQP counts timestamps in seconds.
     if (timestamp !== undefined && timestamp >= 0) this.timestamp = Math.floor(timestamp / 1000)
     if (ttl !== undefined) this.expiration = Math.min(ttl, 2 ** 32 - 1)
   }
 
   /**
-   * Cuts what is said of a fault to what there is room for, and says whether all fits
-   * then: AMQP sends the properties of a message in one frame. A publisher's own are
-   * far smaller than any frame.
+   * Cuts the texts of a fault so that the properties fit, and returns whether they do.
+   * AMQP sends all properties of a message in one frame. Without a fault and without the
+   * attributes of a CloudEvent they are far smaller than any frame.
    */
   fit(room: number): boolean {
     const { moved } = this
-    if (moved === undefined || room >= maxProperties) return true
-    let excess = this.size - room
+    if (moved === undefined || (room >= maxProperties && !this.isForeign)) return true
+    let excess = this.size - Math.min(room, maxBuffer)
     for (const key of cuttable) {
       const value = moved[key]
       if (excess <= 0 || typeof value !== "string") continue
@@ -132,10 +179,10 @@ export class Properties implements Options.Publish {
     return excess <= 0
   }
 
-  /** How many bytes it has in its frame, at most. */
+  /** The largest number of bytes that the properties take up in their frame. */
   private get size(): number {
-    const { appId, contentEncoding, contentType, correlationId, messageId, type } = this
-    const texts = [appId, contentEncoding, contentType, correlationId, messageId, type]
+    const { appId, contentEncoding, contentType, correlationId, messageId, replyTo, type } = this
+    const texts = [appId, contentEncoding, contentType, correlationId, messageId, replyTo, type]
     let bytes = fixedProperties
     for (const text of texts) bytes += 1 + Buffer.byteLength(text ?? "")
     const { headers } = this
@@ -146,7 +193,7 @@ export class Properties implements Options.Publish {
     return bytes
   }
 
-  /** To be read at once: the next message may have the same. */
+  /** Read it at once: the next message may reuse the object. */
   get headers(): Headers {
     if (this.moved !== undefined) return this.moved
     published["traceparent"] = this.traceparent
@@ -158,10 +205,10 @@ export class Properties implements Options.Publish {
 /**
  * An envelope as it is published.
  *
- * It is a class for the garbage collector's sake. Where objects of a literal mostly
- * survive a collection, because they wait to be confirmed, V8 makes all of them old
- * from their start, and what they refer to gets old with them: with a thousand in
- * flight the pauses of a collection were three times as long.
+ * It is a class to help the garbage collector. When most objects of a literal survive
+ * a collection, because they wait for a confirm, V8 allocates all of them as old, and
+ * everything that they refer to gets old, too. With a thousand messages in flight,
+ * garbage collection paused three times as long.
  *
  * @category models
  * @since 0.1.0
@@ -172,19 +219,22 @@ export class Message {
   readonly content: Buffer
   readonly properties: Properties
 
-  constructor(exchange: string, routingKey: string, envelope: Envelope) {
+  constructor(exchange: string, routingKey: string, envelope: Envelope, extra?: ExtraHeaders) {
     const { body } = envelope
     this.exchange = exchange
     this.routingKey = routingKey
     this.content = Buffer.from(body.buffer, body.byteOffset, body.length)
-    this.properties = new Properties(envelope, envelope.id ?? randomUUID())
+    this.properties = new Properties(envelope, envelope.id ?? randomUUID(), extra)
   }
 }
 
-/** Class, weight, body size and flags; the length of the headers; delivery mode, priority, timestamp and expiration. */
+/**
+ * The bytes of the class, weight, body size and flags, of the length of the headers,
+ * and of the delivery mode, priority, timestamp and expiration.
+ */
 const fixedProperties = 14 + 4 + 1 + 1 + 8 + 11
 
-/** The beginning of a text, without the half of a character at its end. */
+/** Returns the beginning of a text, without half a character at its end. */
 const cut = (value: string, maxBytes: number): string => {
   const bytes = Buffer.from(value)
   let end = Math.max(0, Math.min(maxBytes, bytes.length))
@@ -192,7 +242,7 @@ const cut = (value: string, maxBytes: number): string => {
   return bytes.toString("utf8", 0, end)
 }
 
-/** AMQP's short strings have at most 255 bytes; no character takes more than three a code unit. */
+/** Cuts a text to the 255 bytes of an AMQP short string. A character takes at most three bytes for each code unit. */
 const short = (value: string, maxBytes = 255): string =>
   Buffer.byteLength(value) <= maxBytes ? value : value.slice(0, Math.floor(maxBytes / 3))
 
@@ -202,7 +252,7 @@ const own = (table: unknown, key: string): unknown =>
 const text = (value: unknown, maxLength = 255): string | undefined =>
   typeof value === "string" && value !== "" ? value.slice(0, maxLength) : undefined
 
-/** Whether headers say more of a message than its publisher does. */
+/** Whether headers contain more than a publisher writes. */
 const saysMore = (table: unknown): boolean => {
   if (typeof table !== "object") return false
   for (const key in table) if (key !== "eb-version" && key !== "traceparent") return true
@@ -212,19 +262,19 @@ const saysMore = (table: unknown): boolean => {
 const count = (value: unknown, most: number): number | undefined =>
   typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= most ? value : undefined
 
-/** A timestamp is any 64 bits, of which a date has some. */
+/** Converts a timestamp of 64 bits, if it is in the range of dates. */
 const millisFrom = (seconds: unknown): number | undefined => {
   const whole = count(seconds, 8.64e12)
   return whole === undefined ? undefined : whole * 1000
 }
 
-/** Returns the declared format of a body, or `undefined` if it is that of the bus itself. */
+/** Returns the declared format of a body, or `undefined` if it is the format of the bus. */
 const contentOf = ({ contentEncoding, contentType }: MessageProperties): Content | undefined =>
   contentType === plain && contentEncoding === undefined
     ? undefined
     : { type: text(contentType), encoding: text(contentEncoding) }
 
-/** The reason of the broker for moving a message out of a queue. */
+/** The reason for which the broker moved a message out of a queue. */
 interface Death {
   readonly reason: string
   readonly queue: string | undefined
@@ -234,33 +284,13 @@ interface Death {
   readonly time: number | undefined
 }
 
-/**
- * The prefix of the names of wait queues. A queue of the user's may begin with it,
- * too.
- *
- * @category constructors
- * @since 0.1.0
- */
-export const waitPrefix = "wait."
-
-/**
- * Returns the name of the queue in which messages for a queue wait for a delay, and to
- * which only the direct exchange leads.
- *
- * @category constructors
- * @since 0.1.0
- */
-export const waitQueueName = (queue: string, delay: number, exchange: string): string =>
-  `${waitPrefix}${queue}.${delay}.quorum.${exchange}`
-
-/** Returns whether it was the end of a wait: not every queue whose name begins like a wait queue's is one. */
+/** Returns whether a death is the end of a wait. Not every queue with a name like a wait queue's is one. */
 const isEndOfWait = ({ exchange, queue, reason, routingKey }: Death): boolean =>
   reason === "expired" &&
   queue !== undefined &&
   queue === routingKey &&
-  queue.startsWith(waitPrefix) &&
   exchange !== undefined &&
-  queue.endsWith(`.quorum.${exchange}`)
+  WaitName.isOne(queue, exchange)
 
 const readDeath = (entry: unknown): Death | undefined => {
   const reason = text(own(entry, "reason"))
@@ -275,7 +305,7 @@ const readDeath = (entry: unknown): Death | undefined => {
   }
 }
 
-/** The latest of them. */
+/** Returns the latest death that is not the end of a wait. */
 const deathOf = (headers: unknown): Death | undefined => {
   const entries = own(headers, "x-death")
   if (!Array.isArray(entries)) return undefined
@@ -286,7 +316,10 @@ const deathOf = (headers: unknown): Death | undefined => {
   return undefined
 }
 
-/** Returns the origin. A message that was retried before it died came to its last queue by another exchange than the first. */
+/**
+ * Returns the origin. A message that was retried before it died reached its last queue
+ * through another exchange than its first.
+ */
 const originOf = (headers: unknown, death: Death | undefined): Origin | undefined => {
   const queue = death?.queue ?? text(own(headers, "eb-queue"))
   return queue === undefined ? undefined : { queue, exchange: text(own(headers, "eb-exchange")) ?? death?.exchange }
@@ -339,11 +372,11 @@ const faultOf = (
   })
 }
 
-/** Returns how often a quorum queue counted that a message was put back, or lost with its consumer. */
+/** Returns how often a quorum queue has put a message back, or lost its consumer. */
 export const returnsOf = ({ properties }: ConsumeMessage): number =>
   count(own(properties.headers, "x-delivery-count"), maxAttempt) ?? 0
 
-/** Counters in headers can be forged; no real one is larger than this. */
+/** The largest counter that is read from headers, which may be forged. */
 const maxAttempt = 1_000_000
 
 /**
@@ -367,6 +400,11 @@ export const toEnvelope = (
   const id = text(properties.messageId)
   const type = text(properties.type)
   const readAs = contentOf(properties)
+  const dueAt = count(own(headers, "eb-due-at"), 8.64e15)
+  const replyTo = text(properties.replyTo)
+  const correlationId = text(properties.correlationId)
+  const level = foreignPriority(properties.priority)
+  const attributes = headers === undefined ? undefined : CloudEventHeaders.read(headers)
   const envelope: Envelope = {
     // What is not UTF-8 grows when it is read, and it has to go out again.
     id: id === undefined ? undefined : short(id),
@@ -376,7 +414,7 @@ export const toEnvelope = (
     body: content,
     timestamp: millisFrom(properties.timestamp),
     source: text(properties.appId),
-    traceId: text(properties.correlationId),
+    traceId: replyTo === undefined ? correlationId : undefined,
     priority: priorityFrom(properties.priority),
     ttl: undefined,
     persistent: properties.deliveryMode === 2,
@@ -387,12 +425,24 @@ export const toEnvelope = (
     origin: originOf(headers, death),
     fault: faultOf(headers, type, death, isDead, now)
   }
-  return readAs === undefined ? envelope : { ...envelope, content: readAs }
+  // The default exchange brings what was sent to a queue by its name, as a reply is.
+  const mayReply = replyTo !== undefined || fields.exchange === ""
+  if (readAs === undefined && dueAt === undefined && level === undefined && attributes === undefined && !mayReply) {
+    return envelope
+  }
+  return {
+    ...envelope,
+    ...(readAs === undefined ? {} : { content: readAs }),
+    ...(dueAt === undefined ? {} : { dueAt }),
+    ...(level === undefined ? {} : { foreignPriority: level }),
+    ...(attributes === undefined ? {} : { attributes }),
+    ...(mayReply ? { replyTo, correlationId } : {})
+  }
 }
 
 /**
- * The envelope without all that another service has put into its properties, for
- * when they cannot be said again.
+ * Returns the envelope without the properties that another service has set, for when
+ * they cannot be sent again.
  *
  * @category combinators
  * @since 0.1.0
@@ -406,6 +456,10 @@ export const bare = (envelope: Envelope): Envelope => ({
   source: undefined,
   traceId: undefined,
   traceparent: undefined,
+  ...(envelope.attributes === undefined ? {} : { attributes: undefined }),
+  ...(envelope.replyTo === undefined && envelope.correlationId === undefined
+    ? {}
+    : { replyTo: undefined, correlationId: undefined }),
   // No declared format is better than a wrong one.
   ...(envelope.content === undefined ? {} : { content: { type: undefined, encoding: undefined } })
 })

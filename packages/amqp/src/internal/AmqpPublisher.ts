@@ -1,9 +1,9 @@
 /**
- * Publishes, and tells of each publish what became of it. What was in flight when a
- * channel died is sent again on the next one, until its deadline.
+ * Publishes messages, and reports the outcome of each. Messages that were in flight
+ * when a channel died are sent again on the next one, until their deadline.
  *
- * What was refused before is tried on a channel of its own, because it will most
- * likely be refused again, which closes the channel.
+ * Messages like a refused one are sent on a channel of their own, because they will
+ * most likely be refused again, which closes the channel.
  *
  * @since 0.1.0
  */
@@ -14,10 +14,10 @@ import { Disconnected, NotPermitted, type Reason } from "effect-eventbus/Publish
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as AmqpConnection from "../AmqpConnection.ts"
-import type { Settings } from "../AmqpOptions.ts"
 import * as AmqpTopology from "../AmqpTopology.ts"
 import * as AmqpMessage from "./AmqpMessage.ts"
 import * as PublishLane from "./PublishLane.ts"
+import type { Quarantine } from "./Quarantine.ts"
 import { TrackRecord } from "./TrackRecord.ts"
 
 /**
@@ -27,15 +27,22 @@ import { TrackRecord } from "./TrackRecord.ts"
  * @since 0.1.0
  */
 export interface AmqpPublisher {
-  /** Succeeds when the broker has confirmed the message, and at least one queue has it. */
-  readonly publish: (exchange: string, routingKey: string, envelope: Envelope) => Effect.Effect<void, Reason>
+  /** Succeeds when the broker has confirmed the message and at least one queue has it. */
+  readonly publish: (
+    exchange: string,
+    routingKey: string,
+    envelope: Envelope,
+    /** Headers beside those of the envelope. */
+    headers?: AmqpMessage.ExtraHeaders
+  ) => Effect.Effect<void, Reason>
   readonly unconfirmed: () => number
   /** Whether there is a channel to publish on right now. */
   readonly isAttached: () => boolean
 }
 
 /**
- * Why a publish failed that needed something else of the broker first.
+ * Returns the reason of a publish that failed because of another request that it
+ * needed.
  *
  * @category constructors
  * @since 0.1.0
@@ -45,7 +52,7 @@ export const fromBroker = (reason: BrokerReason): Reason =>
     ? new NotPermitted({ detail: reason.message })
     : new Disconnected({ detail: reason.message, millis: 0 })
 
-/** How long the goodbye waits for confirms. */
+/** The time for which closing waits for confirms, in milliseconds. */
 const flushTimeout = 5000
 
 /**
@@ -56,14 +63,15 @@ const flushTimeout = 5000
  */
 export const make = Effect.fnUntraced(function* (
   connection: AmqpConnection.AmqpConnection,
-  settings: Settings,
-  /** Run after an exchange that had gone is there again: the bindings to it are gone, too. */
+  /** Shared by all publishers on this connection. */
+  quarantine: Quarantine,
+  /** Runs after a deleted exchange was declared again. Its bindings are gone, too. */
   onExchangeRestored: Effect.Effect<void>
 ): Effect.fn.Return<AmqpPublisher, BrokerReason, Scope.Scope> {
   const live = yield* connection.live
-  yield* AmqpTopology.exchanges(live, settings)
+  yield* AmqpTopology.exchanges(live)
   const record = new TrackRecord()
-  const makeLane = PublishLane.make({ connection, settings, live, record, onExchangeRestored })
+  const makeLane = PublishLane.make({ connection, live, record, quarantine, onExchangeRestored })
   const lane = yield* makeLane
   const refusedLane = yield* makeLane
   const lanes = [lane, refusedLane]
@@ -73,14 +81,14 @@ export const make = Effect.fnUntraced(function* (
       Effect.andThen(Effect.forEach(lanes, ({ end }) => end))
     )
   )
-  yield* Effect.timeoutOption(lane.ready, settings.connectionTimeout)
+  yield* Effect.timeoutOption(lane.ready, connection.settings.connectionTimeout)
 
   return {
     unconfirmed: () => lane.unconfirmed() + refusedLane.unconfirmed(),
     isAttached: lane.isAttached,
-    publish: (exchange, routingKey, envelope) => {
+    publish: (exchange, routingKey, envelope, headers) => {
       // It holds nothing of the envelope: what waits for its confirm is what the garbage collector moves.
-      const message = new AmqpMessage.Message(exchange, routingKey, envelope)
+      const message = new AmqpMessage.Message(exchange, routingKey, envelope, headers)
       return Effect.callback((resume) => (record.hasRefused(message) ? refusedLane : lane).start(message, resume))
     }
   }

@@ -1,14 +1,14 @@
 /**
- * Sends what is to be published while there is a channel, and decides what becomes
- * of each publish, as plain state.
+ * Sends publishes while there is a channel, and decides the outcome of each, as plain
+ * state.
  *
- * Every message is mandatory and confirmed. One that no queue wants is returned
- * by the broker before it is confirmed, so a confirm is believed only when no
- * return came first (https://www.rabbitmq.com/docs/confirms).
+ * Every message is mandatory and confirmed. The broker returns a message that no queue
+ * wants before it confirms it, so a confirm counts only when no return came first
+ * (https://www.rabbitmq.com/docs/confirms).
  *
- * RabbitMQ closes the channel over a publish that it refuses. It looks at the
- * messages of a channel in their order: what was sent before the refused one may
- * have landed, and is sent again; what was sent after it has not.
+ * RabbitMQ closes the channel when it refuses a publish. It processes the messages of
+ * a channel in order: those sent before the refused one may have landed, and are sent
+ * again. Those sent after it have not landed.
  *
  * @since 0.1.0
  */
@@ -17,18 +17,22 @@ import type { ConfirmChannel } from "amqplib"
 import { EncodeFailed, Nacked, type Reason, Refused, Timeout, TooLarge, Unroutable } from "effect-eventbus/PublishError"
 import * as AmqpError from "./AmqpError.ts"
 import { ConfirmWindow, type Outgoing } from "./ConfirmWindow.ts"
+import type { Quarantine, Sender } from "./Quarantine.ts"
 import type { Refusal } from "./Refusal.ts"
 import type { TrackRecord } from "./TrackRecord.ts"
 
 type Channel = Pick<ConfirmChannel, "publish">
 
-/** How often a message may be in flight when a channel or a connection is closed over one. The last time it is alone. */
+/**
+ * The number of times that a message may be in flight when a channel or a connection
+ * is closed over a publish. The last time it is alone.
+ */
 const maxStrikes = 2
-/** How often what keeps others waiting is seen before they wait no longer. */
+/** The number of sweeps after which other publishes no longer wait for a held one. */
 const patience = 3
 
 /**
- * The reason why a channel was closed, as far as it concerns those who publish.
+ * Why a channel was closed, as far as publishers are concerned.
  *
  * @category models
  * @since 0.1.0
@@ -36,11 +40,11 @@ const patience = 3
 export type Verdict =
   /** Nothing was refused. */
   | "lost"
-  /** A message was refused, as one like it before. */
+  /** A message was refused, like an earlier one. */
   | "refused"
-  /** A message was refused for the first time. */
+  /** A message was refused, for the first time. */
   | "newly refused"
-  /** Something was refused, and it is not known what. */
+  /** A message was refused, and it is unknown which one. */
   | "suspected"
 
 /**
@@ -49,14 +53,15 @@ export type Verdict =
  * @category models
  * @since 0.1.0
  */
-export class AmqpSender {
+export class AmqpSender implements Sender {
   readonly window: ConfirmWindow
   private readonly record: TrackRecord
+  private readonly quarantine: Quarantine
   private readonly options: {
     readonly maxInFlight: number
     readonly maxInFlightBytes: number
     readonly publishTimeout: number
-    /** Whether an exchange that is missing is declared again. */
+    /** Whether a missing exchange is declared again. */
     readonly declares: boolean
   }
   /** Whether the broker takes publishes. */
@@ -64,32 +69,53 @@ export class AmqpSender {
   private readonly onIdle: () => void
   private readonly now: () => number
   private channel: Channel | undefined
-  /** How many bytes a message's properties may have: they go into one frame. */
+  /** The number of bytes that the properties of a message may have: they go into one frame. */
   private room = Infinity
-  /** The largest body that the broker takes, once it has said so: to hear it again would cost another channel. */
+  /** The largest body that the broker takes, once it has said so. Trying again would cost another channel. */
   private limit = Infinity
   /** Whether this channel has confirmed anything. */
   private hasConfirmed = false
   /** Whether anything was confirmed since the last sweep. */
   private isMoving = false
+  /** A publish that may have taken a channel or a connection down. It has the connection to itself, or waits for that. */
+  private suspect: Outgoing | undefined
+  /** Whether nothing else has been in flight on the connection since the suspect was sent. */
+  private isSolitary = false
   private lastHeld: Outgoing | undefined
   private sightings = 0
 
   constructor(
     options: AmqpSender["options"],
     record: TrackRecord,
+    /** That of all senders on this connection. */
+    quarantine: Quarantine,
     on: { readonly isOpen: () => boolean; readonly onIdle: () => void; readonly now: () => number }
   ) {
     this.options = options
     this.record = record
+    this.quarantine = quarantine
+    quarantine.join(this)
     this.isOpen = on.isOpen
     this.onIdle = on.onIdle
     this.now = on.now
     this.window = new ConfirmWindow(
       options.maxInFlight,
       options.maxInFlightBytes,
-      ({ message, strikes }) => strikes > 0 || !this.record.knows(message)
+      ({ message, strikes }) => strikes > 0 || !this.record.knows(message),
+      (outgoing) => outgoing.strikes === 0 || this.enterQuarantine(outgoing)
     )
+  }
+
+  get inFlight(): number {
+    return this.window.unconfirmed
+  }
+
+  get expected(): number {
+    return this.window.expected
+  }
+
+  waitNoLonger(): void {
+    this.window.waitNoLonger()
   }
 
   get isAttached(): boolean {
@@ -101,7 +127,7 @@ export class AmqpSender {
     this.pump()
   }
 
-  /** Sends on a channel from now on. */
+  /** Starts to send on a channel. */
   attach(channel: Channel, room: number): void {
     this.channel = channel
     this.room = room
@@ -109,67 +135,81 @@ export class AmqpSender {
     this.pump()
   }
 
-  /** Takes note that no queue wants a message. Its confirm comes after that. */
+  /** Records that no queue wants a message. Its confirm comes later. */
   returned(messageId: unknown, exchange: string, routingKey: string): void {
     const outgoing = this.window.returned(messageId, exchange, routingKey)
     if (outgoing !== undefined) outgoing.wasReturned = true
   }
 
-  /** Forgets what only this connection's broker has said. */
+  /** Forgets what the broker of the last connection has said. */
   reconnected(): void {
     this.limit = Infinity
   }
 
   /** Sends as much as the window has room for. */
   pump(): void {
-    while (this.channel !== undefined && this.isOpen()) {
+    this.leaveQuarantine()
+    while (this.channel !== undefined && this.isOpen() && !this.quarantine.isClosedTo(this)) {
       const outgoing = this.window.next()
       if (outgoing === undefined) return
       this.send(this.channel, outgoing)
     }
   }
 
-  /** Decides what becomes of what is in flight when the channel is closed. */
+  /** Decides the outcome of the publishes in flight when the channel is closed. */
   detach(refusal: Refusal | undefined, isOfConnection: boolean): Verdict {
     this.channel = undefined
     let verdict: Verdict = "lost"
+    const isTried = this.isSolitary || !isOfConnection
     this.window.reclaim((lost) => {
       if (refusal === undefined) return lost.forEach(leaveOpen)
       const named = isOfConnection ? [] : lost.filter(({ message }) => refusal.concerns(message))
       // Nothing else can have been the reason.
       const isSole = named.length === 0 && lost.length === 1 && !isOfConnection && lost[0]?.strikes === 0
       verdict =
-        isSole || named.length > 0 ? this.refuse(lost, isSole ? lost : named, refusal) : this.suspect(lost, refusal)
+        isSole || named.length > 0
+          ? this.refuse(lost, isSole ? lost : named, refusal)
+          : this.strike(lost, refusal, isTried)
     })
+    this.leaveQuarantine()
+    this.quarantine.settled(this)
     this.idle()
     return verdict
   }
 
-  /** Names what has waited beyond its deadline. */
+  /** Ends the publishes that have passed their deadline. */
   expire(now: number, reason: (outgoing: Outgoing, isInFlight: boolean) => Reason): void {
     this.window.expire(now, (outgoing, isInFlight) => this.settle(outgoing, reason(outgoing, isInFlight)))
+    this.leaveQuarantine()
     this.idle()
   }
 
-  /** Lets those go on that wait for a publish which must be alone, where its queue does not answer. */
+  /** Lets other publishes go on when the one that must be alone gets no answer from its queue. */
   sweep(): void {
+    this.leaveQuarantine()
     // Without a channel nothing can answer, so that is no reason to wait no longer.
     if (this.channel === undefined) {
       this.sightings = 0
       return
     }
-    const { held } = this.window
+    const held = this.window.held ?? this.suspect
     this.sightings = held === this.lastHeld && !this.isMoving ? this.sightings + 1 : 1
     this.lastHeld = held
     this.isMoving = false
     if (held === undefined || this.sightings < patience || !this.isOpen()) return
+    this.sightings = 0
     // A refusal would have come by now.
     if (held.isInFlight) this.record.took(held.message)
     this.window.waitNoLonger()
+    this.quarantine.hurry(this)
+    if (held === this.suspect && held.isInFlight) this.leaveQuarantine(true)
     this.pump()
   }
 
-  /** Returns the reason of a publish whose earlier sending may have landed, whatever became of the last one. */
+  /**
+   * Returns the reason of a publish that may have landed when it was sent earlier,
+   * whatever happened the last time.
+   */
   doubtful(outgoing: Outgoing, because: string): Timeout {
     const { publishTimeout } = this.options
     const millis = Math.min(Math.round(this.now() - outgoing.deadline + publishTimeout), publishTimeout)
@@ -198,7 +238,7 @@ export class AmqpSender {
     }
   }
 
-  /** Settles what is not sent. */
+  /** Settles a publish that is not sent. */
   private reject(outgoing: Outgoing, reason: Reason): void {
     this.window.landed(outgoing)
     this.conclude(outgoing, reason)
@@ -219,6 +259,7 @@ export class AmqpSender {
     else if (wasReturned) this.settle(outgoing, this.unroutable(outgoing))
     else this.conclude(outgoing, new Nacked({ routingKey }))
     this.pump()
+    this.quarantine.settled(this)
     this.idle()
   }
 
@@ -229,7 +270,10 @@ export class AmqpSender {
     return mayHaveLanded ? new Unroutable({ routingKey, earlier: this.doubtful(outgoing, reason.message) }) : reason
   }
 
-  /** The broker has said what it refuses: the first of these, and it would refuse all others like it. */
+  /**
+   * Settles the publishes that the broker refuses: the first of these, and all others
+   * like it, which it would refuse, too.
+   */
   private refuse(lost: ReadonlyArray<Outgoing>, refused: ReadonlyArray<Outgoing>, refusal: Refusal): Verdict {
     const [first] = refused
     if (first === undefined) return "lost"
@@ -254,16 +298,34 @@ export class AmqpSender {
     return isNews ? "newly refused" : "refused"
   }
 
-  /** It is not known which one it was: each is sent again alone, and no third time. */
-  private suspect(lost: ReadonlyArray<Outgoing>, refusal: Refusal): Verdict {
+  /** Handles a refusal of an unknown publish: each is sent again alone, and not a third time once it was tried so. */
+  private strike(lost: ReadonlyArray<Outgoing>, refusal: Refusal, isTried: boolean): Verdict {
     for (const outgoing of lost) {
       leaveOpen(outgoing)
       outgoing.strikes += 1
-      if (lost.length > 1 || outgoing.strikes < maxStrikes) continue
+      if (lost.length > 1 || outgoing.strikes < maxStrikes || !isTried) continue
       const detail = `it took its channel or its connection down ${maxStrikes} times: ${refusal.detail}`
       this.settle(outgoing, new Refused({ detail }))
     }
     return "suspected"
+  }
+
+  private enterQuarantine(suspect: Outgoing): boolean {
+    const isFree = this.quarantine.enter(this)
+    if (!this.quarantine.isClosedTo(this)) this.suspect = suspect
+    this.isSolitary = isFree && this.quarantine.isAlone(this)
+    return isFree
+  }
+
+  /** Lets the others go on when the suspect's fate is known, or waited for no longer. */
+  private leaveQuarantine(isForced = false): void {
+    const { suspect } = this
+    if (suspect === undefined) return
+    const isWaiting = this.channel !== undefined && !suspect.isDone && suspect === this.window.held
+    if (!isForced && (suspect.isInFlight || isWaiting)) return
+    this.suspect = undefined
+    this.isSolitary = false
+    this.quarantine.leave(this)
   }
 
   private settle(outgoing: Outgoing, reason: Reason | undefined): void {
@@ -272,7 +334,7 @@ export class AmqpSender {
     outgoing.settle(reason)
   }
 
-  /** The outcome of this sending says nothing about the one before it. */
+  /** Settles a publish. The outcome of this sending says nothing about an earlier one. */
   private conclude(outgoing: Outgoing, reason: Reason): void {
     this.settle(outgoing, outgoing.mayHaveLanded ? this.doubtful(outgoing, reason.message) : reason)
   }

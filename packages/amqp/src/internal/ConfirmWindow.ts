@@ -1,11 +1,10 @@
 /**
  * The publishes that are waiting to be sent or confirmed, as plain state.
  *
- * What is sent and not confirmed is bounded by number and by bytes; the rest
- * waits in the order in which it came. A publish that may be refused is in flight
- * alone, for its refusal would take the confirms of the others along. What was in
- * flight when its channel died goes to the front again: the broker may have it, so
- * it may arrive twice.
+ * Unconfirmed publishes are bounded by number and by bytes. The others wait in order.
+ * A publish that may be refused is in flight alone, because its refusal would discard
+ * the confirms of others. Publishes that were in flight when their channel died go
+ * back to the front. The broker may have them, so they may arrive twice.
  *
  * @since 0.1.0
  */
@@ -14,27 +13,30 @@ import type { Reason } from "effect-eventbus/PublishError"
 import type { Message } from "./AmqpMessage.ts"
 
 /**
- * A publish on its way: a class, for the reason that `Message` is one.
+ * A publish. It is a class for the same reason as `Message`.
  *
  * @category models
  * @since 0.1.0
  */
 export class Outgoing {
   readonly message: Message
-  /** The time at which the wait for it ends, in milliseconds of the monotonic clock. */
+  /** The deadline, in milliseconds of the monotonic clock. */
   readonly deadline: number
   /** Resumes the publisher. The second call does nothing. */
   readonly settle: (reason: Reason | undefined) => void
-  /** Whether its publisher waits no longer. */
+  /** Whether its publisher no longer waits. */
   isDone = false
-  /** Whether a channel died with it in flight, so that the broker may have it. */
+  /** Whether a channel died while it was in flight, so that the broker may have it. */
   mayHaveLanded = false
-  /** Whether the broker has handed it back because no queue wanted it. */
+  /** Whether the broker has returned it because no queue wanted it. */
   wasReturned = false
-  /** How often a channel or a connection was closed over a message in flight, which may have been this one. */
+  /**
+   * The number of times that a channel or connection was closed over a publish in flight
+   * that may have been this one.
+   */
   strikes = 0
   isInFlight = false
-  /** Whether it has been in flight for so long that those who would be alone wait for it no longer. */
+  /** Whether it has been in flight for so long that publishes that must be alone no longer wait for it. */
   isLate = false
   /** Its neighbours in flight. */
   older: Outgoing | undefined = undefined
@@ -46,17 +48,17 @@ export class Outgoing {
     this.settle = settle
   }
 
-  /** How much room it takes up in flight, in bytes. */
+  /** The room that it takes up in flight, in bytes. */
   get size(): number {
     return this.message.content.length + overhead
   }
 }
 
-/** The bytes that a message takes up beside its body. */
+/** The bytes that a message takes up besides its body. */
 const overhead = 512
-/** How many windows may wait to be sent: more than a publish timeout can send over most networks. */
+/** The number of windows that may wait to be sent: more than most networks can send within a publish timeout. */
 const maxWindowsWaiting = 16
-/** How many bytes may wait in any case. */
+/** The number of bytes that may always wait. */
 const leastWaiting = 64 * 1024 * 1024
 
 /**
@@ -66,11 +68,14 @@ const leastWaiting = 64 * 1024 * 1024
  * @since 0.1.0
  */
 export class ConfirmWindow {
-  /** The publishes that wait, from `first` on: a list that would give up its nodes one by one costs more than all else here. */
+  /**
+   * The publishes that wait, from `first` on. Removing the nodes of a list one by one
+   * would cost more than everything else here.
+   */
   private waiting: Array<Outgoing> = []
   private first = 0
   private waitingBytes = 0
-  /** The publishes in flight are a linked list, in their order. Each leaves it in constant time. */
+  /** The publishes in flight, a linked list in their order. Each leaves it in constant time. */
   private oldest: Outgoing | undefined
   private newest: Outgoing | undefined
   private count = 0
@@ -78,27 +83,40 @@ export class ConfirmWindow {
   private late = 0
   /** The publish that is in flight and must be alone. */
   private loner: Outgoing | undefined
-  /** The publish that keeps others waiting, so that it or the one in front of them is in flight alone. */
+  /** The publish for which others wait, so that it or the one before it is in flight alone. */
   held: Outgoing | undefined
   private readonly maxCount: number
   private readonly maxBytes: number
   private readonly mustBeAlone: (outgoing: Outgoing) => boolean
+  /** Whether a publish that must be alone may go, once nothing else is in flight. */
+  private readonly mayGoAlone: (outgoing: Outgoing) => boolean
 
-  constructor(maxCount: number, maxBytes: number, mustBeAlone: (outgoing: Outgoing) => boolean) {
+  constructor(
+    maxCount: number,
+    maxBytes: number,
+    mustBeAlone: (outgoing: Outgoing) => boolean,
+    mayGoAlone: (outgoing: Outgoing) => boolean = () => true
+  ) {
     this.maxCount = maxCount
     this.maxBytes = maxBytes
     this.mustBeAlone = mustBeAlone
+    this.mayGoAlone = mayGoAlone
   }
 
   get unconfirmed(): number {
     return this.count
   }
 
+  /** How many publishes are in flight for which those wait that would be alone. */
+  get expected(): number {
+    return this.count - this.late
+  }
+
   get isIdle(): boolean {
     return this.count === 0 && this.head === undefined
   }
 
-  /** Whether as much waits as may. */
+  /** Whether no more publishes may wait. */
   get isFull(): boolean {
     return this.waitingBytes >= Math.max(leastWaiting, this.maxBytes * maxWindowsWaiting)
   }
@@ -108,7 +126,7 @@ export class ConfirmWindow {
     this.waitingBytes += outgoing.size
   }
 
-  /** Moves the next publish into flight, if there is one and there is room for it. */
+  /** Moves the next publish into flight, if there is one and it has room. */
   next(): Outgoing | undefined {
     this.held = undefined
     for (;;) {
@@ -123,7 +141,7 @@ export class ConfirmWindow {
         return undefined
       }
       const isAlone = this.mustBeAlone(head)
-      if (isAlone && this.count > this.late) {
+      if (isAlone && (this.expected > 0 || !this.mayGoAlone(head))) {
         this.held = head
         return undefined
       }
@@ -135,12 +153,12 @@ export class ConfirmWindow {
     }
   }
 
-  /** Whether a publish is in flight, and what comes next waits for it. */
+  /** Whether a publish is in flight for which the next one waits. */
   isAlone(outgoing: Outgoing): boolean {
     return outgoing === this.loner
   }
 
-  /** Lets go on what waits for what is in flight. It may take its time: the queue of one may not answer at all. */
+  /** Stops waiting for the publishes in flight. The queue of one may never answer. */
   waitNoLonger(): void {
     for (const outgoing of this.inFlight()) {
       if (!outgoing.isLate) this.late += 1
@@ -150,7 +168,7 @@ export class ConfirmWindow {
   }
 
   /**
-   * The publish in flight that a returned message belongs to. The broker returns
+   * Returns the publish in flight that a returned message belongs to. The broker returns
    * messages in the order in which they were published.
    */
   returned(messageId: unknown, exchange: string, routingKey: string): Outgoing | undefined {
@@ -164,7 +182,7 @@ export class ConfirmWindow {
     return likely
   }
 
-  /** Takes a publish out of flight. */
+  /** Removes a publish from those in flight. */
   landed(outgoing: Outgoing): void {
     if (!outgoing.isInFlight) return
     const { newer, older } = outgoing
@@ -182,7 +200,7 @@ export class ConfirmWindow {
     if (outgoing === this.loner) this.loner = undefined
   }
 
-  /** Puts what is in flight back to the front, after asking what becomes of it. */
+  /** Puts the publishes in flight back to the front, after it has passed them to a function that decides on them. */
   reclaim(f: (lost: ReadonlyArray<Outgoing>) => void): void {
     const lost = [...this.inFlight()]
     for (const outgoing of lost) this.landed(outgoing)
@@ -190,7 +208,7 @@ export class ConfirmWindow {
     this.putBack(lost.filter((outgoing) => !outgoing.isDone))
   }
 
-  /** Puts what is no longer in flight to the front again. */
+  /** Puts publishes that are no longer in flight back to the front. */
   putBack(lost: ReadonlyArray<Outgoing>): void {
     this.waiting = [...lost, ...this.waiting.slice(this.first)]
     this.first = 0
@@ -202,12 +220,15 @@ export class ConfirmWindow {
     return this.waiting.slice(this.first).filter((outgoing) => !outgoing.isDone)
   }
 
-  /** The deadline of the publish that has been in flight for the longest time. */
+  /** The deadline of the publish that has been in flight longest. */
   get deadline(): number {
     return this.oldest?.deadline ?? Infinity
   }
 
-  /** Names what has waited beyond its deadline. All wait equally long, so the first ones are the oldest. */
+  /**
+   * Passes on the publishes that have passed their deadline. All wait equally long, so
+   * the first ones are the oldest.
+   */
   expire(now: number, f: (outgoing: Outgoing, isInFlight: boolean) => void): void {
     for (const outgoing of this.inFlight()) {
       if (outgoing.deadline > now) break

@@ -1,5 +1,5 @@
 /**
- * The queues in which messages wait for a delay, each declared when it is first needed.
+ * The wait queues of retries, declared when they are first needed.
  *
  * @internal
  */
@@ -8,11 +8,10 @@ import type { Reason } from "effect-eventbus/PublishError"
 import * as Effect from "effect/Effect"
 import * as Semaphore from "effect/Semaphore"
 import type { AmqpConnection } from "../AmqpConnection.ts"
-import type { Settings } from "../AmqpOptions.ts"
-import * as AmqpTopology from "../AmqpTopology.ts"
+import * as AmqpDelay from "../AmqpDelay.ts"
 import * as AmqpPublisher from "./AmqpPublisher.ts"
 
-/** A wait queue that is there. */
+/** A wait queue that has been declared. */
 export interface DelayQueue {
   readonly name: string
   /** The longest time that a message may wait in it, in milliseconds. */
@@ -27,7 +26,7 @@ export interface DelayQueues {
 }
 
 /** Makes the wait queues of a broker. */
-export const make = (connection: AmqpConnection, settings: Settings): DelayQueues => {
+export const make = (connection: AmqpConnection): DelayQueues => {
   const known = new Map<string, DelayQueue>()
   const declaring = new Map<string, Semaphore.Semaphore>()
 
@@ -35,8 +34,8 @@ export const make = (connection: AmqpConnection, settings: Settings): DelayQueue
     Effect.suspend(() => {
       const found = known.get(name)
       if (found !== undefined) return Effect.succeed(found)
-      const declared = { name, longest: AmqpTopology.longestWait(tier), forget: () => void known.delete(name) }
-      return Effect.flatMap(connection.live, (live) => AmqpTopology.declareWait(live, settings, queue, tier)).pipe(
+      const declared = { name, longest: AmqpDelay.longestWait(tier), forget: () => void known.delete(name) }
+      return Effect.flatMap(connection.live, (live) => AmqpDelay.declare(live, queue, tier)).pipe(
         Effect.mapError(AmqpPublisher.fromBroker),
         Effect.map(() => {
           known.set(name, declared)
@@ -48,8 +47,8 @@ export const make = (connection: AmqpConnection, settings: Settings): DelayQueue
   return {
     declared: (queue, delay) =>
       Effect.suspend(() => {
-        const tier = AmqpTopology.delayTier(delay)
-        const { name } = AmqpTopology.waitQueue(queue, tier, settings)
+        const tier = AmqpDelay.delayTier(delay)
+        const { name } = AmqpDelay.waitQueue(queue, tier, connection.settings)
         const found = known.get(name)
         if (found !== undefined) return Effect.succeed(found)
         // One at a time: RabbitMQ hands out a queue that another is still declaring before it knows its arguments.

@@ -1,6 +1,6 @@
 /**
- * The messages of a consumer that were acknowledged too late: what they ask for is
- * done, but their channel was closed before, so RabbitMQ hands them out again.
+ * The messages of a consumer that were acknowledged too late. They have been handled,
+ * but their channel was closed before, so RabbitMQ delivers them again.
  *
  * @internal
  */
@@ -8,13 +8,13 @@
 import { createHash } from "node:crypto"
 import type { ConsumeMessage } from "amqplib"
 
-/** So many are remembered, the latest ones. */
+/** The number of messages that are remembered, the latest ones. */
 const most = 1000
 
 /**
- * Returns what tells a message from all others, and stays the same when it is handed
- * out again. A publisher may use an id twice, and a retry or a replay of an event has
- * its id, so the body and the attempt belong to it.
+ * Returns a key that identifies a message and stays the same when it is delivered
+ * again. Publishers may reuse an id, and retries and replays of an event have its id,
+ * so the key includes the body and the attempt.
  */
 const keyOf = ({ content, properties }: ConsumeMessage): string | undefined => {
   const { headers, messageId } = properties
@@ -26,10 +26,7 @@ const keyOf = ({ content, properties }: ConsumeMessage): string | undefined => {
 export class LateAcks {
   private readonly keys = new Set<string>()
 
-  /**
-   * Remembers a message, unless it has been handed out again already: then returns
-   * the one of `held` that is the same.
-   */
+  /** Remembers a message. If it has been delivered again already, returns the same message among `held` instead. */
   add(message: ConsumeMessage, held: Iterable<ConsumeMessage>): ConsumeMessage | undefined {
     const key = keyOf(message)
     if (key === undefined) return undefined
@@ -43,7 +40,7 @@ export class LateAcks {
     return undefined
   }
 
-  /** Forgets a message that is handed out again, and returns whether it was remembered. */
+  /** Forgets a message that is delivered again, and returns whether it was remembered. */
   take(message: ConsumeMessage): boolean {
     if (this.keys.size === 0 || !message.fields.redelivered) return false
     const key = keyOf(message)

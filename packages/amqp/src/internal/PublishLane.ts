@@ -1,5 +1,5 @@
 /**
- * Keeps a channel to publish on, and the next one when it is closed.
+ * A channel for publishing, and the next one when it is closed.
  *
  * @since 0.1.0
  */
@@ -11,41 +11,44 @@ import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import type * as Scope from "effect/Scope"
 import type * as AmqpConnection from "../AmqpConnection.ts"
-import type { Settings } from "../AmqpOptions.ts"
 import * as AmqpTopology from "../AmqpTopology.ts"
 import * as AmqpChannel from "./AmqpChannel.ts"
 import * as AmqpError from "./AmqpError.ts"
 import type { Message } from "./AmqpMessage.ts"
 import { AmqpSender } from "./AmqpSender.ts"
 import { Outgoing } from "./ConfirmWindow.ts"
+import type { Quarantine } from "./Quarantine.ts"
 import { Refusal } from "./Refusal.ts"
 import { supervise } from "./supervise.ts"
 import type { TrackRecord } from "./TrackRecord.ts"
 
 /**
- * A channel to publish on, which is opened when it is first needed, and again
- * whenever it is closed.
+ * A channel for publishing. It is opened when it is first needed, and again when it is
+ * closed.
  *
  * @category models
  * @since 0.1.0
  */
 export interface PublishLane {
-  /** Starts a publish, and returns what gives it up. It succeeds when the broker has confirmed the message, and a queue has it. */
+  /**
+   * Starts a publish, and returns an effect that gives it up. It succeeds when the
+   * broker has confirmed the message and a queue has it.
+   */
   readonly start: (
     message: Message,
     resume: (outcome: Effect.Effect<void, Reason>) => void
   ) => Effect.Effect<void> | void
   readonly unconfirmed: () => number
   readonly isAttached: () => boolean
-  /** Succeeds when there is a channel, which is opened if none was needed before. */
+  /** Succeeds when there is a channel. Opens one if none was needed before. */
   readonly ready: Effect.Effect<void>
   /** Succeeds when everything is confirmed. */
   readonly flushed: Effect.Effect<void>
-  /** Fails what is left, and all that follows. */
+  /** Fails all remaining and later publishes. */
   readonly end: Effect.Effect<void>
 }
 
-/** How often deadlines are looked at. */
+/** The interval at which deadlines are checked, in milliseconds. */
 const sweepInterval = 100
 
 /**
@@ -56,15 +59,17 @@ const sweepInterval = 100
  */
 export const make = Effect.fnUntraced(function* (options: {
   readonly connection: AmqpConnection.AmqpConnection
-  readonly settings: Settings
   /** The connection on which the exchanges have just been declared. */
   readonly live: AmqpConnection.Live
   /** The record of what the broker has taken, which all lanes share. */
   readonly record: TrackRecord
-  /** Run after an exchange that had gone is there again: the bindings to it are gone, too. */
+  /** Shared by all lanes on this connection. */
+  readonly quarantine: Quarantine
+  /** Runs after a deleted exchange was declared again. Its bindings are gone, too. */
   readonly onExchangeRestored: Effect.Effect<void>
 }): Effect.fn.Return<PublishLane, never, Scope.Scope> {
-  const { connection, onExchangeRestored, record, settings } = options
+  const { connection, onExchangeRestored, quarantine, record } = options
+  const { settings } = connection
   const clock = yield* Clock.Clock
   const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
   /** Why there is no channel, in words. */
@@ -74,11 +79,11 @@ export const make = Effect.fnUntraced(function* (options: {
   let closed = false
   const wanted = Latch.makeUnsafe(false)
   const ready = Latch.makeUnsafe(false)
-  /** Open when the channel confirms nothing any more. */
+  /** Open when the channel no longer confirms anything. */
   const stuck = Latch.makeUnsafe(false)
   const idle = Latch.makeUnsafe(false)
 
-  const sender = new AmqpSender({ ...settings, declares: settings.topology === "assert" }, record, {
+  const sender = new AmqpSender({ ...settings, declares: settings.topology === "assert" }, record, quarantine, {
     isOpen: () => connection.current()?.blocked === undefined,
     onIdle: () => idle.openUnsafe(),
     now
@@ -89,14 +94,14 @@ export const make = Effect.fnUntraced(function* (options: {
     yield* wanted.await
     const live = yield* connection.up
     if (live !== previous) sender.reconnected()
-    if (live !== previous || exchangeWasGone) yield* AmqpTopology.exchanges(live, settings)
+    if (live !== previous || exchangeWasGone) yield* AmqpTopology.exchanges(live)
     previous = live
     if (exchangeWasGone) yield* onExchangeRestored
     exchangeWasGone = false
-    return { live, opened: yield* AmqpChannel.openConfirm(live, settings.connectionTimeout) }
+    return { live, opened: yield* AmqpChannel.openConfirm(live) }
   })
 
-  /** Publishes on a channel for as long as it is open, and says whether it was closed over a publish. */
+  /** Publishes on a channel until it is closed, and returns whether it was closed over a publish. */
   const session = Effect.gen(function* () {
     const { live, opened } = yield* Effect.tapError(open, (reason) =>
       Effect.sync(() => {
@@ -124,10 +129,10 @@ export const make = Effect.fnUntraced(function* (options: {
     return ended !== undefined && verdict !== "lost"
   }).pipe(Effect.scoped)
 
-  /** The next channel after a refusal is opened at once: the others that publish must feel little of it. */
+  /** After a refusal the next channel is opened at once, so that other publishes are hardly affected. */
   const sessions = Effect.repeat(session, { while: (wasRefused) => wasRefused })
 
-  /** Why a publish has waited for so long. */
+  /** Returns why a publish has waited for so long. */
   const overdue = (outgoing: Outgoing, isInFlight: boolean): Reason => {
     const millis = settings.publishTimeout
     const live = connection.current()

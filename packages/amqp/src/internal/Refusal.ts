@@ -1,9 +1,9 @@
 /**
- * Reads what RabbitMQ says when it closes a channel, or a connection, over a publish.
+ * Reads the words with which RabbitMQ closes a channel or a connection over a publish.
  *
- * AMQP has no answer to a single publish that is refused but to close its channel
- * (AMQP 0-9-1, section 4.10.2), and the reply text is all that tells which one it
- * was. RabbitMQ cuts that text to 255 bytes.
+ * In AMQP a broker can refuse a publish only by closing its channel (AMQP 0-9-1,
+ * section 4.10.2). Only the reply text tells which publish it was. RabbitMQ cuts the
+ * text to 255 bytes.
  *
  * @since 0.1.0
  */
@@ -12,7 +12,10 @@ import { NotPermitted, type Reason, Refused, TooLarge } from "effect-eventbus/Pu
 import * as AmqpError from "./AmqpError.ts"
 import type { Message } from "./AmqpMessage.ts"
 
-/** An operator closed the connection, its channel numbers got mixed up, or its virtual host is gone: no message did it. */
+/**
+ * Reply codes that no message causes: an operator closed the connection, channel
+ * numbers got mixed up, or the virtual host is gone.
+ */
 const blameless: ReadonlyArray<number> = [320, 504, 530]
 
 /**
@@ -22,18 +25,18 @@ const blameless: ReadonlyArray<number> = [320, 504, 530]
  * @since 0.1.0
  */
 export class Refusal {
-  /** Reads the error that ended a channel or a connection, if the broker may have ended it over a message. */
+  /** Reads the error that ended a channel or connection, if a message may have been the cause. */
   static of(error: unknown): Refusal | undefined {
     const code = AmqpError.replyCode(error)
     return code === undefined || blameless.includes(code) ? undefined : new Refusal(code, error)
   }
 
   readonly detail: string
-  /** Whether an exchange that is missing is the reason. */
+  /** Whether the reason is a missing exchange. */
   readonly isOfMissingExchange: boolean
-  /** The largest body that the broker takes, where it says so. */
+  /** The largest body that the broker takes, if it says so. */
   readonly limit: number | undefined
-  /** Whether the routing key is refused, and not all of the exchange. */
+  /** Whether only the routing key is refused, not the whole exchange. */
   readonly isOfKey: boolean
   private readonly code: number
   private readonly exchange: string | undefined
@@ -51,18 +54,20 @@ export class Refusal {
     this.isOfMissingExchange = code === 404
     this.isOfKey = key !== undefined
     this.key = key
-    this.exchange = exchangeOfKey ?? /exchange '([^']*)' in vhost/.exec(text)?.[1]
+    const exchange = exchangeOfKey ?? /exchange '([^']*)' in vhost/.exec(text)?.[1]
+    // The name of the default exchange is empty (AMQP 0-9-1, section 3.1.3.1).
+    this.exchange = exchange === "amq.default" ? "" : exchange
     this.isCut = key !== undefined && exchangeOfKey === undefined
   }
 
-  /** Returns whether a message is of those that are refused, as far as it can be told from the words. */
+  /** Returns whether a message is among the refused ones, as far as the words tell. */
   concerns({ content, exchange, routingKey }: Message): boolean {
     if (this.limit !== undefined) return content.length > this.limit
     if (this.key !== undefined && this.isCut) return routingKey.startsWith(this.key)
     return exchange === this.exchange && (this.key === undefined || this.key === routingKey)
   }
 
-  /** Returns the reason of a message's publish that was refused so. */
+  /** Returns the reason for a message that was refused in these words. */
   reason({ content }: Message): Reason {
     if (this.limit !== undefined) return new TooLarge({ bytes: content.length, limit: this.limit })
     return this.code === 403 ? new NotPermitted({ detail: this.detail }) : new Refused({ detail: this.detail })

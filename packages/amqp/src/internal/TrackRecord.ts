@@ -1,21 +1,24 @@
 /**
- * Remembers what the broker has taken, and what it has refused.
+ * A record of the messages that the broker has taken and refused.
  *
- * A refused publish closes the channel, and what was sent before it is sent again.
- * So a message that may be refused is sent while nothing else is in flight: the first
- * one under each routing key, and each that is much larger than all before it.
+ * A refused publish closes the channel, and messages sent before it are sent again. So
+ * a message that may be refused is sent alone: the first one of each routing key, and
+ * each one that is much larger than all before.
  *
  * @since 0.1.0
  */
 
 import type { Message } from "./AmqpMessage.ts"
 
-/** A user who may publish under so many routing keys may publish under all, until one is refused. */
+/** The number of routing keys after which a user is trusted with all, until one is refused. */
 const enough = 128
-/** How many refused routing keys are remembered. */
+/** The number of refused routing keys that are remembered. */
 const maxRefused = 1024
 
-/** Sizes of the same class differ by less than a factor of two. Limits are mostly powers of two, where a class ends. */
+/**
+ * Returns the class of a size. Sizes of one class differ by less than a factor of two.
+ * Most limits are powers of two, where a class ends.
+ */
 const sizeClass = (bytes: number): number => 32 - Math.clz32(Math.max(0, bytes - 1))
 
 /**
@@ -25,7 +28,7 @@ const sizeClass = (bytes: number): number => 32 - Math.clz32(Math.max(0, bytes -
  * @since 0.1.0
  */
 export class TrackRecord {
-  /** Routing keys, by exchange. */
+  /** The routing keys that were taken, by exchange. */
   private readonly taken = new Map<string, Set<string>>()
   private count = 0
   private readonly refusals = new Set<string>()
@@ -38,7 +41,7 @@ export class TrackRecord {
     return this.count >= enough && !this.hasRefused(message)
   }
 
-  /** Returns whether one like this was refused the last time. */
+  /** Returns whether a message like this was refused the last time. */
   hasRefused(message: Message): boolean {
     return this.refusals.size > 0 && this.refusals.has(nameOf(message))
   }
@@ -55,7 +58,7 @@ export class TrackRecord {
     this.count += 1
   }
 
-  /** Records a refusal, and returns whether it is the first one of its kind. */
+  /** Records a refusal, and returns whether it is the first of its kind. */
   refused(message: Message): boolean {
     const name = nameOf(message)
     const isNews = !this.refusals.has(name)
@@ -80,5 +83,5 @@ export class TrackRecord {
   }
 }
 
-/** The name of an exchange has no "/". */
+/** Returns a key for the exchange and routing key. Names of exchanges contain no "/". */
 const nameOf = ({ exchange, routingKey }: Message): string => `${exchange}/${routingKey}`

@@ -1,9 +1,9 @@
 /**
  * Discovers the arguments of an existing queue or exchange without modifying it.
  *
- * AMQP has no question for that. But a declaration that differs from what is there
- * is refused with the first argument that differs, and what it is; so a few of them,
- * each corrected by the one before, tell everything.
+ * AMQP has no request for that. But RabbitMQ refuses a declaration that differs, and
+ * names the first argument that differs and its value. So a few declarations, each
+ * corrected by the answer to the one before, reveal all arguments.
  *
  * @since 0.1.0
  */
@@ -13,7 +13,6 @@ import { Refused } from "effect-eventbus/BrokerError"
 import type { Reason, TopologyMismatch } from "effect-eventbus/BrokerError"
 import * as Effect from "effect/Effect"
 import type { Live } from "../AmqpConnection.ts"
-import type { Settings } from "../AmqpOptions.ts"
 import type { Declaration } from "../AmqpTopology.ts"
 import * as AmqpChannel from "./AmqpChannel.ts"
 
@@ -58,7 +57,7 @@ const correctedExchange = (declared: DeclaredExchange, mismatch: TopologyMismatc
 
 const learned = Effect.fnUntraced(function* <D>(
   live: Live,
-  settings: Settings,
+
   what: string,
   guess: D,
   declare: (channel: Channel, declared: D) => Promise<unknown>,
@@ -68,7 +67,7 @@ const learned = Effect.fnUntraced(function* <D>(
   const known = new Set<string>()
   let declared = guess
   for (;;) {
-    const mismatch = yield* AmqpChannel.throwaway(live, settings.connectionTimeout, (ask) =>
+    const mismatch = yield* AmqpChannel.throwaway(live, (ask) =>
       ask(operation, (channel) => declare(channel, declared)).pipe(
         Effect.as(undefined),
         Effect.catchTag("TopologyMismatch", Effect.succeed)
@@ -83,21 +82,20 @@ const learned = Effect.fnUntraced(function* <D>(
 })
 
 /**
- * Finds out what a queue was declared with, from a guess. The queue must be there:
- * one that is not would be made, as the guess says. Arguments that mean nothing to
- * a queue of its type stay as they are guessed.
+ * Finds out the arguments of a queue, starting from a guess. The queue must exist, or
+ * it would be created as guessed. Arguments that have no meaning for a queue of its
+ * type stay as guessed.
  *
  * @category running
  * @since 0.1.0
  */
 export const learn = (
   live: Live,
-  settings: Settings,
+
   { name, ...guess }: Declaration
 ): Effect.Effect<Declared, Reason> =>
   learned<Declared>(
     live,
-    settings,
     `queue "${name}"`,
     { durable: guess.durable, autoDelete: false, arguments: guess.arguments },
     (channel, declared) => channel.assertQueue(name, declared),
@@ -105,21 +103,20 @@ export const learn = (
   )
 
 /**
- * Finds out what an exchange was declared with, from a guess. It must be there, or
- * it would be made.
+ * Finds out the arguments of an exchange, starting from a guess. The exchange must
+ * exist, or it would be created.
  *
  * @category running
  * @since 0.1.0
  */
 export const learnExchange = (
   live: Live,
-  settings: Settings,
+
   name: string,
   guess: DeclaredExchange
 ): Effect.Effect<DeclaredExchange, Reason> =>
   learned<DeclaredExchange>(
     live,
-    settings,
     `exchange "${name}"`,
     guess,
     (channel, { type, ...declared }) => channel.assertExchange(name, type, declared),

@@ -1,5 +1,5 @@
 /**
- * The one file that uses amqplib itself; the others know its types.
+ * The only file that uses amqplib. The others use only its types.
  *
  * @internal
  */
@@ -24,36 +24,33 @@ const socketOf = ({ connection }: ChannelModel): Duplex | undefined => {
   return socket instanceof Duplex ? socket : undefined
 }
 
-/** The version of amqplib whose insides this file knows. */
+/** The version of amqplib whose internals this file knows. */
 export const knownVersion = "2.3.1"
 
-/** Throws where amqplib is not built as this file has to know it: to go on would lose what it mends, without a word. */
+/** Throws when the internals of amqplib differ. To go on would silently lose the fixes of this file. */
 const unknownInsides = (what: string): never => {
   throw new Error(`This amqplib has another inside than ${knownVersion}, the version this library knows: ${what}`)
 }
 
-/**
- * Returns how many channels a connection may have at once, as client and broker
- * have agreed (AMQP 0-9-1, section 1.4.2.6).
- */
+/** Returns the number of channels that client and broker have agreed on (AMQP 0-9-1, section 1.4.2.6). */
 export const channelMax = (model: ChannelModel): number => {
   const connection: unknown = Reflect.get(model, "connection")
   const most: unknown = typeof connection === "object" && connection !== null && Reflect.get(connection, "channelMax")
   return typeof most === "number" ? most : mostChannels
 }
 
-/** The most that AMQP can number. */
+/** The number of channels that AMQP can distinguish. */
 const mostChannels = 65_535
 
-/** Ends a connection at once. A socket that is only ended may keep unsent bytes, and the process, alive. */
+/** Ends a connection at once. A socket that is closed gently may keep unsent bytes and the process alive. */
 export const destroy = (model: ChannelModel): void => {
   socketOf(model)?.destroy()
 }
 
 /**
- * Sends what is written within one turn of the event loop in one piece. amqplib
- * writes each frame by itself, and each write is a system call, which costs as much
- * as everything else that becomes of an acknowledgement.
+ * Sends all frames of one turn of the event loop together. amqplib writes each frame
+ * by itself, and a write is a system call, which costs as much as the rest of an
+ * acknowledgement.
  */
 const writeTogether = (model: ChannelModel): void => {
   const socket = socketOf(model) ?? unknownInsides("a connection has no stream")
@@ -69,18 +66,18 @@ const writeTogether = (model: ChannelModel): void => {
   Reflect.set(socket, "write", corked)
 }
 
-/** The least that AMQP allows (AMQP 0-9-1, section 4.2.3). */
+/** The smallest frame size that AMQP allows (AMQP 0-9-1, section 4.2.3). */
 const leastFrame = 4096
-/** The bytes of a frame beside its payload. */
+/** The bytes of a frame besides its payload. */
 const frameOverhead = 8
 
-/** How many bytes a frame may carry, as client and broker have agreed. */
+/** Returns the number of bytes that a frame may carry, as client and broker have agreed. */
 export const frameRoom = ({ connection }: ChannelModel): number => {
   const frameMax: unknown = Reflect.get(connection, "frameMax")
   return (typeof frameMax === "number" ? frameMax : leastFrame) - frameOverhead
 }
 
-/** How amqplib numbers channels: by the first number from one on that is free. */
+/** The channel numbers of amqplib. It takes the first free one from a given number on. */
 interface Numbers {
   nextClearBit: (from: number) => number
 }
@@ -89,10 +86,10 @@ const isNumbers = (u: unknown): u is Numbers =>
   typeof u === "object" && u !== null && "nextClearBit" in u && typeof u.nextClearBit === "function"
 
 /**
- * Numbers channels in turn. amqplib takes the lowest number that is free. Where the
- * broker has closed a channel, the opening of the next one could then overtake the
- * goodbye of the one before it, which waits behind all that was still to be sent, and
- * the broker would close the connection.
+ * Numbers channels in turn. amqplib takes the lowest free number. When the broker has
+ * closed a channel, the opening of the next one could then overtake the close-ok of
+ * the first, which waits behind all unsent frames. The broker would close the
+ * connection.
  */
 const numberInTurn = ({ connection }: ChannelModel): void => {
   const numbers: unknown = Reflect.get(connection, "freeChannels")
@@ -107,14 +104,17 @@ const numberInTurn = ({ connection }: ChannelModel): void => {
   }
 }
 
-/** Whether a connection was closed before anyone could listen: its close may come in the same packet as its opening. */
+/**
+ * Returns whether a connection was closed before anyone could listen. Its close may
+ * come in the same packet as its opening.
+ */
 const isOver = (model: ChannelModel): boolean => socketOf(model)?.writableEnded !== false
 
-/** The frame that holds a message's properties, and the class it says it is of (AMQP 0-9-1, sections 4.2.3 and 4.2.6.1). */
+/** The frame type of message properties, and their class (AMQP 0-9-1, sections 4.2.3 and 4.2.6.1). */
 const headerFrame = 2
 const basicClass = 60
 
-/** A frame, as amqplib reads it. */
+/** A frame that amqplib has read. */
 interface Frame {
   readonly channel: number
   readonly id?: number
@@ -122,7 +122,7 @@ interface Frame {
   readonly fields?: object
 }
 
-/** How amqplib reads: `recvFrame` takes the next frame off `rest`, and is false where there is none yet. */
+/** The reader of amqplib. `recvFrame` takes the next frame off `rest`, and returns false when there is none yet. */
 interface Reader {
   readonly rest: unknown
   readonly channels: ReadonlyArray<unknown>
@@ -137,22 +137,22 @@ const isReader = (u: object): u is Reader =>
   "recvFrame" in u &&
   typeof u.recvFrame === "function"
 
-/** Returns a frame of properties as amqplib would read it, but without any. */
+/** Returns a frame of properties as amqplib would read it, but without properties. */
 const withoutProperties = (bytes: unknown): Frame | undefined =>
   Buffer.isBuffer(bytes) && bytes[0] === headerFrame && bytes.length >= 8 + bytes.readUInt32BE(3)
     ? { id: basicClass, channel: bytes.readUInt16BE(1), size: Number(bytes.readBigUInt64BE(11)), fields: {} }
     : undefined
 
 /**
- * Reads on where amqplib would give up the connection of every consumer.
+ * Continues reading where amqplib would close the connection of all consumers.
  *
- * A message goes through without its properties where amqplib cannot read them: it
- * reads tables by recursion, and fails when they are thousands deep or hold a type
- * it does not know. That would be so again and again, until the queue has handed
- * the message out too often.
+ * A message whose properties amqplib cannot read is delivered without them. amqplib
+ * reads tables by recursion, and fails when they are thousands of levels deep or
+ * contain an unknown type. The message would fail again and again, until the queue has
+ * delivered it too often.
  *
- * A frame for a channel that is closed is dropped, as RabbitMQ's Java client does:
- * RabbitMQ may send what was on its way to a channel after it has closed it.
+ * A frame for a closed channel is dropped, as in RabbitMQ's Java client: RabbitMQ may
+ * send frames that were on their way when it closed the channel.
  */
 export const survive = ({ connection }: ChannelModel): void => {
   const reader: Reader = isReader(connection) ? connection : unknownInsides("a connection reads its frames differently")
@@ -176,11 +176,14 @@ export const survive = ({ connection }: ChannelModel): void => {
   }
 }
 
-/** The frame that holds a method, and the one by which the broker closes a connection (AMQP 0-9-1, section 1.4.2.9). */
+/**
+ * The frame type of methods, and the method by which the broker closes a connection
+ * (AMQP 0-9-1, section 1.4.2.9).
+ */
 const methodFrame = 1
 const connectionClose = (10 << 16) | 50
 
-/** Why the broker closes a connection that is being opened, in its own words. */
+/** The broker's reason for closing a connection that is being opened, in its own words. */
 export class ConnectionClosed extends Error {
   readonly code: number
 
@@ -190,7 +193,7 @@ export class ConnectionClosed extends Error {
   }
 }
 
-/** Finds the close of the connection in what the broker has said, if it is there as a whole. */
+/** Finds a complete connection.close in what the broker has sent. */
 const closeIn = (said: Buffer): ConnectionClosed | undefined => {
   for (let at = 0; at + 8 <= said.length;) {
     const end = at + 7 + said.readUInt32BE(at + 3)
@@ -206,12 +209,12 @@ const closeIn = (said: Buffer): ConnectionClosed | undefined => {
   return undefined
 }
 
-/** Longer than all that a broker says until a connection is open. */
+/** More bytes than a broker sends until a connection is open. */
 const longestHandshake = 65_536
 
 /**
- * Runs what makes a socket at once, and returns its result with what was read from
- * the socket until now.
+ * Runs a function that creates a socket synchronously, and returns its result and
+ * access to the bytes that the socket has received.
  */
 const overhear = <A>(
   connect: () => A
@@ -248,10 +251,10 @@ const overhear = <A>(
 }
 
 /**
- * Connects, and hands the connection over at once, before an interruption can come
- * between. Fails with the broker's own words where it has closed the connection, which
- * amqplib drops, and otherwise with whatever amqplib fails with. A connection that
- * comes after the interruption is ended.
+ * Connects, and passes the connection on at once, before an interruption can come
+ * between. If the broker closed the connection, fails with its words, which amqplib
+ * drops; otherwise with the error of amqplib. A connection that arrives after an
+ * interruption is ended.
  */
 export const connect = <A>(
   endpoint: Endpoint,

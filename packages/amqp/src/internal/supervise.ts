@@ -1,5 +1,5 @@
 /**
- * Keeps something running, whatever ends it.
+ * Keeps an effect running, however it ends.
  *
  * @internal
  */
@@ -13,7 +13,7 @@ import * as Schedule from "effect/Schedule"
 
 const longest = Duration.seconds(2)
 
-/** The delays between two attempts of anything that is to come back. */
+/** The delays between two attempts to recover. */
 export const backoff: Schedule.Schedule<unknown> = Schedule.min([
   Schedule.exponential("150 millis"),
   Schedule.spaced(longest)
@@ -25,8 +25,8 @@ const settled = 10_000
 const monotonicMillis = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos / 1_000_000n))
 
 /**
- * Runs an effect again whenever it ends, by success, failure or defect, after a
- * pause that grows for as long as it ends young.
+ * Runs an effect again whenever it ends, by success, failure or defect. The pause
+ * before it grows while the effect keeps ending soon.
  */
 export const supervise = Effect.fnUntraced(function* <E>(effect: Effect.Effect<unknown, E>): Effect.fn.Return<never> {
   let step = yield* Schedule.toStep(backoff)

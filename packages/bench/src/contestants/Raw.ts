@@ -3,6 +3,8 @@ import { AmqpAcknowledger } from "../../../amqp/src/internal/AmqpAcknowledger.ts
 import type { Contestant } from "../Contestant.ts"
 import * as Retry from "../Retry.ts"
 import * as SampleEvent from "../SampleEvent.ts"
+import * as RawBatch from "./RawBatch.ts"
+import * as RawRequest from "./RawRequest.ts"
 
 const open = async (url: string): Promise<ChannelModel> => {
   const model = await connect(url, { noDelay: true })
@@ -32,6 +34,11 @@ const twin = (settlingOf: (channel: Channel) => Settling): Contestant => ({
     const publisher = await open(topology.url)
     const consumer = await open(topology.url)
     const publishing = await openConfirm(publisher)
+    const close = async () => {
+      await publisher.close()
+      await consumer.close()
+    }
+    if (scenario.work === "request") return RawRequest.open(stage, publishing, consumer, close)
     const confirm = (confirmed: () => void) => (error: unknown) => {
       if (error) throw error
       confirmed()
@@ -40,7 +47,7 @@ const twin = (settlingOf: (channel: Channel) => Settling): Contestant => ({
       const { payload, routingKey } = next()
       const { content, id, timestamp } = SampleEvent.body(payload)
       publishing.publish(
-        topology.exchange,
+        scenario.delay > 0 ? topology.later : topology.exchange,
         routingKey,
         content,
         SampleEvent.properties(id, timestamp),
@@ -68,6 +75,10 @@ const twin = (settlingOf: (channel: Channel) => Settling): Contestant => ({
       consume: async () => {
         for (const queue of topology.queues) {
           const channel = await consumer.createChannel()
+          if (scenario.batch > 1) {
+            await RawBatch.consume(channel, queue.name, stage)
+            continue
+          }
           await channel.prefetch(scenario.prefetch, false)
           const settling = settlingOf(channel)
           await channel.consume(queue.name, (message) => {
@@ -93,10 +104,7 @@ const twin = (settlingOf: (channel: Channel) => Settling): Contestant => ({
           })
         }
       },
-      close: async () => {
-        await publisher.close()
-        await consumer.close()
-      }
+      close
     }
   }
 })

@@ -10,6 +10,7 @@ import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import * as Blobs from "../Blobs.ts"
 import * as Connection from "../Connection.ts"
 import * as lazyImports from "../lazyImports.ts"
 import { Output, pad, pipedColumns, plain, type Style, wrap } from "../Output.ts"
@@ -41,11 +42,15 @@ const run = Effect.fnUntraced(function* ({ json, module }: Input) {
   const contract = Option.isNone(module) ? undefined : yield* Contract.load(module.value)
   const settings = yield* Connection.settings(contract?.options)
   const management = yield* Management.fromConfig(settings)
+  const blobs = contract === undefined ? undefined : yield* Blobs.survey(contract, management)
   const counts = { ok: 0, warn: 0, fail: 0, skip: 0 }
-  yield* Stream.runForEach(Diagnosis.run({ settings, queues: contract?.subscriptions ?? [], management }), (check) => {
-    counts[check.status]++
-    return json ? output.json(check) : show(check)
-  })
+  yield* Stream.runForEach(
+    Diagnosis.run({ settings, queues: contract?.subscriptions ?? [], management, blobs }),
+    (check) => {
+      counts[check.status]++
+      return json ? output.json(check) : show(check)
+    }
+  )
   if (!json) {
     const { fail, ok, skip, warn } = counts
     const warnings = warn === 1 ? "1 warning" : `${warn} warnings`
@@ -64,8 +69,8 @@ export const doctor = Command.make("doctor", flags, run).pipe(
   Command.withShortDescription("Find problems, and how to fix them"),
   Command.withDescription(
     "Find problems with the broker, and how to fix them. It checks the version,\n" +
-      "  feature flags, alarms, clock and permissions and, with a module, the queues\n" +
-      "  and bindings. It leaves nothing behind. Exits with 1 if a check fails."
+      "  feature flags, alarms, clock and permissions and, with a module, the queues,\n" +
+      "  bindings and blobs. It leaves nothing behind. Exits with 1 if a check fails."
   ),
   Command.withExamples([
     { command: "eventbus doctor" },

@@ -5,11 +5,15 @@
  * @since 0.1.0
  */
 
-import type { Explanation, Outcome } from "@effect-eventbus/inspect/Explanation"
+import type { Delay, Explanation, Versions } from "@effect-eventbus/inspect/Explanation"
+import * as OutcomeText from "@effect-eventbus/inspect/OutcomeText"
 import * as RoutingKey from "effect-eventbus/RoutingKey"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Connection from "../Connection.ts"
 import * as lazyImports from "../lazyImports.ts"
 import { Output, pad, pipedColumns, plain, wrap } from "../Output.ts"
@@ -21,60 +25,11 @@ const flags = {
     Argument.mapTryCatch(RoutingKey.check, Parameters.reason)
   ),
   module: Parameters.module,
+  delay: Flag.optional(Parameters.delay("Show where it waits that long, up to 49d")),
   json: Parameters.json("Print each queue as a line of JSON")
 }
 
 type Input = Command.Command.Config.Infer<typeof flags>
-
-const units = [
-  ["d", 86_400_000],
-  ["h", 3_600_000],
-  ["min", 60_000],
-  ["s", 1000]
-] as const
-
-const parts = (millis: number): readonly [value: string, unit: string] => {
-  const [unit, size] = units.find(([, size]) => millis >= size) ?? ["ms", 1]
-  return [String(Number((millis / size).toFixed(1))), unit]
-}
-
-const range = ([least, most]: readonly [number, number]): string => {
-  const [[from, fromUnit], [to, toUnit]] = [parts(least), parts(most)]
-  if (fromUnit !== toUnit) return `${from} ${fromUnit} to ${to} ${toUnit}`
-  return from === to ? `${from} ${fromUnit}` : `${from} to ${to} ${fromUnit}`
-}
-
-/** Of a longer list of delays, the first ones and the last are shown. */
-const shown = 5
-
-const after = (delays: Outcome["delays"]): string => {
-  const texts = delays.map(range)
-  const last = texts.at(-1) ?? ""
-  if (texts.every((text) => text === last)) return `${last}${texts.length > 1 ? " each" : ""}`
-  const first = texts.slice(0, shown).join(", ")
-  return texts.length <= shown ? first : `${first}, … ${last}`
-}
-
-const ends: Record<Outcome["end"], string> = {
-  "dead-lettered": "dead-lettered",
-  discarded: "discarded",
-  acknowledged: "acknowledged",
-  requeued: "requeued",
-  unknown: "it depends on the error"
-}
-
-const describe = ({ delays, end, isEndless, isUpToEvent }: Outcome): string => {
-  if (delays.length === 0) return end === "unknown" ? ends[end] : `${ends[end]} at once`
-  const often = isEndless
-    ? "without limit"
-    : isUpToEvent
-      ? `up to max_retries times (${delays.length} by default)`
-      : delays.length === 1
-        ? "once"
-        : `${delays.length} times`
-  const then = isEndless ? "" : `; then ${ends[end]}`
-  return `retried ${often}, after ${after(delays)}${then}`
-}
 
 /** Joins the names of wait queues, which differ only in their delay. */
 const together = (queue: string, names: ReadonlyArray<string>): string => {
@@ -85,35 +40,77 @@ const together = (queue: string, names: ReadonlyArray<string>): string => {
   return names.length < 2 ? name : `${before}{ms}${after}, with ms = ${delays.join(", ")}`
 }
 
+/** Returns whether there is more to say than that the first version is read. */
+const hasVersions = ({ acceptsNewer, newest }: Versions): boolean => newest > 1 || acceptsNewer
+
+/** Describes the versions that are read. */
+const versionRows = (
+  versions: Versions | undefined,
+  rejected: string
+): ReadonlyArray<readonly [label: string, text: string]> => {
+  if (versions === undefined || !hasVersions(versions)) return []
+  const { acceptsNewer, newest, steps } = versions
+  const older = steps.map((step) => `version ${step} by a step`)
+  // Without a step, the schema reads the older versions itself.
+  const all = [`version ${newest}`, ...older, ...(steps.length === 0 && newest > 1 ? ["older ones as they are"] : [])]
+  return [["reads", `${all.join(", ")}; newer ones are ${acceptsNewer ? `read as version ${newest}` : rejected}`]]
+}
+
+const sealedBy = ({ name, over }: Explanation["bodies"][number]): string => {
+  if (over === 0) return name
+  return `${name} over ${over % 1024 === 0 ? `${over / 1024} KiB` : `${over} bytes`}`
+}
+
 const rows = (explanation: Explanation): ReadonlyArray<readonly [label: string, text: string]> => {
   const {
     around,
     atMostOnce,
+    batch,
+    bodies,
     concurrency,
     deadLetterQueue,
+    deliveryLimit,
     isKnownType,
     messageTtl,
     outcomes,
+    prefetch,
     queue,
+    request,
     timeout,
+    versions,
     waitQueues
   } = explanation
   const rejected = deadLetterQueue === undefined ? "discarded" : "dead-lettered"
   const handled = [
     concurrency === undefined ? "concurrently, up to the prefetch count" : `${concurrency} at a time`,
-    ...(timeout === undefined ? [] : [`with a timeout of ${range([timeout, timeout])}`]),
+    ...(prefetch === undefined ? [] : [`${prefetch} taken from the queue in advance`]),
+    ...(timeout === undefined ? [] : [`with a timeout of ${OutcomeText.range([timeout, timeout])}`]),
     ...(atMostOnce ? ["acknowledged before handling"] : [])
   ]
   return [
     ["handled", handled.join(", ")],
+    ...(batch === undefined
+      ? []
+      : [["in batches", `of up to ${batch.size}, within ${OutcomeText.range([batch.within, batch.within])}`] as const]),
+    ...(request === undefined ? [] : [["replies to", `${request}, until its deadline`] as const]),
     ...(around.length === 0 ? [] : [["wrapped by", around.join(", ")] as const]),
     ...(isKnownType ? [] : [["event type", `unknown to the handler: ${rejected} at once`] as const]),
+    ...versionRows(versions, rejected),
+    ...(bodies.length === 0 ? [] : [["sealed by", bodies.map(sealedBy).join(", ")] as const]),
     ...(messageTtl === undefined
       ? []
-      : [["in the queue", `${range([messageTtl, messageTtl])} at most, then ${rejected}`] as const]),
-    ...(outcomes?.map((outcome) => [outcome.failure, describe(outcome)] as const) ?? [
+      : [["in the queue", `${OutcomeText.range([messageTtl, messageTtl])} at most, then ${rejected}`] as const]),
+    ...(outcomes?.map((outcome) => [outcome.failure, OutcomeText.describe(outcome)] as const) ?? [
       ["any failure", "unknown: this module does not export the handler"]
     ]),
+    ...(atMostOnce || deliveryLimit === undefined
+      ? []
+      : [
+          [
+            "consumer lost",
+            `delivered again, ${deliveryLimit} times at most, then ${rejected}; this uses up no attempt`
+          ] as const
+        ]),
     ...(waitQueues.length === 0 ? [] : [["waits in", together(queue, waitQueues)] as const]),
     ["dead letters", deadLetterQueue ?? "not kept"]
   ]
@@ -131,40 +128,70 @@ const show = Effect.fnUntraced(function* (explanation: Explanation) {
   }
 })
 
-const toJson = (routingKey: string, explanation: Explanation): unknown => ({
+const toJson = (routingKey: string, explanation: Explanation, delay: Delay | undefined): unknown => ({
   routing_key: routingKey,
   queue: explanation.queue,
   patterns: explanation.patterns,
   known_type: explanation.isKnownType,
+  ...(delay === undefined ? {} : { delay_ms: delay.delay, delay_queues: delay.queues }),
+  ...(explanation.bodies.length === 0
+    ? {}
+    : { bodies: explanation.bodies.map(({ name, over }) => ({ step: name, over_bytes: over })) }),
+  ...(explanation.versions === undefined || !hasVersions(explanation.versions)
+    ? {}
+    : {
+        version: explanation.versions.newest,
+        steps_from: explanation.versions.steps,
+        accepts_newer: explanation.versions.acceptsNewer
+      }),
   concurrency: explanation.concurrency ?? null,
+  prefetch: explanation.prefetch ?? null,
   at_most_once: explanation.atMostOnce,
   around: explanation.around,
+  ...(explanation.request === undefined ? {} : { replies_to: explanation.request }),
+  ...(explanation.batch === undefined
+    ? {}
+    : { batch_size: explanation.batch.size, batch_within_ms: explanation.batch.within }),
   timeout_ms: explanation.timeout ?? null,
   message_ttl_ms: explanation.messageTtl ?? null,
+  delivery_limit: explanation.deliveryLimit ?? null,
   failures:
-    explanation.outcomes?.map(({ delays, end, failure, isEndless, isUpToEvent }) => ({
+    explanation.outcomes?.map(({ delays, end, failure, isEndless, isUpToEvent, isUpToTime, pauses }) => ({
       failure,
       retries: isEndless ? null : delays.length,
+      attempts: isEndless ? null : delays.length + 1,
       up_to_max_retries: isUpToEvent,
+      up_to_time: isUpToTime,
       delays_ms: delays,
+      pauses_ms: pauses,
       end: isEndless ? null : end
     })) ?? null,
   wait_queues: explanation.waitQueues,
   dead_letters: explanation.deadLetterQueue ?? null
 })
 
-const run = Effect.fnUntraced(function* ({ json, module, routingKey }: Input) {
+const run = Effect.fnUntraced(function* ({ delay: wanted, json, module, routingKey }: Input) {
   const { Contract, Explanation } = yield* lazyImports.inspect
   const contract = yield* Contract.load(module)
   const settings = yield* Connection.settings(contract.options)
   const explanations = yield* Explanation.make(routingKey, contract, settings)
+  const delay = Option.getOrUndefined(
+    Option.map(wanted, (duration) => Explanation.delayed(Duration.toMillis(duration), settings))
+  )
   const output = yield* Output
   if (json) {
-    return yield* Effect.forEach(explanations, (each) => output.json(toJson(routingKey, each)), { discard: true })
+    return yield* Effect.forEach(explanations, (each) => output.json(toJson(routingKey, each, delay)), {
+      discard: true
+    })
   }
   const queues = new Set(explanations.map(({ queue }) => queue)).size
   const reaches = queues === 0 ? "no queue of this module" : queues === 1 ? "1 queue" : `${queues} queues`
   yield* output.line(`${plain(routingKey)} reaches ${reaches}`)
+  if (delay !== undefined) {
+    const { columns = pipedColumns } = output
+    const text = `Until then it waits ${OutcomeText.range([delay.delay, delay.delay])} in ${delay.queues.join(", ")}`
+    yield* output.line(wrap(plain(text), columns, 0))
+  }
   yield* Effect.forEach(explanations, show, { discard: true })
 })
 
@@ -180,5 +207,8 @@ export const explain = Command.make("explain", flags, run).pipe(
       "  error, the queues in which they wait, and the end. It needs no broker, because\n" +
       "  it runs the failure policies themselves."
   ),
-  Command.withExamples([{ command: "eventbus explain invoice.paid.high --module ./subscriptions.ts" }])
+  Command.withExamples([
+    { command: "eventbus explain invoice.paid.high --module ./subscriptions.ts" },
+    { command: "eventbus explain invoice.paid.high --delay 3d --module ./subscriptions.ts" }
+  ])
 )

@@ -12,10 +12,14 @@ import * as lazyImports from "../lazyImports.ts"
 import { Output, plain, type Style } from "../Output.ts"
 import * as Parameters from "../Parameters.ts"
 import { CommandFailed } from "../Problem.ts"
+import * as Watch from "../Watch.ts"
 
 const flags = {
-  json: Parameters.json("Print the result as a line of JSON")
+  json: Parameters.json("Print the result as a line of JSON"),
+  watch: Watch.flag
 }
+
+type Input = Command.Command.Config.Infer<typeof flags>
 
 const styles: Record<Health["status"], Style> = { healthy: "green", degraded: "yellow", unhealthy: "red" }
 
@@ -31,21 +35,26 @@ const show = Effect.fnUntraced(function* (health: Health, json: boolean) {
   }
 })
 
-const check = Effect.fnUntraced(function* () {
+const check = Effect.fnUntraced(function* (input: Input) {
   const { EventBus } = yield* lazyImports.eventbus
   const bus = yield* EventBus.EventBus
-  return yield* bus.health
+  if (input.watch) {
+    return yield* Watch.run(
+      input,
+      Effect.flatMap(bus.health, (health) => show(health, input.json))
+    )
+  }
+  const health = yield* bus.health
+  yield* show(health, input.json)
+  if (health.status === "unhealthy") return yield* new CommandFailed({ message: "The broker is unhealthy" })
 }, Effect.provide(Connection.layerAmqp))
 
-const run = Effect.fnUntraced(function* ({ json }: { readonly json: boolean }) {
-  const health = yield* Effect.tapError(check(), (error) => {
-    if (!json || error._tag !== "BrokerError") return Effect.void
+const run = (input: Input) =>
+  Effect.tapError(check(input), (error) => {
+    if (!input.json || error._tag !== "BrokerError") return Effect.void
     // A program reads only stdout, so the failure has to be there as well.
-    return show({ status: "unhealthy", connected: false, details: { error: error.message } }, json)
+    return show({ status: "unhealthy", connected: false, details: { error: error.message } }, input.json)
   })
-  yield* show(health, json)
-  if (health.status === "unhealthy") return yield* new CommandFailed({ message: "The broker is unhealthy" })
-})
 
 /**
  * @category commands

@@ -63,6 +63,7 @@ const flags = {
     Flag.mapTryCatch(RoutingKey.check, Parameters.reason),
     Flag.optional
   ),
+  delay: Flag.optional(Parameters.delay("Deliver it after this time, up to 49d")),
   count: Flag.withDefault(Parameters.count("The number of events [1]"), 1),
   json: Parameters.json("Print each event as a line of JSON")
 }
@@ -97,6 +98,11 @@ const run = Effect.fnUntraced(function* (input: Input) {
   const routingKey = Option.getOrElse(input.routingKey, () => RoutingKey.make(type.name, input.priority))
   // The schema has checked the payload. It is sent with the digits that it was given, which a schema may not take.
   const asGiven = { version: type.version, encodePayload: () => Result.succeed(input.payload.json) }
+  // A delayed event finds its queues when it is due.
+  const options = Option.match(input.delay, {
+    onNone: () => ({ routingKey, unroutable: "fail" as const }),
+    onSome: (delay) => ({ routingKey, delay })
+  })
   let published = 0
   let unrouted = 0
   let lastId = ""
@@ -109,7 +115,7 @@ const run = Effect.fnUntraced(function* (input: Input) {
       traceId: Option.getOrUndefined(input.traceId),
       priority: input.priority
     })
-    const isRouted = yield* bus.publish(event, { routingKey, unroutable: "fail" }).pipe(
+    const isRouted = yield* bus.publish(event, options).pipe(
       Effect.as(true),
       Effect.catchIf(
         (error) => error.reason._tag === "Unroutable",
@@ -176,6 +182,7 @@ export const publish = Command.make("publish", flags, run).pipe(
   ),
   Command.withExamples([
     { command: `eventbus publish task.submitted --payload '{"task_id":"t-1"}'` },
-    { command: "eventbus publish system.health_check --service me --priority high" }
+    { command: "eventbus publish system.health_check --service me --priority high" },
+    { command: "eventbus publish report.due --delay 7d" }
   ])
 )

@@ -10,18 +10,8 @@ import * as Effect from "effect/Effect"
 import * as ExitCode from "../ExitCode.ts"
 import * as Parameters from "../Parameters.ts"
 
-const parsePort = (text: string): number => {
-  if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535) throw new RangeError(`"${text}" is not a port from 0 to 65535`)
-  return Number(text)
-}
-
 const flags = {
-  port: Flag.String("port").pipe(
-    Flag.withDescription("The port; 0 is any free port [9464]"),
-    Flag.withMetavar("N"),
-    Flag.mapTryCatch(parsePort, Parameters.reason),
-    Flag.withDefault(9464)
-  ),
+  port: Parameters.port("The port; 0 is any free port [9464]", 9464),
   host: Flag.String("host").pipe(
     Flag.withDescription("The address; 0.0.0.0 is all interfaces [127.0.0.1]"),
     Flag.withMetavar("ADDRESS"),

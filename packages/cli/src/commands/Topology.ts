@@ -1,6 +1,6 @@
 /**
  * `eventbus topology`: compares what a module's subscriptions need with what is on the
- * broker, and creates what is missing.
+ * broker, creates what is missing, and prunes what is left over.
  *
  * @since 0.1.0
  */
@@ -14,6 +14,7 @@ import { Output } from "../Output.ts"
 import * as Parameters from "../Parameters.ts"
 import { CommandFailed } from "../Problem.ts"
 import type { Word } from "../TopologyView.ts"
+import { prune } from "./topology/prune.ts"
 
 const flags = {
   module: Parameters.module,
@@ -29,7 +30,7 @@ const compare = Effect.fnUntraced(function* (input: Input) {
   const settings = yield* Connection.settings(options)
   const management = yield* Management.fromConfig(settings)
   const live = yield* BrokerConnection.open(settings, "consume")
-  const report = yield* TopologyReport.make(live, settings, subscriptions, management)
+  const report = yield* TopologyReport.make(live, subscriptions, management)
   const output = yield* Output
   const show = (finding: Finding, word: Word = TopologyView.words[finding.state._tag]) =>
     input.json
@@ -37,16 +38,21 @@ const compare = Effect.fnUntraced(function* (input: Input) {
       : output.line(TopologyView.format(finding, word, output))
   const showAll = (findings: ReadonlyArray<Finding>) =>
     Effect.forEach(findings, (finding) => show(finding), { discard: true })
-  return { TopologyReport, live, settings, report, show, showAll }
+  return { TopologyReport, live, report, show, showAll }
 })
 
 const unseenBindings = "RabbitMQ does not report bindings over AMQP: set RABBITMQ_MANAGEMENT_URL."
 
 const plan = Effect.fnUntraced(function* (input: Input) {
   const output = yield* Output
-  const { TopologyReport, report, showAll } = yield* compare(input)
+  const { TopologyReport, live, report, showAll } = yield* compare(input)
   yield* showAll(report.findings)
+  const delays = yield* TopologyReport.delays(live)
+  yield* showAll(delays)
   if (report.findings.some(TopologyReport.isUnseenBinding)) yield* output.note(unseenBindings)
+  if (delays.some(({ state }) => state._tag === "Missing")) {
+    yield* output.note("The next delayed event declares the queue that is missing for delays.")
+  }
   const missing = report.findings.filter(({ isOurs, state }) => isOurs && state._tag === "Missing").length
   const next =
     TopologyReport.conflicts(report).length > 0
@@ -71,8 +77,8 @@ const made: Word = ["made", "green"]
 const bound: Word = ["bound", "green"]
 
 const apply = Effect.fnUntraced(function* (input: Input) {
-  const { TopologyReport, live, report, settings, show, showAll } = yield* compare(input)
-  const created = yield* TopologyReport.apply(live, settings, report).pipe(
+  const { TopologyReport, live, report, show, showAll } = yield* compare(input)
+  const created = yield* TopologyReport.apply(live, report).pipe(
     Effect.tapErrorTag("TopologyConflict", () => showAll(TopologyReport.conflicts(report)))
   )
   for (const finding of report.findings) {
@@ -95,7 +101,7 @@ export const topology = Command.make("topology").pipe(
   Command.withDescription(
     "Compare the exchanges, queues and bindings that a module's subscriptions need\n" +
       "  with those on the broker, and create what is missing. Existing items are never\n" +
-      "  changed or deleted."
+      "  changed, and only prune deletes."
   ),
   Command.withSubcommands([
     Command.make("plan", flags, plan).pipe(
@@ -112,6 +118,7 @@ export const topology = Command.make("topology").pipe(
       Command.withDescription("Check that the broker matches the module. Exits with 1 if it does not."),
       Command.withShortDescription("Exit with 1 if something is missing or differs"),
       Command.withExamples([{ command: "eventbus topology verify --module ./subscriptions.ts" }])
-    )
+    ),
+    prune
   ])
 )

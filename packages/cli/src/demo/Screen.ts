@@ -143,6 +143,7 @@ export const summary = (
     row("submitted", ledger.submitted, "cyan"),
     row("completed", ledger.completed, "green"),
     row("dead letters", ledger.deadLettered, "red", plain(tally(ledger.reasons))),
+    row("mended", ledger.mended, "green"),
     row("retries", ledger.retries, "yellow"),
     row("events", ledger.events, "bold"),
     "",

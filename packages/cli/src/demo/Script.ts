@@ -8,7 +8,7 @@
 /**
  * The fate of a task. It succeeds after `fails` transient failures. An `unknown-tool`
  * task always fails, and is not retried. A `malformed` task does not match its schema,
- * so no worker receives it.
+ * so no worker receives it until it is mended.
  *
  * @category models
  * @since 0.1.0
@@ -94,3 +94,11 @@ export const plannedRetries: number = tasks.reduce(
   (sum, { fate }) => sum + (typeof fate === "string" ? 0 : Math.min(fate.fails, maxRetries)),
   0
 )
+
+/**
+ * The task whose dead letter is mended at the end.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const mended = "t-10"

@@ -22,6 +22,8 @@ export interface Stage {
   readonly traceId: string
   readonly ledger: Ledger
   readonly screen: Screen
+  /** Whether connections are cut. A temporary queue would go with its connection. */
+  readonly isChaotic: boolean
   /** Publishes an event with a routing key of the demo, and records it in the ledger. */
   readonly publish: (event: Event) => Effect.Effect<void, PublishError>
 }
@@ -46,12 +48,12 @@ export const queues = {
 } as const
 
 /**
- * Returns the name of a queue that is deleted after this run.
+ * Returns the name of a queue of an observer, which is deleted after this run.
  *
  * @category naming
  * @since 0.1.0
  */
-export const temporaryQueue = (stage: Stage, name: string): string => `demo.${name}.${stage.traceId}`
+export const observerQueue = (traceId: string, name: "audit" | "results"): string => `demo.${name}.${traceId}`
 
 /**
  * Returns whether an event belongs to this run.

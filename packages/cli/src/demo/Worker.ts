@@ -45,6 +45,21 @@ const tasks = Subscription.make(Stage.queues.tasks, {
 })
 
 /**
+ * The failure policy of the workers.
+ *
+ * @category policies
+ * @since 0.1.0
+ */
+export const policy = FailurePolicy.tags({
+  RateLimited: FailurePolicy.retry(
+    Schedule.exponential("200 millis").pipe(Schedule.upTo({ times: Script.maxRetries }))
+  ),
+  UnknownTool: FailurePolicy.deadLetter,
+  PublishError: FailurePolicy.retryUpToMax,
+  TimeoutError: FailurePolicy.retryUpToMax
+})
+
+/**
  * Makes a worker.
  *
  * @category constructors
@@ -75,16 +90,4 @@ export const make = (stage: Stage.Stage, agentId: string) =>
         })
       )
     )
-  }).pipe(
-    Handler.timeout("10 seconds"),
-    Handler.onFailure(
-      FailurePolicy.tags({
-        RateLimited: FailurePolicy.retry(
-          Schedule.exponential("200 millis").pipe(Schedule.upTo({ times: Script.maxRetries }))
-        ),
-        UnknownTool: FailurePolicy.deadLetter,
-        PublishError: FailurePolicy.retryUpToMax,
-        TimeoutError: FailurePolicy.retryUpToMax
-      })
-    )
-  )
+  }).pipe(Handler.timeout("1 minute"), Handler.onFailure(policy))

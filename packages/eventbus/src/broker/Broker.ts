@@ -12,12 +12,14 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
+import * as RcMap from "effect/RcMap"
 import type * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
 import type { BrokerError, SubscribeError } from "./BrokerError.ts"
 import type { Delivery } from "./Delivery.ts"
 import type { Envelope } from "./Envelope.ts"
 import type * as PublishError from "./PublishError.ts"
-import type { QueueSpec } from "./QueueSpec.ts"
+import * as QueueSpec from "./QueueSpec.ts"
 
 /**
  * The state of a queue.
@@ -80,6 +82,11 @@ export interface Browsed {
 export interface Browser {
   /** The number of envelopes that waited at the start. */
   readonly waiting: number
+  /**
+   * The number of consumers that the queue had at the start. A browser of another process
+   * counts as one or more. What they hold is not shown.
+   */
+  readonly consumers: number
   /** Returns the next envelopes, at most `atMost`, or none when no more wait. */
   readonly take: (atMost: number) => Effect.Effect<ReadonlyArray<Browsed>, BrokerError>
 }
@@ -106,19 +113,24 @@ export class Broker extends Context.Service<
     /**
      * Succeeds when the broker has stored the envelope safely in at least one queue.
      * Fails with `Unroutable` when no queue is bound for it.
+     *
+     * With a delay, in milliseconds, it succeeds when the broker has stored the envelope
+     * safely until then. The envelope enters the queues that are bound for it when the
+     * delay is over: never before, and at most a second or 1 % of the delay later. Its
+     * time to live starts then. Where no queue is bound for it then, it is dropped.
      */
-    readonly publish: (envelope: Envelope) => Effect.Effect<void, PublishError.Reason>
+    readonly publish: (envelope: Envelope, delay?: number | undefined) => Effect.Effect<void, PublishError.Reason>
     /** Declares and binds the queue, and declares the queue for its dead letters. Existing queues stay as they are. */
-    readonly declare: (queue: QueueSpec) => Effect.Effect<void, SubscribeError>
+    readonly declare: (queue: QueueSpec.QueueSpec) => Effect.Effect<void, SubscribeError>
     /**
      * Declares the queue, and returns when it is bound and being consumed. Each
      * delivery is passed to `deliver`, which returns at once and never throws. A
      * publish does not call `deliver` itself, so a handler may publish the events that
      * it handles. At any time, the number of live, unsettled deliveries is at most the
-     * concurrency of the queue.
+     * prefetch of the queue.
      */
     readonly consume: (
-      queue: QueueSpec,
+      queue: QueueSpec.QueueSpec,
       deliver: (delivery: Delivery) => void
     ) => Effect.Effect<Consumer, SubscribeError, Scope.Scope>
     /**
@@ -134,7 +146,16 @@ export class Broker extends Context.Service<
       envelope: Envelope,
       delay?: number | undefined
     ) => Effect.Effect<void, PublishError.Reason>
-    /** Browses a queue without changing it. Fails with `NotBrowsable` when browsing would lose messages. */
+    /**
+     * Sends a reply to the queue that a request names, which any client may have made.
+     * Succeeds when the broker has stored it there. Fails with `Unroutable` when the queue
+     * is gone.
+     */
+    readonly reply: (queue: string, envelope: Envelope) => Effect.Effect<void, PublishError.Reason>
+    /**
+     * Browses a queue without changing it. Fails with `NotBrowsable` when browsing would lose
+     * messages. Waits while the same queue is browsed in another scope: see `exclusive`.
+     */
     readonly browse: (queue: string) => Effect.Effect<Browser, BrokerError, Scope.Scope>
     /** Returns the state of a queue, if it exists. */
     readonly queueInfo: (queue: string) => Effect.Effect<Option.Option<QueueInfo>, BrokerError>
@@ -145,6 +166,34 @@ export class Broker extends Context.Service<
 >()("effect-eventbus/Broker") {}
 
 /**
+ * Makes a browser of a queue wait until the scope of the one before has closed. Brokers
+ * wrap their `browse` in it: two browsers of a queue would show a part of it each, and
+ * could put messages back in another order.
+ *
+ * **Details**
+ *
+ * Those that wait take turns, in the order in which they came. They may be interrupted,
+ * and nothing is kept of a queue that is not browsed.
+ *
+ * **Gotchas**
+ *
+ * A scope that browses a queue twice waits for itself.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const exclusive = Effect.fnUntraced(function* (
+  browse: Broker["Service"]["browse"]
+): Effect.fn.Return<Broker["Service"]["browse"], never, Scope.Scope> {
+  const turns = yield* RcMap.make({ lookup: (_queue: string) => Semaphore.make(1) })
+  return Effect.fnUntraced(function* (queue) {
+    const turn = yield* RcMap.get(turns, queue)
+    yield* turn.takeScoped(1)
+    return yield* browse(queue)
+  })
+})
+
+/**
  * Consumes a queue, and returns its deliveries for you to take one at a time.
  *
  * @category running
@@ -152,10 +201,10 @@ export class Broker extends Context.Service<
  */
 export const deliveries = Effect.fnUntraced(function* (
   broker: Broker["Service"],
-  queue: QueueSpec
+  queue: QueueSpec.QueueSpec
 ): Effect.fn.Return<Queue.Dequeue<Delivery>, SubscribeError, Scope.Scope> {
   // A delivery that no longer fits belongs to a lost channel: the broker delivers it again.
-  const deliveries = yield* Queue.sliding<Delivery>(queue.concurrency ?? broker.prefetch)
+  const deliveries = yield* Queue.sliding<Delivery>(QueueSpec.prefetchOf(queue, broker.prefetch))
   yield* broker.consume(queue, (delivery) => {
     Queue.offerUnsafe(deliveries, delivery)
   })

@@ -83,6 +83,26 @@ export class CertificateRejected extends Schema.TaggedError<CertificateRejected>
 }
 
 /**
+ * A connection on which both sides cannot agree on TLS: the port is not one of TLS, or
+ * the versions, the ciphers or the key do not fit. A certificate that is not accepted is
+ * a `CertificateRejected`.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class TlsFailed extends Schema.TaggedError<TlsFailed>(id("TlsFailed"))("TlsFailed", {
+  address: Schema.String,
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `No TLS with ${this.address}: ${this.detail}`
+  }
+  get isRetryable(): boolean {
+    return false
+  }
+}
+
+/**
  * A virtual host that does not exist, or that this user has no access to.
  *
  * @category errors
@@ -94,6 +114,26 @@ export class VhostNotFound extends Schema.TaggedError<VhostNotFound>(id("VhostNo
 }) {
   override get message(): string {
     return `${this.address} has no virtual host "${this.vhost}" for this user: create it, or grant access to it`
+  }
+  get isRetryable(): boolean {
+    return false
+  }
+}
+
+/**
+ * A connection that allows fewer channels than the bus needs. Raise `channel_max`.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class TooFewChannels extends Schema.TaggedError<TooFewChannels>(id("TooFewChannels"))("TooFewChannels", {
+  address: Schema.String,
+  allowed: Schema.Finite,
+  needed: Schema.Finite
+}) {
+  override get message(): string {
+    const { address, allowed, needed } = this
+    return `${address} allows a connection ${allowed} channels, and the bus needs ${needed}: raise channel_max in RabbitMQ or in the URL`
   }
   get isRetryable(): boolean {
     return false
@@ -224,7 +264,9 @@ export const Reason = Schema.Union([
   TimedOut,
   AuthenticationFailed,
   CertificateRejected,
+  TlsFailed,
   VhostNotFound,
+  TooFewChannels,
   PermissionDenied,
   TopologyMismatch,
   NotFound,

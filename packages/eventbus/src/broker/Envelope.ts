@@ -51,17 +51,27 @@ export interface Envelope {
   readonly body: Uint8Array
   /** The declared format of the body, if it is not plain `application/json`. It stays with the bytes wherever they go. */
   readonly content?: Content | undefined
+  /** The attributes of a CloudEvent whose body is its data. They stay with the bytes wherever they go. */
+  readonly attributes?: Readonly<Record<string, string>> | undefined
   /** The event's timestamp, in milliseconds since 1970. */
   readonly timestamp: number | undefined
   readonly source: string | undefined
   readonly traceId: string | undefined
   readonly priority: Priority
+  /** The priority that another client gave it, if it is none of the four: a number, or no priority at all. It stays as it is. */
+  readonly foreignPriority?: number | "none" | undefined
   /** The longest time that the event may wait in a queue, in milliseconds. */
   readonly ttl: number | undefined
+  /** The time at which a delayed event was due, in milliseconds since 1970. `undefined`: it was not delayed. */
+  readonly dueAt?: number | undefined
   /** Whether the event survives a restart of the broker. */
   readonly persistent: boolean
   /** https://www.w3.org/TR/trace-context/#traceparent-header */
   readonly traceparent: string | undefined
+  /** The queue that the reply to a request goes to. */
+  readonly replyTo?: string | undefined
+  /** The id by which a requester knows the reply to its request: on a request, and on its reply. */
+  readonly correlationId?: string | undefined
   /** The number of times that the event was replayed from the dead letters. */
   readonly round: number
   /** The number of this attempt in its queue, from 1. `undefined`: only the body says it. */
@@ -75,6 +85,16 @@ export interface Envelope {
 const encoder = new TextEncoder()
 /** Keeps a byte order mark, which is part of the body. */
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true })
+
+/**
+ * Returns the JSON text of one member of the body, as its publisher wrote it. The body
+ * must be a JSON object.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const member = (self: Envelope, key: string): string | undefined =>
+  JsonMember.get(decoder.decode(self.body), key)
 
 /**
  * Sets one member of the body to a JSON value. The body must be a JSON object. Every

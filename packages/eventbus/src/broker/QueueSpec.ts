@@ -14,8 +14,10 @@ export interface QueueSpec {
   readonly name: string
   /** The patterns of the routing keys that the queue receives. Empty for a queue of dead letters. */
   readonly patterns: ReadonlyArray<string>
-  /** The number of deliveries that may be unsettled at once. `undefined`: the broker's configured prefetch. */
+  /** The number of deliveries that are handled at once. `undefined`: the broker's configured prefetch. */
   readonly concurrency: number | undefined
+  /** The number of deliveries that may be unsettled at once. Default: the concurrency. */
+  readonly prefetch?: number | undefined
   /** The name of the queue for its dead letters, if it has one. */
   readonly deadLetterQueue: string | undefined
   /** The longest time that a message may wait in the queue, in milliseconds. */
@@ -24,6 +26,11 @@ export interface QueueSpec {
   readonly priorities: boolean
   /** Whether the queue belongs to this consumer alone, and is deleted with it. */
   readonly temporary: boolean
+  /**
+   * The time that a temporary queue keeps its messages for a consumer that has lost its
+   * connection, in milliseconds. `undefined`: the queue is deleted with the connection.
+   */
+  readonly reconnectWithin?: number | undefined
 }
 
 const namePattern = /^[A-Za-z0-9._-]+$/
@@ -48,6 +55,15 @@ export const deadLetterQueueOf = (queue: string): string => `${deadLetterPrefix}
  * @since 0.1.0
  */
 export const isDeadLetterQueue = (queue: string): boolean => queue.startsWith(deadLetterPrefix)
+
+/**
+ * Returns the number of deliveries that a consumer of a queue may hold unsettled.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const prefetchOf = ({ concurrency, prefetch }: QueueSpec, configured: number): number =>
+  prefetch ?? concurrency ?? configured
 
 /**
  * Returns the queue whose dead letters a queue keeps, or its own name where it keeps none.

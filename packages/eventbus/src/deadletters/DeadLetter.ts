@@ -127,18 +127,28 @@ export const Json = Schema.Struct({
   source: Schema.optional(Schema.String),
   traceId: Schema.optional(Schema.String),
   priority: Schema.Literals(Priority.all),
+  foreignPriority: Schema.optional(
+    Schema.Union([Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 255 })), Schema.Literal("none")])
+  ),
   traceparent: Schema.optional(Schema.String),
   round: Count,
   content: Schema.optional(
     Schema.Struct({ type: Schema.optional(Schema.String), encoding: Schema.optional(Schema.String) })
   ),
+  attributes: Schema.optional(Schema.Record(Schema.String, Schema.String)),
   queue: Schema.optional(Schema.String),
   exchange: Schema.optional(Schema.String),
   fault: Schema.optional(Fault),
   text: Schema.optional(Schema.String),
   bytes: Schema.optional(Schema.Uint8ArrayFromBase64)
 }).pipe(
-  Schema.encodeKeys({ routingKey: "routing_key", traceId: "trace_id", text: "body", bytes: "body_base64" }),
+  Schema.encodeKeys({
+    routingKey: "routing_key",
+    traceId: "trace_id",
+    foreignPriority: "foreign_priority",
+    text: "body",
+    bytes: "body_base64"
+  }),
   Schema.check(Schema.makeFilter(({ bytes, text }) => (bytes === undefined) !== (text === undefined)))
 )
 
@@ -178,7 +188,7 @@ const decodeJson = Schema.decodeUnknownResult(Json)
  * @since 0.1.0
  */
 export const fromJson = (json: unknown): Result.Result<DeadLetter, Schema.SchemaError> =>
-  Result.map(decodeJson(json), ({ bytes, content, fault, text, ...json }) =>
+  Result.map(decodeJson(json), ({ attributes, bytes, content, fault, text, ...json }) =>
     fromEnvelope({
       id: json.id,
       type: json.type,
@@ -186,10 +196,12 @@ export const fromJson = (json: unknown): Result.Result<DeadLetter, Schema.Schema
       routingKey: json.routingKey,
       body: bytes ?? encoder.encode(text),
       ...(content === undefined ? {} : { content: { type: content.type, encoding: content.encoding } }),
+      ...(attributes === undefined ? {} : { attributes }),
       timestamp: json.timestamp,
       source: json.source,
       traceId: json.traceId,
       priority: json.priority,
+      ...(json.foreignPriority === undefined ? {} : { foreignPriority: json.foreignPriority }),
       ttl: undefined,
       persistent: true,
       traceparent: json.traceparent,

@@ -5,6 +5,7 @@
  */
 
 import * as Duration from "effect/Duration"
+import type { Envelope } from "../broker/Envelope.ts"
 import type { DeadLetter } from "./DeadLetter.ts"
 
 /**
@@ -31,6 +32,16 @@ export interface DeadLetterFilter {
   readonly text?: string | undefined
 }
 
+/**
+ * The parts of a dead letter that a filter asks for.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Subject extends Pick<DeadLetter, "id" | "type"> {
+  readonly envelope: Pick<Envelope, "body" | "fault">
+}
+
 const decoder = new TextDecoder()
 
 /**
@@ -39,7 +50,7 @@ const decoder = new TextDecoder()
  * @category predicates
  * @since 0.1.0
  */
-export const matches = (filter: DeadLetterFilter, now: number): ((letter: DeadLetter) => boolean) => {
+export const matches = (filter: DeadLetterFilter, now: number): ((subject: Subject) => boolean) => {
   const { fingerprint, idPrefix, reason, type } = filter
   const ids = filter.ids === undefined ? undefined : new Set(filter.ids)
   const before = filter.olderThan === undefined ? undefined : now - Duration.toMillis(filter.olderThan)

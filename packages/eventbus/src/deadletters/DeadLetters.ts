@@ -13,6 +13,7 @@ import type * as Schema from "effect/Schema"
 import type { Broker } from "../broker/Broker.ts"
 import { BrokerError, NotFound } from "../broker/BrokerError.ts"
 import type { Envelope } from "../broker/Envelope.ts"
+import type { Fault } from "../broker/Fault.ts"
 import { type PublishError, type Reason, TooLarge } from "../broker/PublishError.ts"
 import * as QueueSpec from "../broker/QueueSpec.ts"
 import type * as EventType from "../event/EventType.ts"
@@ -21,10 +22,18 @@ import type * as DeadLetterFilter from "./DeadLetterFilter.ts"
 import { bulk, toError } from "./internal/bulk.ts"
 import { Grouping } from "./internal/grouping.ts"
 import { scan, type Source } from "./internal/scan.ts"
+import { snapshot } from "./internal/snapshot.ts"
 
 /**
- * The number of dead letters that were looked at, and the number that waited. The first
- * is smaller when enough were found, or when `maxHeld` was reached.
+ * The number of dead letters that were looked at, and the number that waited.
+ *
+ * **Details**
+ *
+ * `looked` is smaller than `waiting` when enough were found, when `maxHeld` was reached, or
+ * when another process took some of them meanwhile. `consumers` is the number of consumers
+ * that the queue had at the start. It is above 0 when another process looks, or when a
+ * subscription handles the dead letters. What those hold was not looked at, and is not
+ * counted in `waiting`.
  *
  * @category models
  * @since 0.1.0
@@ -32,6 +41,7 @@ import { scan, type Source } from "./internal/scan.ts"
 export interface Scan {
   readonly looked: number
   readonly waiting: number
+  readonly consumers: number
 }
 
 /**
@@ -66,8 +76,56 @@ export interface Group {
 }
 
 /**
+ * A dead letter in a snapshot.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Summary extends Pick<Envelope, "timestamp" | "traceId" | "source" | "routingKey" | "round"> {
+  /** Its place among those that were looked at, from 0. */
+  readonly ordinal: number
+  readonly id: string
+  readonly type: string | undefined
+  /** The size of its body. */
+  readonly bytes: number
+  readonly fault: Omit<Fault, "stack"> | undefined
+  /** The whole of it. `undefined`: it went beyond `maxBytes`. */
+  readonly letter: DeadLetter.DeadLetter | undefined
+}
+
+/**
+ * The result of `snapshot`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Snapshot extends Scan {
+  /** The time of the look, in milliseconds since 1970. */
+  readonly takenAt: number
+  /** The selected dead letters, in the order in which they wait. */
+  readonly letters: ReadonlyArray<Summary>
+  /** The same, grouped by fingerprint, the largest group first. */
+  readonly groups: ReadonlyArray<Group>
+}
+
+/**
+ * Options of `snapshot`: a filter, and a bound.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface SnapshotOptions extends DeadLetterFilter.DeadLetterFilter {
+  /**
+   * The largest sum of the bodies and stacks to keep, in bytes. 0 keeps none. Default:
+   * 64 MiB.
+   */
+  readonly maxBytes?: number | undefined
+}
+
+/**
  * The outcome of `replay` or `discard`. `done`, `skipped` and `failed` add up to the
- * number of dead letters that were looked at.
+ * number of dead letters that were looked at. That is less than `waiting` at the limit, at
+ * `maxHeld`, or when another process took some of them meanwhile.
  *
  * @category models
  * @since 0.1.0
@@ -94,8 +152,13 @@ export interface ReplayResult {
 export interface BulkOptions extends DeadLetterFilter.DeadLetterFilter {
   /** The largest number of dead letters to take, the oldest first. Default: all that wait at the start. */
   readonly limit?: number | undefined
-  /** A listener, called after each dead letter and once more on interruption. */
+  /**
+   * A listener, called after each dead letter and once more on interruption. The operation
+   * waits for it, so a look at the same dead letters from there fails with `NotBrowsable`.
+   */
   readonly onProgress?: ((result: ReplayResult) => Effect.Effect<void>) | undefined
+  /** A listener, called with each dead letter that was replayed or deleted, also on interruption. */
+  readonly onTaken?: ((letter: DeadLetter.DeadLetter) => Effect.Effect<void>) | undefined
 }
 
 /**
@@ -120,9 +183,17 @@ export interface ReplayOptions extends BulkOptions {
  *
  * **Gotchas**
  *
+ * Dead letters are held back while they are looked at. So on one broker layer, the
+ * operations on the dead letters of a queue take turns, also those of several buses: a look
+ * waits for the replay before it. It may be interrupted, and has no limit of its own.
+ *
+ * **Gotchas**
+ *
+ * Operations of other processes cannot wait for those of this one: two looks at once see a
+ * part each, and may change the order. The `consumers` of a result tell of another look.
+ *
  * A dead letter that was looked at counts as delivered before, so an at-most-once
- * subscription to the dead letters discards it. Dead letters are held back while they
- * are looked at, and their order is kept only while one operation looks at a time.
+ * subscription to the dead letters discards it.
  *
  * **Example** (Replaying the dead letters of one failure)
  *
@@ -173,6 +244,12 @@ export interface DeadLetters {
     filter?: DeadLetterFilter.DeadLetterFilter
   ) => Effect.Effect<Scan & { readonly groups: ReadonlyArray<Group> }, BrokerError>
   /**
+   * Returns all selected dead letters from one look, with their groups. The whole dead
+   * letters come along up to a bound, the oldest first, so that you can list, page, group
+   * and show them without another look.
+   */
+  readonly snapshot: (options?: SnapshotOptions) => Effect.Effect<Snapshot, BrokerError>
+  /**
    * Delivers dead letters again, as on their first attempt, with their round counted.
    * They go only to the queue that dead-lettered them. A dead letter that comes back in
    * the meantime is not replayed again.
@@ -210,15 +287,17 @@ export interface Options {
   readonly maxHeld?: number | undefined
 }
 
-const fromOne = (what: string, value: number): number => {
-  if (!Number.isInteger(value) || value < 1) {
-    throw new RangeError(`${what} must be a whole number of at least 1, not ${value}`)
+const defaultMaxBytes = 64 * 1024 * 1024
+
+const fromLeast = (least: number, what: string, value: number): number => {
+  if (!Number.isInteger(value) || value < least) {
+    throw new RangeError(`${what} must be a whole number of at least ${least}, not ${value}`)
   }
   return value
 }
 
 const checkBulk = (options: BulkOptions): BulkOptions => {
-  if (options.limit !== undefined) fromOne("limit", options.limit)
+  if (options.limit !== undefined) fromLeast(1, "limit", options.limit)
   return options
 }
 
@@ -236,7 +315,7 @@ const pauseOf = (rate: number | undefined): number | undefined => {
  */
 export const make = (broker: Broker["Service"], queue: string, options: Options = {}): DeadLetters => {
   const name = QueueSpec.deadLetterQueueOf(QueueSpec.checkQueue(queue))
-  const source: Source = { broker, name, maxHeld: fromOne("maxHeld", options.maxHeld ?? 10_000) }
+  const source: Source = { broker, name, maxHeld: fromLeast(1, "maxHeld", options.maxHeld ?? 10_000) }
 
   const send = (to: string, envelope: Envelope): Effect.Effect<void, Reason> => {
     const bytes = envelope.body.length
@@ -255,22 +334,27 @@ export const make = (broker: Broker["Service"], queue: string, options: Options 
 
   return {
     peek: ({ limit = 10, order = "oldest", ...filter } = {}) => {
-      const most = fromOne("limit", limit)
-      const letters: Array<DeadLetter.DeadLetter> = []
-      const show = (letter: DeadLetter.DeadLetter) => {
-        letters.push(letter)
-        if (letters.length > most) letters.shift()
-      }
-      const isEnough = () => order === "oldest" && letters.length === most
-      return Effect.map(scan(source, filter, show, isEnough), (scanned) => ({ ...scanned, letters }))
+      const most = fromLeast(1, "limit", limit)
+      return Effect.suspend(() => {
+        const letters: Array<DeadLetter.DeadLetter> = []
+        const show = (letter: DeadLetter.DeadLetter) => {
+          letters.push(letter)
+          if (letters.length > most) letters.shift()
+        }
+        const isEnough = () => order === "oldest" && letters.length === most
+        return Effect.map(scan(source, filter, show, isEnough), (scanned) => ({ ...scanned, letters }))
+      })
     },
-    groups: (filter = {}) => {
-      const grouping = new Grouping()
-      return Effect.map(
-        scan(source, filter, (letter) => grouping.add(letter)),
-        (scanned) => ({ ...scanned, groups: grouping.bySize })
-      )
-    },
+    groups: (filter = {}) =>
+      Effect.suspend(() => {
+        const grouping = new Grouping()
+        return Effect.map(
+          scan(source, filter, (letter) => grouping.add(letter)),
+          (scanned) => ({ ...scanned, groups: grouping.bySize })
+        )
+      }),
+    snapshot: ({ maxBytes = defaultMaxBytes, ...filter } = {}) =>
+      snapshot(source, filter, fromLeast(0, "maxBytes", maxBytes)),
     replay: ({ rate, ...options } = {}) => bulk(source, checkBulk(options), replay, pauseOf(rate)),
     edit: (id, payload, type) =>
       bulk(source, { ids: [id], limit: 1 }, (letter) =>

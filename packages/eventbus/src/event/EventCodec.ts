@@ -11,7 +11,6 @@
 import * as DateTime from "effect/DateTime"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import * as SchemaIssue from "effect/SchemaIssue"
 import type { Content, Envelope } from "../broker/Envelope.ts"
 import * as IsoTime from "../broker/IsoTime.ts"
 import * as Priority from "../broker/Priority.ts"
@@ -19,6 +18,8 @@ import { EncodeFailed } from "../broker/PublishError.ts"
 import * as Event from "./Event.ts"
 import * as EventType from "./EventType.ts"
 import * as JsonShape from "./internal/jsonShape.ts"
+import * as Payload from "./internal/payload.ts"
+import * as SchemaCodec from "./internal/schemaCodec.ts"
 import * as Instant from "./internal/timestamp.ts"
 import * as Utf8 from "./internal/utf8.ts"
 
@@ -37,6 +38,9 @@ export class DecodeFailed extends Schema.TaggedError<DecodeFailed>("effect-event
     "ForbiddenKey",
     "InvalidEnvelope",
     "UnknownEventType",
+    "FutureVersion",
+    "PastVersion",
+    "StepFailed",
     "InvalidPayload"
   ]),
   /** The problem and its place, never the value itself. */
@@ -52,15 +56,6 @@ const fail = (code: DecodeFailed["code"], detail: string) => Result.fail(new Dec
 const utf8 = new TextDecoder("utf-8", { fatal: true })
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
-
-/** Treats an exception as a refusal, because a schema with transformations runs its author's code. */
-const refusable = <A, E>(run: () => Result.Result<A, E>): Result.Result<A, E | undefined> => {
-  try {
-    return run()
-  } catch {
-    return Result.fail(undefined)
-  }
-}
 
 const isRecord = (u: unknown): u is Readonly<Record<string, Schema.Json>> =>
   typeof u === "object" && u !== null && !Array.isArray(u)
@@ -152,15 +147,6 @@ const writtenAs = (failure: DecodeFailed, { encoding, type }: Content): DecodeFa
     : new DecodeFailed({ code, detail: `${detail}: it was published ${said.join(", ")}` })
 }
 
-const formatIssue = SchemaIssue.makeFormatterStandardSchemaV1()
-
-/** Returns the paths at which a schema refused the payload, without the values. */
-const describe = (error: Schema.SchemaError | undefined): string => {
-  if (error === undefined) return "payload, by throwing"
-  const paths = formatIssue(error.issue).issues.map(({ path = [] }) => ["payload", ...path.map(String)].join("."))
-  return [...new Set(paths)].slice(0, 8).join(", ")
-}
-
 /**
  * A decoder of envelopes, which reads the body and what the headers say about it. A body
  * alone is read as plain JSON.
@@ -176,6 +162,9 @@ export interface Decoder<out E extends Event.Event> {
  * Creates a decoder for the events of the given types. Without types it decodes any
  * event, with its payload as plain JSON.
  *
+ * An event of an older version takes the step of its type, and comes out in the newest.
+ * Without a version, the oldest one whose schema accepts the payload reads it.
+ *
  * @category decoding
  * @since 0.1.0
  */
@@ -183,7 +172,7 @@ export const decoder = <const Types extends ReadonlyArray<EventType.Any>>(types:
   const byName = new Map(types.map((type) => [type.name, type]))
   const untyped = EventType.untyped("any")
   const decode: Decoder<Event.Event> = (envelope) => {
-    const { body, content } = envelope instanceof Uint8Array ? { body: envelope } : envelope
+    const { body, content, version } = envelope instanceof Uint8Array ? { body: envelope } : envelope
     const parsed = parse(body)
     if (Result.isFailure(parsed)) {
       return Result.fail(content === undefined ? parsed.failure : writtenAs(parsed.failure, content))
@@ -197,10 +186,8 @@ export const decoder = <const Types extends ReadonlyArray<EventType.Any>>(types:
     const type = byName.size === 0 ? untyped : byName.get(eventType)
     if (type === undefined) return fail("UnknownEventType", "this subscription does not know the event's type")
     // A parsed payload is JSON already, so no schema has to check that.
-    const payload = type === untyped ? Result.succeed(wire.payload) : refusable(() => type.decodePayload(wire.payload))
-    if (Result.isFailure(payload)) {
-      return fail("InvalidPayload", `the schema of ${type.name} refuses ${describe(payload.failure)}`)
-    }
+    const payload = type === untyped ? Result.succeed(wire.payload) : Payload.decode(type, wire.payload, version)
+    if (Result.isFailure(payload)) return fail(payload.failure.code, payload.failure.detail)
     const priority = wire.priority
     return Result.succeed({
       [Event.TypeId]: type,
@@ -220,6 +207,7 @@ export const decoder = <const Types extends ReadonlyArray<EventType.Any>>(types:
       extensions: extensionsOf(wire)
     })
   }
+  // The compiler does not know that the name of an event chose its type, whose schema has read the payload.
   return decode as Decoder<Decoded<Types>>
 }
 
@@ -241,10 +229,12 @@ export type Decoded<Types extends ReadonlyArray<EventType.Any>> = Types extends 
  * @since 0.1.0
  */
 export const encode = (event: Event.Event): Result.Result<Uint8Array, EncodeFailed> => {
-  const payload = refusable(() => event[Event.TypeId].encodePayload(event.payload))
+  const payload = SchemaCodec.refusable(() => event[Event.TypeId].encodePayload(event.payload))
   if (Result.isFailure(payload)) {
     return Result.fail(
-      new EncodeFailed({ detail: `the schema of ${event.eventType} refuses ${describe(payload.failure)}` })
+      new EncodeFailed({
+        detail: `the schema of ${event.eventType} refuses ${SchemaCodec.describe(payload.failure, "payload")}`
+      })
     )
   }
   if (!isRecord(payload.success)) return Result.fail(new EncodeFailed({ detail: "the payload is not a JSON object" }))
@@ -276,6 +266,18 @@ export const encode = (event: Event.Event): Result.Result<Uint8Array, EncodeFail
 }
 
 /**
+ * The address for the reply to a request.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ReplyAddress {
+  readonly queue: string
+  /** The id by which the requester knows the reply. */
+  readonly correlationId: string
+}
+
+/**
  * Encodes an event as an envelope.
  *
  * @category encoding
@@ -287,6 +289,8 @@ export const toEnvelope = (
     readonly routingKey: string
     readonly persistent: boolean
     readonly traceparent: string | undefined
+    /** The address for the reply to a request. Its responder drops it when it has expired: a broker would dead-letter it. */
+    readonly replyTo?: ReplyAddress | undefined
   }
 ): Result.Result<Envelope, EncodeFailed> =>
   Result.map(encode(event), (body) => ({
@@ -299,11 +303,15 @@ export const toEnvelope = (
     source: event.sourceService,
     traceId: event.traceId,
     priority: event.priority,
-    ttl: event.ttlSeconds === undefined ? undefined : Math.round(event.ttlSeconds * 1000),
+    ttl:
+      event.ttlSeconds === undefined || options.replyTo !== undefined ? undefined : Math.round(event.ttlSeconds * 1000),
     persistent: options.persistent,
     traceparent: options.traceparent,
     round: 0,
     attempt: undefined,
     origin: undefined,
-    fault: undefined
+    fault: undefined,
+    ...(options.replyTo === undefined
+      ? {}
+      : { replyTo: options.replyTo.queue, correlationId: options.replyTo.correlationId })
   }))

@@ -11,6 +11,7 @@ import type * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as RoutingKey from "../broker/RoutingKey.ts"
 import * as Event from "./Event.ts"
+import type * as Version from "./Version.ts"
 
 /**
  * Marks an event type.
@@ -26,7 +27,7 @@ export const TypeId = "~effect-eventbus/EventType" as const
  * @category models
  * @since 0.1.0
  */
-export type PayloadSchema = Schema.ConstraintCodec<unknown, object>
+export type PayloadSchema = Version.PayloadSchema
 
 /**
  * The type of an event.
@@ -42,6 +43,7 @@ export interface EventType<out Name extends string, in out Payload extends Paylo
     payload: Payload["Type"],
     options?: Event.Options
   ) => Effect.Effect<Event.Event<Name, Payload["Type"]>>
+  /** Decodes a payload of the newest version. */
   readonly decodePayload: (json: unknown) => Result.Result<Payload["Type"], Schema.SchemaError>
 }
 
@@ -55,7 +57,14 @@ export interface Any extends Event.Encoder {
   readonly [TypeId]: typeof TypeId
   readonly name: string
   readonly payload: PayloadSchema
+  /** The steps from older versions, the oldest first. */
+  readonly from: ReadonlyMap<number, Version.Step<unknown>>
+  /** The versions that it reads beside its own and those that have a step: none, or every newer one. */
+  readonly accept: "known" | "newer"
+  /** Decodes a payload of the newest version. */
   readonly decodePayload: (json: unknown) => Result.Result<unknown, Schema.SchemaError>
+  /** Checks a decoded payload of the newest version. */
+  readonly checkPayload: (payload: unknown) => Result.Result<unknown, Schema.SchemaError>
 }
 
 /**
@@ -75,6 +84,46 @@ export type EventOf<T extends Any> =
  */
 export const isEventType = (u: unknown): u is Any => Predicate.hasProperty(u, TypeId)
 
+/**
+ * Options of `make`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options<Payload extends PayloadSchema> {
+  readonly payload: Payload
+  /** The version of the payload, from 1. Default: 1. */
+  readonly version?: number | undefined
+  /** The steps from older versions, by their numbers. Default: none. */
+  readonly from?: Readonly<Record<number, Version.Step<NoInfer<Payload["Type"]>>>> | undefined
+  /** Whether only known versions are read, or every newer one by the schema of this version, too. Default: `known`. */
+  readonly accept?: "known" | "newer" | undefined
+}
+
+/** Returns the steps in the order of their versions, which have no gap up to the version of the type. */
+const stepsOf = <New>(
+  name: string,
+  version: number,
+  from: Readonly<Record<number, Version.Step<New>>>
+): ReadonlyMap<number, Version.Step<New>> => {
+  const entries = Object.entries(from).map(([key, step]) => [Number(key), step] as const)
+  const steps = new Map(entries.toSorted(([a], [b]) => a - b))
+  for (const key of steps.keys()) {
+    if (!Number.isInteger(key) || key < 1 || key >= version) {
+      throw new RangeError(
+        `A step of "${name}" must be from a version below its own, which is ${version}: a whole number from 1, not ${key}`
+      )
+    }
+  }
+  const [oldest = version] = steps.keys()
+  for (let key = oldest; key < version; key++) {
+    if (!steps.has(key)) {
+      throw new RangeError(`"${name}" has a step from version ${oldest}, and so needs one from version ${key}, too`)
+    }
+  }
+  return steps
+}
+
 const namePattern = /^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/
 
 /**
@@ -85,8 +134,19 @@ const namePattern = /^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/
  * The payload is encoded in the canonical JSON form of its schema, so dates and big
  * integers work. `version` (default 1) travels with each event in a header.
  *
+ * `from` has a step for each older version that queues and dead letters may still hold.
+ * Handlers see the newest version only, and the bytes stay as they were published. An
+ * event without a version in its headers is read by the oldest version that accepts its
+ * payload. Without `from`, the schema reads all older versions itself.
+ *
+ * An event of a version that the type does not know becomes a dead letter at once, with
+ * the reason `FutureVersion` or `PastVersion`. `accept: "newer"` says that newer versions
+ * only add fields, so that the schema of this version reads them, too. Default: `known`.
+ *
  * Throws a `RangeError` when the name is not dotted words of letters, digits, `_` and
- * `-`, or is too long for a routing key with a priority.
+ * `-`, or is too long for a routing key with a priority. It also throws one when a step
+ * is not from a version below `version`, and when a version between the oldest step and
+ * `version` has none.
  *
  * **Example** (Creating an event type and an event)
  *
@@ -106,10 +166,7 @@ const namePattern = /^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/
  */
 export const make = <const Name extends string, Payload extends PayloadSchema>(
   name: Name,
-  options: {
-    readonly payload: Payload
-    readonly version?: number | undefined
-  }
+  options: Options<Payload>
 ): EventType<Name, Payload> => {
   if (!namePattern.test(name)) {
     throw new RangeError(
@@ -127,8 +184,11 @@ export const make = <const Name extends string, Payload extends PayloadSchema>(
     name,
     payload: options.payload,
     version,
+    from: stepsOf(name, version, options.from ?? {}),
+    accept: options.accept ?? "known",
     encodePayload: Schema.encodeUnknownResult(codec),
     decodePayload: Schema.decodeUnknownResult(codec),
+    checkPayload: Schema.decodeUnknownResult(Schema.toType(options.payload)),
     event: (payload, eventOptions) => Event.make(name, payload, self, eventOptions)
   }
   return self
@@ -136,10 +196,10 @@ export const make = <const Name extends string, Payload extends PayloadSchema>(
 
 /**
  * Creates an event type whose payload is any JSON object, as a subscription without
- * event types receives it.
+ * event types receives it. It accepts every version.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const untyped = <const Name extends string>(name: Name): EventType<Name, typeof Schema.JsonObject> =>
-  make(name, { payload: Schema.JsonObject })
+  make(name, { payload: Schema.JsonObject, accept: "newer" })

@@ -122,9 +122,11 @@ const make = (options: Options) =>
       host: undefined,
       prefetch,
       maxBodyBytes: options.maxBodyBytes ?? 4 * 1024 * 1024,
-      publish: (envelope) => queues.publish(envelope),
+      publish: (envelope, delay) =>
+        delay === undefined ? queues.publish(envelope) : queues.publishLater(envelope, delay),
       put: (name, envelope, delay) =>
         delay === undefined ? queues.put(name, envelope) : queues.putLater(name, envelope, delay),
+      reply: (name, envelope) => queues.put(name, envelope),
       declare: (wanted) =>
         Effect.mapBoth(declare(queues, wanted), {
           onSuccess: () => {},
@@ -132,10 +134,10 @@ const make = (options: Options) =>
         }),
       consume: (wanted, deliver) =>
         Effect.mapError(
-          consume(queues, wanted, wanted.concurrency ?? prefetch, deliver),
+          consume(queues, wanted, QueueSpec.prefetchOf(wanted, prefetch), deliver),
           (reason) => new SubscribeError({ queue: wanted.name, reason })
         ),
-      browse: (name) => Effect.flatMap(known(name), browse),
+      browse: yield* Broker.exclusive((name) => Effect.flatMap(known(name), browse)),
       queueInfo: (name) =>
         Effect.sync(() =>
           Option.map(Option.fromNullishOr(queues.byName.get(name)), ({ consumers, messages }) => ({
@@ -236,7 +238,11 @@ const browse = Effect.fnUntraced(function* (queue: MemoryQueue) {
     }
     return taken
   }
-  return { waiting: queue.messages, take: (atMost: number) => Effect.sync(() => take(atMost)) }
+  return {
+    waiting: queue.messages,
+    consumers: queue.consumers.length,
+    take: (atMost: number) => Effect.sync(() => take(atMost))
+  }
 })
 
 /**

@@ -6,15 +6,19 @@
  */
 
 import * as Clock from "effect/Clock"
+import type * as DateTime from "effect/DateTime"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type { Broker } from "../broker/Broker.ts"
+import type { Envelope } from "../broker/Envelope.ts"
 import * as PublishError from "../broker/PublishError.ts"
 import * as RoutingKey from "../broker/RoutingKey.ts"
 import * as Correlation from "../event/Correlation.ts"
 import * as Event from "../event/Event.ts"
 import * as EventCodec from "../event/EventCodec.ts"
 import * as Metrics from "../telemetry/Metrics.ts"
+import { delayOf } from "./internal/delayOf.ts"
 import * as PublishMetrics from "./internal/publishMetrics.ts"
 import * as PublishSpans from "./internal/publishSpans.ts"
 
@@ -35,6 +39,15 @@ export interface PublishOptions {
    * `fail`, the publish fails with `Unroutable`.
    */
   readonly unroutable?: "ignore" | "fail" | undefined
+  /**
+   * The time after which the event is delivered, up to 49 days. The broker keeps the event
+   * until then, and delivers it never earlier, and at most a second or 1 % later. It goes to
+   * the queues that are bound for it at that time; where there are none, it is dropped.
+   * It cannot be cancelled. Its `ttlSeconds` count from that time. Default: no delay.
+   */
+  readonly delay?: Duration.Input | undefined
+  /** The time at which the event is delivered, instead of a `delay`. One that has passed is no delay. */
+  readonly deliverAt?: DateTime.DateTime.Input | undefined
 }
 
 /**
@@ -45,6 +58,7 @@ export interface PublishOptions {
  */
 export interface Publication {
   readonly event: Event.Event
+  readonly replyTo: EventCodec.ReplyAddress | undefined
   readonly routingKey: string
   readonly persistent: boolean
   readonly unroutable: "ignore" | "fail"
@@ -57,7 +71,12 @@ export interface Publication {
  * @since 0.1.0
  */
 export interface Publisher {
-  readonly publish: (event: Event.Event, options?: PublishOptions) => Effect.Effect<void, PublishError.PublishError>
+  /** Publishes an event, or a request if there is an address for its reply. */
+  readonly publish: (
+    event: Event.Event,
+    options?: PublishOptions,
+    replyTo?: EventCodec.ReplyAddress
+  ) => Effect.Effect<void, PublishError.PublishError>
   readonly publishAll: (
     events: Iterable<Event.Event>,
     options?: PublishOptions
@@ -69,8 +88,13 @@ const maxWarned = 1000
 /** The number of events of `publishAll` that are in flight at once. */
 const maxInFlight = 1024
 
-const decide = (event: Event.Event, options: PublishOptions | undefined): Publication => ({
+const decide = (
+  event: Event.Event,
+  options: PublishOptions | undefined,
+  replyTo: EventCodec.ReplyAddress | undefined
+): Publication => ({
   event,
+  replyTo,
   routingKey: RoutingKey.check(options?.routingKey ?? RoutingKey.make(event.eventType, event.priority)),
   persistent: options?.persistent ?? true,
   unroutable: options?.unroutable ?? "ignore"
@@ -87,8 +111,14 @@ const unroutableWarning = () => {
     })
 }
 
-/** Runs effects in order, up to `maxInFlight` at once. */
-const inLanes = <E>(effects: ReadonlyArray<Effect.Effect<void, E>>): Effect.Effect<void, E> => {
+/**
+ * Starts publishes in their order, with a bounded number in flight at once. Fails with the
+ * first failure.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const inLanes = <E>(effects: ReadonlyArray<Effect.Effect<void, E>>): Effect.Effect<void, E> => {
   let next = 0
   const lane = Effect.whileLoop({
     while: () => next < effects.length,
@@ -109,16 +139,27 @@ const inLanes = <E>(effects: ReadonlyArray<Effect.Effect<void, E>>): Effect.Effe
 export const make = (broker: Broker["Service"]): Effect.Effect<Publisher> =>
   Effect.gen(function* () {
     const spanned = PublishSpans.make(broker)
-    const counted = PublishMetrics.counter(yield* Metrics.registry, yield* Clock.Clock)
+    const clock = yield* Clock.Clock
+    const counted = PublishMetrics.counter(yield* Metrics.registry, clock)
     const warnOnce = unroutableWarning()
 
-    const send = (publication: Publication, traceparent: string | undefined) => {
+    const store = (envelope: Envelope, options: PublishOptions | undefined) => {
+      const now = clock.currentTimeMillisUnsafe()
+      const delay = options === undefined ? undefined : delayOf(options, now)
+      return delay === undefined ? broker.publish(envelope) : broker.publish({ ...envelope, dueAt: now + delay }, delay)
+    }
+
+    const send = (
+      publication: Publication,
+      options: PublishOptions | undefined,
+      traceparent: string | undefined
+    ): Effect.Effect<void, PublishError.Reason> => {
       const encoded = EventCodec.toEnvelope(publication.event, { ...publication, traceparent })
       if (Result.isFailure(encoded)) return Effect.fail(encoded.failure)
       const bytes = encoded.success.body.length
       return bytes > broker.maxBodyBytes
         ? Effect.fail(new PublishError.TooLarge({ bytes, limit: broker.maxBodyBytes }))
-        : broker.publish(encoded.success)
+        : store(encoded.success, options)
     }
 
     /** Does not hold the event: the garbage collector moves all that waits for a confirm. */
@@ -131,15 +172,19 @@ export const make = (broker: Broker["Service"]): Effect.Effect<Publisher> =>
       }
     }
 
-    const publish: Publisher["publish"] = (event, options) => {
-      const asked = decide(event, options)
+    const publish: Publisher["publish"] = (event, options, replyTo) => {
+      const asked = decide(event, options, replyTo)
+      if (options !== undefined) delayOf(options, clock.currentTimeMillisUnsafe())
       const { routingKey, unroutable } = asked
       const { eventId, eventType } = event
       return Effect.withFiber((fiber) => {
         const correlated = Event.correlate(event, fiber.getRef(Correlation.Current))
         const publication = correlated === event ? asked : { ...asked, event: correlated }
         return spanned(fiber, publication, (traceparent) =>
-          Effect.catch(counted(send(publication, traceparent)), failing(eventId, eventType, routingKey, unroutable))
+          Effect.catch(
+            counted(send(publication, options, traceparent)),
+            failing(eventId, eventType, routingKey, unroutable)
+          )
         )
       })
     }

@@ -10,6 +10,20 @@ import type { Event } from "../event/Event.ts"
 import type { Settlement } from "./Settlement.ts"
 
 /**
+ * The place of a delivery among those by which a paused subscription finds out whether it
+ * can go on.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Probe {
+  /** The number of pauses in a row, each after a failure. */
+  readonly pauses: number
+  /** The time of the first of them, in milliseconds since 1970. */
+  readonly since: number
+}
+
+/**
  * A delivery as a handler receives it, with its event.
  *
  * @category models
@@ -24,6 +38,8 @@ export interface DecodedDelivery<out E extends Event = Event> {
   readonly attempt: number
   /** Whether the broker has delivered the event before. */
   readonly redelivered: boolean
+  /** Set on the one event at a time that a subscription takes after a pause. */
+  readonly probe?: Probe | undefined
 }
 
 /**

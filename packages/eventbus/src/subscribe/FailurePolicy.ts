@@ -20,6 +20,7 @@ import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import * as Struct from "effect/Struct"
 import type { Event } from "../event/Event.ts"
+import type { Probe } from "./DecodedDelivery.ts"
 import * as Settlement from "./Settlement.ts"
 
 /**
@@ -35,6 +36,8 @@ export interface Failure<out E> {
   readonly attempt: number
   /** The time of the first failure in milliseconds since 1970, if it is known. */
   readonly firstFailedAt?: number | undefined
+  /** Set while the subscription probes after a pause. */
+  readonly probe?: Probe | undefined
 }
 
 /**
@@ -47,7 +50,7 @@ export interface Failure<out E> {
 export interface FailurePolicy<in E, out Tag extends string = string> extends Pipeable.Pipeable {
   /** Returns a settlement, or `undefined` to abstain. Then the next policy decides. After the last, the event is dead-lettered. */
   readonly decide: (failure: Failure<E>) => Effect.Effect<Settlement.Settlement | undefined>
-  /** Whether it may retry, which an at-most-once subscription does not support. */
+  /** Whether it may retry or pause, which an at-most-once subscription does not support. */
   readonly retries: boolean
   /** Whether it dead-letters events itself, not only by abstaining. */
   readonly deadLetters: boolean
@@ -191,6 +194,75 @@ export const retry: {
         return last === undefined ? undefined : Settlement.retry(last.delay)
       },
       Effect.catch((error) => Effect.as(Effect.logError("The schedule of a retry failed", error), undefined))
+    ),
+    { retries: true, deadLetters: false }
+  )
+
+/**
+ * Pauses the whole subscription by the delays of a schedule, and abstains when the
+ * schedule ends. Use it for the errors that say that a dependency is down.
+ *
+ * **Details**
+ *
+ * The event goes back to its queue, and no attempt is used up. The subscription stops
+ * taking events, and gives back those that it holds. After each delay, it takes one event
+ * as a probe. When a probe is acknowledged, the subscription goes on at full speed. When
+ * it fails with an error that this policy answers, the next delay follows.
+ *
+ * A probe that ends in any other way, such as a dead letter, says nothing about the
+ * dependency. So the next event becomes the probe, and the schedule starts again.
+ *
+ * Each instance of a subscription pauses by itself. `Running.state`, health and the metric
+ * `eventbus_paused` report it.
+ *
+ * **Gotchas**
+ *
+ * Events that are being handled when the first one fails are handled to their end.
+ *
+ * **Example** (Waiting while a payment service is down)
+ *
+ * ```ts
+ * import { Effect, Schedule, Schema } from "effect"
+ * import { FailurePolicy, Handler, Subscription } from "effect-eventbus"
+ *
+ * class ServiceDown extends Schema.TaggedError<ServiceDown>()("ServiceDown", {}) {}
+ * class CardDeclined extends Schema.TaggedError<CardDeclined>()("CardDeclined", {}) {}
+ *
+ * const charge: Effect.Effect<void, ServiceDown | CardDeclined> = Effect.fail(new ServiceDown())
+ *
+ * const handler = Handler.make(Subscription.make("payments", { patterns: ["payment.#"] }), () => charge).pipe(
+ *   Handler.onFailure(FailurePolicy.tags({
+ *     ServiceDown: FailurePolicy.pause(Schedule.min([Schedule.exponential("1 second"), Schedule.spaced("30 seconds")])),
+ *     CardDeclined: FailurePolicy.deadLetter
+ *   }))
+ * )
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const pause: {
+  /**
+   * Pauses the subscription by the delays of a schedule, and abstains when the schedule
+   * ends. The event goes back to its queue, and no attempt is used up.
+   */
+  (schedule: Schedule.Schedule<unknown, unknown, unknown>): FailurePolicy<unknown, never>
+  /**
+   * Pauses the subscription by the delays of a schedule that depends on the failure, and
+   * abstains when the schedule ends. The event goes back to its queue, and no attempt is
+   * used up.
+   */
+  <E>(schedule: Schedule.Schedule<unknown, Cause.Cause<E>, unknown>): FailurePolicy<E, never>
+} = <E>(schedule: Schedule.Schedule<unknown, Cause.Cause<E>, unknown>): FailurePolicy<E, never> =>
+  new Policy<E, never>(
+    Effect.fnUntraced(
+      function* ({ cause, probe }) {
+        const now = yield* Clock.currentTimeMillis
+        const number = Math.min((probe?.pauses ?? 0) + 1, maxSteps)
+        const last = yield* replay(schedule, cause, number, Math.min(probe?.since ?? now, now), now)
+        return last === undefined ? undefined : Settlement.pause(last.delay)
+      },
+      Effect.catch((error) => Effect.as(Effect.logError("The schedule of a pause failed", error), undefined))
     ),
     { retries: true, deadLetters: false }
   )

@@ -15,7 +15,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { dual } from "effect/Function"
 import * as Layer from "effect/Layer"
-import * as Pipeable from "effect/Pipeable"
+import type * as Pipeable from "effect/Pipeable"
 import * as Predicate from "effect/Predicate"
 import type * as Scope from "effect/Scope"
 import * as Fault from "../broker/Fault.ts"
@@ -23,6 +23,7 @@ import * as QueueSpec from "../broker/QueueSpec.ts"
 import type { Event } from "../event/Event.ts"
 import type { DecodedDelivery } from "./DecodedDelivery.ts"
 import type { Failure, FailurePolicy } from "./FailurePolicy.ts"
+import { Pipeline } from "./internal/Pipeline.ts"
 import * as Settlement from "./Settlement.ts"
 import type { Subscription } from "./Subscription.ts"
 
@@ -35,7 +36,8 @@ import type { Subscription } from "./Subscription.ts"
 export const TypeId = "~effect-eventbus/Handler" as const
 
 /**
- * A step of a handler, as data: a timeout, an answer to failures, or a named wrapper.
+ * A step of a handler, as data: a timeout, an answer to failures, a named wrapper, the
+ * replies to a request, or the handling of many events at once.
  *
  * @category models
  * @since 0.1.0
@@ -44,6 +46,8 @@ export type Step =
   | { readonly _tag: "Timeout"; readonly duration: Duration.Duration }
   | { readonly _tag: "OnFailure"; readonly policy: FailurePolicy<never> }
   | { readonly _tag: "Around"; readonly name: string }
+  | { readonly _tag: "Reply"; readonly request: string }
+  | { readonly _tag: "Batch"; readonly size: number; readonly within: Duration.Duration }
 
 /**
  * Any handler.
@@ -87,20 +91,6 @@ export interface Handle<in Ev extends Event, out E, out R> {
  * @since 0.1.0
  */
 export const isHandler = (u: unknown): u is Any => Predicate.hasProperty(u, TypeId)
-
-class Pipeline<in out Ev extends Event, out E, out R> extends Pipeable.Class implements Handler<Ev, E, R> {
-  readonly [TypeId]: typeof TypeId = TypeId
-  readonly subscription: Subscription<Ev>
-  readonly steps: ReadonlyArray<Step>
-  readonly prepare: Handler<Ev, E, R>["prepare"]
-
-  constructor(subscription: Subscription<Ev>, steps: ReadonlyArray<Step>, prepare: Handler<Ev, E, R>["prepare"]) {
-    super()
-    this.subscription = subscription
-    this.steps = steps
-    this.prepare = prepare
-  }
-}
 
 /** Wraps the preparation of a handler, which runs once for each start of its subscription. */
 const aroundPrepare = <Ev extends Event, E, R, E2, R2>(
@@ -266,6 +256,11 @@ export const make = <Ev extends Event, Eff extends Effect.Effect<unknown, unknow
 /**
  * Fails an attempt with a `TimeoutError` when it takes longer than the duration.
  *
+ * **Gotchas**
+ *
+ * A policy answers the steps before it. So give the timeout before `onFailure`: after it,
+ * `FailurePolicy.retryUpToMax` answers the `TimeoutError`, unless another policy follows.
+ *
  * @category combinators
  * @since 0.1.0
  */
@@ -413,7 +408,9 @@ export const onFailure: {
 } = dual(2, <Ev extends Event, E, R>(self: Handler<Ev, E, R>, policy: FailurePolicy<E>): Handler<Ev, never, R> => {
   const { atMostOnce, deadLetterQueue, name: queue } = self.subscription
   if (atMostOnce && policy.retries) {
-    throw new RangeError(`"${queue}" is at-most-once, so its handler cannot retry: use a policy that discards`)
+    throw new RangeError(
+      `"${queue}" is at-most-once, so its handler can neither retry nor pause: use a policy that discards`
+    )
   }
   if (deadLetterQueue === undefined && policy.deadLetters) {
     throw new RangeError(`"${queue}" has no dead letters, so its handler cannot use them: use a policy that discards`)
@@ -429,11 +426,15 @@ export const onFailure: {
 })
 
 /** Returns the failure for a policy. A handler of dead letters does not care when they failed first elsewhere. */
-const failureOf = <E>(cause: Cause.Cause<E>, { attempt, envelope, event, queue }: DecodedDelivery): Failure<E> => ({
+const failureOf = <E>(
+  cause: Cause.Cause<E>,
+  { attempt, envelope, event, probe, queue }: DecodedDelivery
+): Failure<E> => ({
   cause,
   event,
   attempt,
-  firstFailedAt: QueueSpec.isDeadLetterQueue(queue) ? undefined : envelope.fault?.firstFailedAt
+  firstFailedAt: QueueSpec.isDeadLetterQueue(queue) ? undefined : envelope.fault?.firstFailedAt,
+  probe
 })
 
 /**

@@ -6,6 +6,7 @@
 
 import * as Duration from "effect/Duration"
 import type { Fault } from "../broker/Fault.ts"
+import type { Reply } from "../event/Reply.ts"
 
 /**
  * The settlement of a handled event: it leaves the queue.
@@ -15,6 +16,8 @@ import type { Fault } from "../broker/Fault.ts"
  */
 export interface Ack {
   readonly _tag: "Ack"
+  /** The reply to send first, if the event is a request. */
+  readonly reply?: Reply | undefined
 }
 
 /**
@@ -71,12 +74,28 @@ export interface Discard {
 }
 
 /**
+ * The settlement of an event that must wait because its subscription has to: the event
+ * goes back to its queue unchanged, no attempt is counted, and the subscription stops
+ * taking events for the delay. Then it takes one at a time, until one is acknowledged.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Pause {
+  readonly _tag: "Pause"
+  readonly delay: Duration.Duration
+  /** The reason in a few words, which health and `Running.state` report. */
+  readonly by: string
+  readonly fault: Fault | undefined
+}
+
+/**
  * The way in which a delivery ends.
  *
  * @category models
  * @since 0.1.0
  */
-export type Settlement = Ack | Requeue | Retry | DeadLetter | Discard
+export type Settlement = Ack | Requeue | Retry | DeadLetter | Discard | Pause
 
 /**
  * Removes the event from its queue.
@@ -85,6 +104,15 @@ export type Settlement = Ack | Requeue | Retry | DeadLetter | Discard
  * @since 0.1.0
  */
 export const ack: Settlement = { _tag: "Ack" }
+
+/**
+ * Replies to a request, and then removes it from its queue. An event that asks for no
+ * reply is only removed.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const reply = (reply: Reply): Settlement => ({ _tag: "Ack", reply })
 
 /**
  * Puts the event back into its queue, at once and unchanged.
@@ -104,6 +132,31 @@ export const retry = (delay: Duration.Input, fault?: Fault | undefined): Settlem
   _tag: "Retry",
   delay: Duration.fromInputUnsafe(delay),
   fault
+})
+
+/**
+ * Puts the event back into its queue unchanged, and pauses its subscription.
+ *
+ * **Details**
+ *
+ * After the delay, the subscription takes one event at a time, until one is acknowledged.
+ * An infinite delay pauses it until it is resumed.
+ *
+ * **Gotchas**
+ *
+ * `EventBus.stream` takes events when you ask for them. It only puts the event back.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const pause = (
+  delay: Duration.Input,
+  options: { readonly by?: string | undefined; readonly fault?: Fault | undefined } = {}
+): Settlement => ({
+  _tag: "Pause",
+  delay: Duration.fromInputUnsafe(delay),
+  by: options.by ?? options.fault?.reason ?? "a failure",
+  fault: options.fault
 })
 
 /**

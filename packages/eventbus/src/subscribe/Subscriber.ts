@@ -13,9 +13,9 @@
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -28,12 +28,18 @@ import * as Correlation from "../event/Correlation.ts"
 import * as Event from "../event/Event.ts"
 import * as Metrics from "../telemetry/Metrics.ts"
 import type { DecodedDelivery, Settleable } from "./DecodedDelivery.ts"
+import type { DeliveryObserver } from "./DeliveryObserver.ts"
 import * as FailurePolicy from "./FailurePolicy.ts"
 import * as Handler from "./Handler.ts"
 import * as DeliverySpans from "./internal/deliverySpans.ts"
 import { Dispatch } from "./internal/dispatch.ts"
+import { Draining } from "./internal/draining.ts"
+import * as Intake from "./internal/Intake.ts"
+import * as Lifetime from "./internal/lifetime.ts"
+import * as Responder from "./internal/responder.ts"
 import * as Settle from "./internal/settle.ts"
 import { StalledSettlements } from "./internal/StalledSettlements.ts"
+import * as Settlement from "./Settlement.ts"
 import type { Subscription } from "./Subscription.ts"
 
 /** The time that interrupted handlers get to clean up. */
@@ -42,16 +48,11 @@ const interruptTimeout = "1 second"
 /** The policy for failures that the handler leaves unanswered. */
 const defaultPolicy = FailurePolicy.retryUpToMax
 
-/** Returns whether a retried event has expired. The broker expires all others. */
-const expired = (event: Event.Event, attempt: number, now: number): boolean =>
-  attempt > 1 &&
-  event.ttlSeconds !== undefined &&
-  DateTime.toEpochMillis(event.timestamp) + event.ttlSeconds * 1000 <= now
-
 /** Returns a delivery without settlement, for an event that left its queue before it was handled. */
-const gone = ({ envelope, redelivered }: Delivery): Delivery => ({
+const gone = ({ envelope, redelivered, unreadable }: Delivery): Delivery => ({
   envelope,
   redelivered,
+  unreadable,
   isLive: () => true,
   ack: Effect.void,
   requeue: Effect.void
@@ -62,7 +63,9 @@ const receiver = <Ev extends Event.Event>(
   { atMostOnce, decode, name: queue }: Subscription<Ev>,
   maxBodyBytes: number,
   { refuse }: Settle.Settle,
-  count: Metrics.Series
+  count: Metrics.Series,
+  observer: DeliveryObserver | undefined,
+  responds: boolean
 ) => {
   const refuseAs = (delivery: Delivery, reason: string, message: string, attempts: number) =>
     Effect.flatMap(Clock.currentTimeMillis, (now) =>
@@ -84,7 +87,8 @@ const receiver = <Ev extends Event.Event>(
 
   /** Decodes a delivery. Settles one that cannot be decoded, or that has expired. */
   const open = (delivery: Delivery): Effect.Effect<DecodedDelivery<Ev> | undefined> => {
-    const { envelope, redelivered } = delivery
+    const { envelope, redelivered, unreadable } = delivery
+    if (unreadable !== undefined) return refuseAs(delivery, unreadable.code, unreadable.detail, 0)
     const bytes = envelope.body.length
     if (bytes > maxBodyBytes) {
       return refuseAs(delivery, "TooLarge", `the body has ${bytes} bytes, the limit is ${maxBodyBytes}`, 0)
@@ -100,20 +104,24 @@ const receiver = <Ev extends Event.Event>(
       attempt,
       redelivered
     }
+    // A responder has its own way with requests that have expired.
+    if (responds && envelope.replyTo !== undefined) return Effect.succeed(delivered)
     // Dead letters never expire, and neither do replayed ones: an operator asked for them.
-    if (attempt === 1 || event.ttlSeconds === undefined || envelope.round > 0 || QueueSpec.isDeadLetterQueue(queue)) {
-      return Effect.succeed(delivered)
-    }
+    const expiresAt =
+      envelope.round > 0 || QueueSpec.isDeadLetterQueue(queue) ? undefined : Lifetime.expiresAt(event, envelope)
+    // The broker expires first attempts, but for delayed events: a broker may forget their time to live while they wait.
+    if (expiresAt === undefined || (attempt === 1 && envelope.dueAt === undefined)) return Effect.succeed(delivered)
+    const outlived =
+      attempt === 1 ? "waited longer than its time to live" : "outlived its time to live between two attempts"
     return Effect.flatMap(Clock.currentTimeMillis, (now) =>
-      expired(event, attempt, now)
-        ? refuseAs(delivery, "expired", "the event outlived its time to live between two attempts", attempt - 1)
-        : Effect.succeed(delivered)
+      expiresAt <= now ? refuseAs(delivery, "expired", `the event ${outlived}`, attempt - 1) : Effect.succeed(delivered)
     )
   }
 
   return (delivery: Delivery): Effect.Effect<DecodedDelivery<Ev> | undefined> => {
     if (!delivery.isLive()) return Effect.undefined
     count(1)
+    observer?.received(delivery)
     if (!atMostOnce) return open(delivery)
     // It leaves its queue first. One that was delivered before may have been handled, and must not be handled again.
     return delivery.redelivered
@@ -126,18 +134,22 @@ const receiver = <Ev extends Event.Event>(
 const prepare = <Ev extends Event.Event>(
   broker: Broker.Broker["Service"],
   subscription: Subscription<Ev>,
-  stalled: StalledSettlements
+  stalled: StalledSettlements,
+  observer: DeliveryObserver | undefined,
+  responds: boolean
 ) =>
   Effect.map(Metrics.registry, (registry) => {
     const spans = DeliverySpans.make(broker, subscription)
-    const settle = Settle.make(broker, subscription, spans, registry, stalled)
+    const responder = Responder.make(broker, subscription, registry, responds)
+    const settle = Settle.make(broker, subscription, spans, registry, stalled, observer, responder)
     const delivered = Metrics.all.delivered.series(registry, Metrics.labelsOf(subscription))
-    return { registry, spans, settle, receive: receiver(subscription, broker.maxBodyBytes, settle, delivered) }
+    const receive = receiver(subscription, broker.maxBodyBytes, settle, delivered, observer, responds)
+    return { registry, responder, spans, settle, receive }
   })
 
 /**
  * Runs a handler on the deliveries of its subscription until the scope closes. Returns
- * when the queue is bound and being consumed.
+ * when the queue is bound and being consumed, with what pauses and resumes it.
  *
  * @category running
  * @since 0.1.0
@@ -145,15 +157,25 @@ const prepare = <Ev extends Event.Event>(
 export const start = Effect.fnUntraced(function* <Ev extends Event.Event, E, R>(
   broker: Broker.Broker["Service"],
   handler: Handler.Handler<Ev, E, R>,
-  stalled: StalledSettlements = new StalledSettlements()
-): Effect.fn.Return<void, SubscribeError, R | Scope.Scope> {
+  stalled: StalledSettlements = new StalledSettlements(),
+  observer?: DeliveryObserver
+): Effect.fn.Return<Intake.Intake, SubscribeError, R | Scope.Scope> {
   const { subscription } = handler
-  const dispatch = new Dispatch(subscription.concurrency ?? broker.prefetch)
+  const prefetch = QueueSpec.prefetchOf(subscription, broker.prefetch)
+  const dispatch = new Dispatch(Math.min(subscription.concurrency ?? broker.prefetch, prefetch), prefetch)
   // This comes first, because a failed start must leave nothing behind.
-  const consumer = yield* broker.consume(subscription, dispatch.deliver)
-  const handle = yield* handler.prepare(yield* Effect.scope)
+  const intake = yield* Intake.make(broker, subscription, dispatch)
+  const draining = Latch.makeUnsafe()
+  const handle = yield* Effect.provideService(handler.prepare(yield* Effect.scope), Draining, draining)
   const clock = yield* Clock.Clock
-  const { receive, registry, settle, spans } = yield* prepare(broker, subscription, stalled)
+  const responds = handler.steps.some(({ _tag }) => _tag === "Reply")
+  const { receive, registry, responder, settle, spans } = yield* prepare(
+    broker,
+    subscription,
+    stalled,
+    observer,
+    responds
+  )
   const labels = Metrics.labelsOf(subscription)
   const handlersRunning = Metrics.all.handlersRunning.series(registry, labels)
   const handlerSeconds = Metrics.all.handlerSeconds.series(registry, labels)
@@ -167,20 +189,22 @@ export const start = Effect.fnUntraced(function* <Ev extends Event.Event, E, R>(
   ): Effect.Effect<void, never, R> => {
     // The fiber belongs to this delivery, so its context need not be restored.
     fiber.setContext(Context.add(fiber.context, Correlation.Current, Event.toCorrelation(delivered.event)))
-    const handling = Effect.catchCause(handle(delivered), (cause) =>
+    const { period } = intake
+    const handling = Effect.catchCause(responder.withinDeadline(delivered, handle(delivered)), (cause) =>
       stopping ? Effect.failCause(Cause.interrupt()) : Handler.answer(defaultPolicy, cause, delivered)
     )
     const since = clock.monotonicTimeNanosUnsafe()
     running += 1
     handlersRunning(1)
-    return spans.processing(fiber, delivered, handling, (settlement) => {
+    return spans.processing(fiber, delivered, handling, (asked) => {
       handlerSeconds(Number(clock.monotonicTimeNanosUnsafe() - since) / 1e9)
       // The finalizer has already subtracted the handlers that were still running.
       if (running > 0) {
         running -= 1
         handlersRunning(-1)
       }
-      return settle.as(delivery, delivered, settlement)
+      const settlement = settle.possible(asked)
+      return intake.settling(settlement, period, settle.as(delivery, delivered, settlement))
     })
   }
 
@@ -203,7 +227,7 @@ export const start = Effect.fnUntraced(function* <Ev extends Event.Event, E, R>(
     Effect.catchCause(
       Effect.withFiber((fiber) =>
         Effect.flatMap(receive(delivery), (delivered) =>
-          delivered === undefined ? Effect.void : process(fiber, delivery, delivered)
+          delivered === undefined ? Effect.void : process(fiber, delivery, intake.asProbe(delivered))
         )
       ),
       (cause) => giveUp(delivery, cause)
@@ -211,9 +235,17 @@ export const start = Effect.fnUntraced(function* <Ev extends Event.Event, E, R>(
 
   const fork = Effect.runForkWith(yield* Effect.context<R>())
   yield* Effect.acquireRelease(
-    Effect.sync(() => dispatch.start((delivery) => fork(handleOne(delivery)))),
+    Effect.sync(() => {
+      intake.start((delivery) =>
+        Effect.flatMap(receive(delivery), (delivered) =>
+          delivered === undefined ? Effect.void : settle.as(delivery, delivered, Settlement.requeue)
+        )
+      )
+      dispatch.start((delivery) => fork(handleOne(delivery)))
+    }),
     Effect.fnUntraced(function* () {
-      yield* consumer.cancel
+      yield* intake.stop
+      yield* draining.open
       yield* Effect.timeoutOption(dispatch.idle, subscription.drainTimeout)
       stopping = true
       // A handler that cannot be interrupted must not delay the stop: its delivery goes back to the queue.
@@ -222,6 +254,7 @@ export const start = Effect.fnUntraced(function* <Ev extends Event.Event, E, R>(
       running = 0
     })
   )
+  return intake
 })
 
 /** Returns a delivery that you can settle once, or again if the settlement was interrupted. */
@@ -256,12 +289,13 @@ const settleable = <Ev extends Event.Event>(
 export const stream = <Ev extends Event.Event>(
   broker: Broker.Broker["Service"],
   subscription: Subscription<Ev>,
-  stalled: StalledSettlements = new StalledSettlements()
+  stalled: StalledSettlements = new StalledSettlements(),
+  observer?: DeliveryObserver
 ): Stream.Stream<Settleable<Ev>, SubscribeError> =>
   Stream.unwrap(
     Effect.gen(function* () {
       const deliveries = yield* Broker.deliveries(broker, subscription)
-      const { receive, settle } = yield* prepare(broker, subscription, stalled)
+      const { receive, settle } = yield* prepare(broker, subscription, stalled, observer, false)
       return Stream.mapEffect(Stream.fromQueue(deliveries), (delivery) =>
         Effect.map(receive(delivery), (decoded) => decoded && settleable(delivery, decoded, settle))
       )

@@ -56,10 +56,16 @@ export const isSubscription = (u: unknown): u is Subscription<Event.Event> => Pr
  */
 export interface Options {
   /**
-   * The number of events that are handled at once. The broker hands out as many in
-   * advance. Default: the broker's configured prefetch count.
+   * The number of events that are handled at once. Default: the broker's configured
+   * prefetch count, but no more than `prefetch`.
    */
   readonly concurrency?: number | undefined
+  /**
+   * The number of events that the broker hands out in advance, handled or waiting. More
+   * than the concurrency keeps short handlers busy, such as one at a time with a prefetch
+   * of 50. Those that wait are not handed to other instances. Default: the concurrency.
+   */
+  readonly prefetch?: number | undefined
   /**
    * Whether events that cannot be handled are kept in `dlq.{queue}`. When `false`, they
    * are discarded and counted. Default: `true`, or `false` for at-most-once.
@@ -124,7 +130,8 @@ const maxTtl = 2 ** 32 - 1
  *
  * Throws a `RangeError` for an invalid name or pattern, for two event types with the
  * same name, for a subscription that could never receive an event, for a `concurrency`
- * that is not a whole number from 1 to 65535, and for dead letters with at-most-once.
+ * or `prefetch` that is not a whole number from 1 to 65535, for a `prefetch` below the
+ * concurrency, and for dead letters with at-most-once.
  *
  * **Example** (Subscribing by type and by pattern)
  *
@@ -188,7 +195,7 @@ export const make: {
   const twice = types.find((type, i) => types.some((other, j) => j < i && other !== type && other.name === type.name))
   if (twice !== undefined) {
     throw new RangeError(
-      `The subscription "${name}" has two event types called "${twice.name}", but only one of them could decode its events`
+      `The subscription "${name}" has two event types called "${twice.name}", but only one of them could decode its events: keep the newest, with a step from the other version in its "from"`
     )
   }
   const patterns = (options.patterns ?? types.map((type) => `${type.name}.*`)).map(RoutingKey.checkPattern)
@@ -208,13 +215,21 @@ export const make: {
       `The subscription "${name}" is at-most-once, so it cannot have dead letters: its events leave the queue first`
     )
   }
+  const concurrency = wholeFromOne(`The concurrency of "${name}"`, options.concurrency, 65535)
+  const prefetch = wholeFromOne(`The prefetch of "${name}"`, options.prefetch, 65535)
+  if (prefetch !== undefined && concurrency !== undefined && prefetch < concurrency) {
+    throw new RangeError(
+      `The prefetch of "${name}" must be at least its concurrency, ${concurrency}, not ${prefetch}: fewer events could be handled at once`
+    )
+  }
   const messageTtl = options.messageTtl === undefined ? undefined : Duration.toMillis(options.messageTtl)
   return {
     [TypeId]: TypeId,
     name,
     events: types,
     patterns: forDeadLetters ? [] : [...new Set(patterns)],
-    concurrency: wholeFromOne(`The concurrency of "${name}"`, options.concurrency, 65535),
+    concurrency,
+    prefetch,
     deadLetterQueue: (options.deadLetter ?? !atMostOnce) ? QueueSpec.deadLetterQueueOf(name) : undefined,
     messageTtl: wholeFromOne(`The messageTtl of "${name}" in milliseconds`, messageTtl, maxTtl),
     atMostOnce,

@@ -45,7 +45,8 @@ export const registry: Effect.Effect<Registry> = Effect.withFiberSucceed((fiber)
 )
 
 /**
- * A metric and its documentation. Histograms are in seconds.
+ * A metric and its documentation. Histograms are in seconds, but for that of the sizes of
+ * batches.
  *
  * @category models
  * @since 0.1.0
@@ -98,6 +99,9 @@ const histogram = (...boundaries: ReadonlyArray<number>) =>
   )
 
 const ofWork = histogram(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+const ofCounts = instrument("histogram", (name, { attributes, description }) =>
+  Metric.histogram(name, { description, attributes, boundaries: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000] })
+)
 const ofWaiting = histogram(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 3600, 86_400)
 
 /**
@@ -165,11 +169,34 @@ export const all = {
   settlementsStalled: gauge("eventbus_settlements_stalled", "Settlements that the broker has refused so far", [
     "queue"
   ]),
-  handlersRunning: gauge("eventbus_handlers_running", "Deliveries that are being handled", ["queue"]),
-  handlerSeconds: ofWork("eventbus_handler_seconds", "Time from a delivery to the end of its handler", ["queue"]),
-  criticalSeconds: ofWaiting("eventbus_critical_seconds", "Time from an event's timestamp to the end of its handling", [
+  paused: gauge("eventbus_paused", "Subscriptions that are paused, or take one event at a time after a pause", [
     "queue"
   ]),
+  handlersRunning: gauge("eventbus_handlers_running", "Deliveries that are being handled", ["queue"]),
+  handlerSeconds: ofWork("eventbus_handler_seconds", "Time from a delivery to the end of its handler", ["queue"]),
+  criticalSeconds: ofWaiting(
+    "eventbus_critical_seconds",
+    "Time from an event's timestamp, or from when it was due, to the end of its handling",
+    ["queue"]
+  ),
+  batchEvents: ofCounts("eventbus_batch_events", "Events that a call of a batch handler was given", ["queue"]),
+  batchWaitSeconds: ofWork(
+    "eventbus_batch_wait_seconds",
+    "Time for which the first event of a batch waited for the others",
+    ["queue"]
+  ),
+  requests: counter("eventbus_requests_total", "Requests that ended: with a reply, or by the reason of their failure", [
+    "outcome"
+  ]),
+  requestsWaiting: gauge("eventbus_requests_waiting", "Requests that wait for their reply"),
+  requestSeconds: ofWork("eventbus_request_seconds", "Time from a request to its reply"),
+  lateReplies: counter("eventbus_late_replies_total", "Replies dropped because no request waits for them any more"),
+  replies: counter("eventbus_replies_total", "Replies sent to requesters", ["queue"]),
+  undeliveredReplies: counter(
+    "eventbus_undelivered_replies_total",
+    "Replies whose requester is gone, or that could not be sent in time",
+    ["queue"]
+  ),
   connections: gauge("eventbus_connections", "Connections to the broker that are up", ["role"]),
   reconnects: counter("eventbus_reconnects_total", "Connections to the broker restored after a loss", ["role"]),
   blocked: gauge("eventbus_blocked", "Connections on which the broker takes no events", ["role"])

@@ -17,7 +17,7 @@ export const expirySuite = suite("failing", (test) => {
       const started = yield* recorder<number>()
       yield* bus.subscribe(
         Handler.make(
-          Subscription.make(queue, { events: [TaskDone], concurrency: 1, messageTtl: "100 millis" }),
+          Subscription.make(queue, { events: [TaskDone], concurrency: 1, messageTtl: "1 second" }),
           (event) => Effect.andThen(started.push(event.payload.n), Deferred.await(gate))
         )
       )
@@ -83,7 +83,7 @@ export const expirySuite = suite("failing", (test) => {
       const started = yield* recorder<number>()
       yield* bus.subscribe(
         Handler.make(
-          Subscription.make(queue, { events: [TaskDone], concurrency: 1, messageTtl: "50 millis", deadLetter: false }),
+          Subscription.make(queue, { events: [TaskDone], concurrency: 1, messageTtl: "2 seconds", deadLetter: false }),
           (event) => Effect.andThen(started.push(event.payload.n), Deferred.await(gate))
         )
       )

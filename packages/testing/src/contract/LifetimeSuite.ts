@@ -2,6 +2,7 @@ import { assert } from "@effect/vitest"
 import { EventBus, Handler, QueueSpec, Settlement, Subscription } from "effect-eventbus"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -114,6 +115,27 @@ export const lifetimeSuite = suite("subscriptions that start and stop", (test, {
       yield* Deferred.succeed(gate, undefined)
       yield* bounded(Fiber.join(closing))
       assert.strictEqual(yield* seen.size, 1)
+      yield* eventually(messages(queue), (n) => n === 1)
+    }))
+
+  test("a stop waits for its handlers until the drain timeout, and no longer", () =>
+    Effect.gen(function* () {
+      const bus = yield* EventBus.EventBus
+      const queue = yield* unique("tasks")
+      const drainTimeout = 500
+      const started = yield* Deferred.make<void>()
+      const scope = yield* Scope.make()
+      const seen = yield* Scope.provide(
+        record(Subscription.make(queue, { events: [TaskDone], drainTimeout }), () =>
+          Effect.andThen(Deferred.succeed(started, undefined), Effect.never)
+        ),
+        scope
+      )
+      yield* bus.publish(yield* TaskDone.event({ n: 1 }))
+      yield* bounded(Deferred.await(started))
+      const [took] = yield* Effect.timed(bounded(Scope.close(scope, Exit.void)))
+      assert.strictEqual(yield* seen.size, 0)
+      assert.isAtLeast(Duration.toMillis(took), drainTimeout)
       yield* eventually(messages(queue), (n) => n === 1)
     }))
 

@@ -7,10 +7,10 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import { ttl } from "./Program.ts"
+import { scripts, ttl } from "./Program.ts"
 import type { Event, Kind, Script } from "./Program.ts"
 
-const Payload = Schema.Struct({ n: Schema.Int, script: Schema.String, heldBy: Schema.NullOr(Schema.String) })
+const Payload = Schema.Struct({ n: Schema.Int, script: Schema.Literals(scripts), heldBy: Schema.NullOr(Schema.String) })
 const typed = (name: Event["type"]) => EventType.make(name, { payload: Payload })
 const types = {
   "task.done": typed("task.done"),
@@ -112,7 +112,7 @@ export const subscribe = (
     readonly differs: boolean
     readonly before: (seen: Seen) => Effect.Effect<boolean>
   }
-): Effect.Effect<void, BrokerError.SubscribeError, Scope.Scope> => {
+): Effect.Effect<EventBus.Running, BrokerError.SubscribeError, Scope.Scope> => {
   const { before, differs, kind, patterns, queue } = options
   const letters = QueueSpec.isDeadLetterQueue(queue)
   const own: Subscription.Options = letters ? {} : optionsOf[kind]
@@ -120,7 +120,7 @@ export const subscribe = (
   const attempt = (_: unknown, delivery: DecodedDelivery.DecodedDelivery): Attempt => {
     const { heldBy, n, script } = Schema.decodeUnknownSync(Payload)(delivery.event.payload)
     return Effect.flatMap(before({ n, heldBy, delivery }), (wasHeld) =>
-      (letters ? actOnLetter : act)(script as Script, delivery.attempt, wasHeld)
+      (letters ? actOnLetter : act)(script, delivery.attempt, wasHeld)
     )
   }
   if (kind === "typed" && !letters) {

@@ -28,6 +28,8 @@ class Queue {
   readonly patterns = new Set<string>()
   waiting: ReadonlyArray<Item> = []
   isRunning = false
+  /** Whether its subscription takes no events for now. Then it is not running. */
+  isPaused = false
   /** Whether its subscription stops as soon as the handler is busy. */
   isStopping = false
 
@@ -122,16 +124,33 @@ export class Model {
   }
 
   private perform(operation: Operation): ReadonlyArray<string> {
-    if (operation._tag === "Publish") return operation.events.map((event) => this.publish(event))
+    if (operation._tag === "Publish") {
+      const due: Array<() => void> = []
+      const results = operation.events.map((event) => this.publish(event, due))
+      // Their delay is longer than everything else takes.
+      due.forEach((enter) => enter())
+      return results
+    }
     const queue = this.queues.get(nameOf(this.program, operation))
     switch (operation._tag) {
       case "Start": {
         if (operation.differs && !operation.letters) return ["TopologyMismatch"]
-        if (!queue?.isRunning) this.start(operation, operation.pattern)
+        if (!queue?.isRunning && !queue?.isPaused) this.start(operation, operation.pattern)
         return ["started"]
       }
       case "Stop": {
-        if (queue !== undefined) queue.isRunning = false
+        if (queue !== undefined) queue.isRunning = queue.isPaused = false
+        return []
+      }
+      case "Pause": {
+        if (queue?.isRunning) {
+          queue.isRunning = false
+          queue.isPaused = true
+        }
+        return []
+      }
+      case "Resume": {
+        if (queue?.isPaused) this.consume(queue)
         return []
       }
       case "StopAmid": {
@@ -156,8 +175,13 @@ export class Model {
     if (queue.deadLetterQueue !== undefined) this.declare(queue.deadLetterQueue, kind, true)
     if (!target.letters)
       for (const each of pattern === undefined ? patterns : [...patterns, pattern]) queue.patterns.add(each)
+    this.consume(queue)
+  }
+
+  private consume(queue: Queue): void {
     const { waiting } = queue
     queue.isRunning = true
+    queue.isPaused = false
     queue.waiting = []
     waiting.forEach((item) =>
       item.expires || queue.is.brief ? this.die(queue, item, expired(item)) : this.handle(queue, item)
@@ -170,14 +194,23 @@ export class Model {
     return queue
   }
 
-  private publish(event: Event): string {
+  private publish(event: Event, due: Array<() => void> = []): string {
     const n = ++this.published
     if (event.script === "never fits") return "EncodeFailed"
+    if (event.delayed) {
+      due.push(() => this.route(n, event))
+      return "published"
+    }
+    return this.route(n, event) === 0 ? "Unroutable" : "published"
+  }
+
+  /** Adds an event to the queues that are bound for it, and returns their number. */
+  private route(n: number, event: Event): number {
     const targets = [...this.queues.values()].filter((queue) => queue.wants(routingKey(event)))
     for (const queue of targets) {
       this.enter(queue, { n, event, attempt: 1, retryCount: 0, fault: undefined, expires: event.expires })
     }
-    return targets.length === 0 ? "Unroutable" : "published"
+    return targets.length
   }
 
   private enter(queue: Queue, item: Item): void {
@@ -237,6 +270,6 @@ export const orderOf =
   (queue: string): Observation.Order =>
     queue.startsWith("serial")
       ? "by priority"
-      : queue.startsWith("urgent") && operation._tag === "Start"
+      : queue.startsWith("urgent") && (operation._tag === "Start" || operation._tag === "Resume")
         ? "total"
         : "none"

@@ -10,7 +10,7 @@ const priorities = ["normal", "low", "high", "critical"] as const
 const keys = ["by type", "tenant.acme", "no.queue"] as const
 
 /** The ways in which a handler treats an event, in its first attempt and in later ones. */
-const scripts = [
+export const scripts = [
   "ack",
   "fail once",
   "fail twice",
@@ -21,6 +21,9 @@ const scripts = [
   "throw",
   "never fits"
 ] as const
+
+/** The delay of a delayed event, in milliseconds. */
+export const delay = 150
 
 /** The time to live, in milliseconds, of an event that expires. `fail too late` makes it expire between two attempts. */
 export const ttl = 100
@@ -39,6 +42,8 @@ export interface Event {
   readonly key: (typeof keys)[number]
   readonly script: Script
   readonly expires: boolean
+  /** Whether it is published with a delay. Such an event has no time to live: brokers notice its end at different times. */
+  readonly delayed: boolean
 }
 
 /** A queue of the program, or with `letters` the queue of its dead letters. */
@@ -51,6 +56,8 @@ export type Operation =
   | { readonly _tag: "Publish"; readonly events: ReadonlyArray<Event> }
   | ({ readonly _tag: "Start"; readonly pattern: string | undefined; readonly differs: boolean } & Target)
   | ({ readonly _tag: "Stop" } & Target)
+  | ({ readonly _tag: "Pause" } & Target)
+  | ({ readonly _tag: "Resume" } & Target)
   /** Stops a subscription while its handler is busy with an event, where the queue receives the event. */
   | ({ readonly _tag: "StopAmid"; readonly event: Event } & Target)
   | ({ readonly _tag: "Purge" } & Target)
@@ -64,20 +71,27 @@ export interface Program {
 const oneOf = <const A extends string | number | boolean>(...values: ReadonlyArray<A>): Arbitrary.Arbitrary<A> =>
   Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: values.length - 1 })), {
     shrink: (at) => Array.from({ length: at }, (_, simpler) => simpler)
-  }).pipe(Arbitrary.map((at) => values[at] as A))
+  }).pipe(
+    Arbitrary.map((at) => {
+      const value = values[at]
+      if (value === undefined) throw new RangeError(`There are ${values.length} values, and not ${at + 1}`)
+      return value
+    })
+  )
 
 const event: Arbitrary.Arbitrary<Event> = Arbitrary.all({
   type: oneOf(...types),
   priority: oneOf(...priorities),
   key: oneOf("by type", ...keys, "by type"),
   script: oneOf("ack", "ack", ...scripts),
-  expires: oneOf(false, false, true)
+  expires: oneOf(false, false, true),
+  delayed: oneOf(false, false, false, true)
 }).pipe(
   // Whether a second attempt comes in time depends on the machine, unless it comes too late on purpose.
-  Arbitrary.map((event) => ({
-    ...event,
-    expires: event.script === "fail too late" || (event.expires && !event.script.startsWith("fail"))
-  }))
+  Arbitrary.map((event) => {
+    const expires = event.script === "fail too late" || (event.expires && !event.script.startsWith("fail"))
+    return { ...event, expires, delayed: event.delayed && !expires }
+  })
 )
 
 /** Returns the same event, without a time to live. */
@@ -88,7 +102,7 @@ const unhurried = (event: Event): Event => ({
 })
 
 const operation: Arbitrary.Arbitrary<Operation> = Arbitrary.all({
-  tag: oneOf("Publish", "Publish", "Publish", "Stop", "Start", "StopAmid", "StopAmid", "Purge"),
+  tag: oneOf("Publish", "Publish", "Publish", "Stop", "Start", "StopAmid", "StopAmid", "Purge", "Pause", "Resume"),
   queue: oneOf(0, 1, 2),
   letters: oneOf(false, false, true),
   events: Arbitrary.array(event, { minLength: 1, maxLength: 4 }),
@@ -104,7 +118,7 @@ const operation: Arbitrary.Arbitrary<Operation> = Arbitrary.all({
       case "Start":
         return { _tag: tag, queue, letters, differs, pattern: pattern === "" ? undefined : pattern }
       case "StopAmid":
-        return { _tag: tag, queue, letters: false, event }
+        return { _tag: tag, queue, letters: false, event: { ...event, delayed: false } }
       default:
         return { _tag: tag, queue, letters }
     }
@@ -141,6 +155,10 @@ export const nameOf = ({ queues }: Program, { letters, queue }: Target): string 
 
 export const routingKey = ({ key, priority, type }: Event): string => (key === "by type" ? `${type}.${priority}` : key)
 
+/** Whether an event of the operation is delayed. */
+export const isDelayed = (operation: Operation): boolean =>
+  operation._tag === "Publish" && operation.events.some((event) => event.delayed)
+
 /** Whether an event of the operation may expire. */
 export const expires = (operation: Operation): boolean => {
   if (operation._tag === "Publish") return operation.events.some((event) => event.expires)
@@ -149,7 +167,8 @@ export const expires = (operation: Operation): boolean => {
 
 const describe = (event: Event): string =>
   `${routingKey(event)}${event.key === "by type" ? "" : ` (${event.type}.${event.priority})`}: ${event.script}` +
-  (event.expires ? `, expires after ${ttl} ms` : "")
+  (event.expires ? `, expires after ${ttl} ms` : "") +
+  (event.delayed ? `, delayed by ${delay} ms` : "")
 
 const line = (program: Program, operation: Operation): string => {
   switch (operation._tag) {
@@ -165,6 +184,10 @@ const line = (program: Program, operation: Operation): string => {
       return `stop ${nameOf(program, operation)}`
     case "StopAmid":
       return `stop ${nameOf(program, operation)} while it handles ${describe(operation.event)}`
+    case "Pause":
+      return `pause ${nameOf(program, operation)}`
+    case "Resume":
+      return `resume ${nameOf(program, operation)}`
     case "Purge":
       return `purge ${nameOf(program, operation)}`
   }

@@ -31,7 +31,7 @@ const onTestClock = (patience: number): Plan => ({
   programs: 1000,
   concurrency: 1,
   maxShrinks: 3000,
-  looks: 100,
+  looks: 1000,
   patience: TestClock.adjust("20 millis"),
   settle: () => TestClock.adjust(5 * Program.ttl),
   deadline: TestClock.withLive(Effect.sleep(patience))
@@ -41,9 +41,11 @@ const inRealTime = (patience: number): Plan => ({
   programs: 30,
   concurrency: 4,
   maxShrinks: 200,
-  looks: 300,
+  looks: 1000,
   patience: Effect.sleep("10 millis"),
-  settle: (mayExpire) => (mayExpire ? Effect.sleep(1.2 * Program.ttl) : Effect.void),
+  // An event that no queue is bound for leaves no trace when it is due.
+  settle: (mayExpire, isDelayed) =>
+    Effect.sleep((mayExpire ? 1.2 * Program.ttl : 0) + (isDelayed ? Program.delay + 1000 : 0)),
   deadline: Effect.sleep(2 * patience)
 })
 

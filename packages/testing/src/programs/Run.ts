@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { Model, orderOf } from "./Model.ts"
 import * as Observation from "./Observation.ts"
-import { expires } from "./Program.ts"
+import { expires, isDelayed } from "./Program.ts"
 import type { Operation, Program } from "./Program.ts"
 import * as Subject from "./Subject.ts"
 
@@ -14,8 +14,8 @@ export interface Pace {
   readonly looks: number
   /** Lets some time pass before the next look. */
   readonly patience: Effect.Effect<void>
-  /** Lets time pass after an operation: enough for events to expire, where there may be such. */
-  readonly settle: (mayExpire: boolean) => Effect.Effect<void>
+  /** Lets time pass after an operation: enough for events to expire or to be due, where there may be such. */
+  readonly settle: (mayExpire: boolean, isDelayed: boolean) => Effect.Effect<void>
   /** Ends when an operation has taken too long. */
   readonly deadline: Effect.Effect<void>
 }
@@ -58,7 +58,7 @@ export const run = Effect.fnUntraced(function* (program: Program, pace: Pace) {
       subject.perform(operation, expected),
       Effect.as(pace.deadline, ["no answer"])
     )
-    yield* pace.settle(expires(operation) || at === all.length - 1)
+    yield* pace.settle(expires(operation) || at === all.length - 1, isDelayed(operation))
     const names = Object.keys(expected.queues)
     for (let look = 1; ; look++) {
       const handled = Observation.handled(subject.sights(), orderOf(operation))

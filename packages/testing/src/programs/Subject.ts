@@ -5,12 +5,19 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import { Names } from "../contract/Suite.ts"
 import * as Handlers from "./Handlers.ts"
 import * as Observation from "./Observation.ts"
-import { nameOf, routingKey } from "./Program.ts"
+import { delay, nameOf, routingKey } from "./Program.ts"
 import type { Event, Operation, Program, Target } from "./Program.ts"
+
+/** A subscription that was started. */
+interface Started {
+  readonly scope: Scope.Closeable
+  readonly subscription: EventBus.Running
+}
 
 /** A handler that is busy with an event until it is released. */
 interface Hold {
@@ -21,7 +28,7 @@ interface Hold {
 export const make = Effect.fnUntraced(function* (program: Program) {
   const bus = yield* EventBus.EventBus
   const { unique } = yield* Names
-  const running = new Map<string, Scope.Closeable>()
+  const running = new Map<string, Started>()
   const sights: Array<Observation.Sight> = []
   let published = 0
   let hold: Hold | undefined
@@ -47,31 +54,44 @@ export const make = Effect.fnUntraced(function* (program: Program) {
     if (running.has(name) && (target.letters || !differs)) return "started"
     const { kind = "plain", patterns = [] } = program.queues[target.queue % program.queues.length] ?? {}
     const scope = yield* Scope.fork(yield* Effect.scope)
-    const outcome = yield* Handlers.subscribe(bus, {
+    const subscribed = yield* Handlers.subscribe(bus, {
       queue: onBroker(name),
       kind,
       patterns: pattern === undefined ? patterns : [...patterns, pattern],
       differs,
       before: before(name)
-    }).pipe(Scope.provide(scope), Effect.match({ onSuccess: () => "started", onFailure: ({ reason }) => reason._tag }))
-    if (outcome === "started") running.set(name, scope)
-    else yield* Scope.close(scope, Exit.void)
-    return outcome
+    }).pipe(Scope.provide(scope), Effect.result)
+    if (Result.isSuccess(subscribed)) {
+      running.set(name, { scope, subscription: subscribed.success })
+      return "started"
+    }
+    yield* Scope.close(scope, Exit.void)
+    return subscribed.failure.reason._tag
   })
 
   const stop = (name: string) =>
     Effect.suspend(() => {
-      const scope = running.get(name)
+      const started = running.get(name)
       running.delete(name)
-      return scope === undefined ? Effect.void : Scope.close(scope, Exit.void)
+      return started === undefined ? Effect.void : Scope.close(started.scope, Exit.void)
     })
+
+  /** Whether a subscription takes events: it was started, and is not paused. */
+  const isTaking = (name: string) =>
+    Effect.map(running.get(name)?.subscription.state ?? Effect.undefined, (state) => state?._tag === "Running")
 
   const publish = Effect.fnUntraced(function* (event: Event, heldBy: string | null) {
     const made = yield* Handlers.toEvent(event, ++published, heldBy)
-    return yield* Effect.match(bus.publish(made, { routingKey: routingKey(event), unroutable: "fail" }), {
-      onSuccess: () => "published",
-      onFailure: ({ reason }) => reason._tag
-    })
+    return yield* Effect.match(
+      bus.publish(made, {
+        routingKey: routingKey(event),
+        ...(event.delayed ? { delay } : { unroutable: "fail" as const })
+      }),
+      {
+        onSuccess: () => "published",
+        onFailure: ({ reason }) => reason._tag
+      }
+    )
   })
 
   /** Publishes an event, and stops a queue while its handler is busy with that event. */
@@ -105,8 +125,14 @@ export const make = Effect.fnUntraced(function* (program: Program) {
         case "Stop":
           yield* stop(name)
           return []
+        case "Pause":
+          yield* running.get(name)?.subscription.pause() ?? Effect.void
+          return []
+        case "Resume":
+          yield* running.get(name)?.subscription.resume ?? Effect.void
+          return []
         case "StopAmid":
-          if (!running.has(name)) return []
+          if (!(yield* isTaking(name))) return []
           return [yield* stopAmid(operation, operation.event, expected.handled[name] !== undefined)]
         case "Purge":
           return [

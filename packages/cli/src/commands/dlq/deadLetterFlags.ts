@@ -8,7 +8,7 @@ import type { Broker } from "effect-eventbus/Broker"
 import type { BrokerError } from "effect-eventbus/BrokerError"
 import type { DeadLetter } from "effect-eventbus/DeadLetter"
 import type { DeadLetterFilter } from "effect-eventbus/DeadLetterFilter"
-import type { DeadLetters } from "effect-eventbus/DeadLetters"
+import type { DeadLetters, Scan } from "effect-eventbus/DeadLetters"
 import type { EventBus } from "effect-eventbus/EventBus"
 import * as QueueSpec from "effect-eventbus/QueueSpec"
 import * as Argument from "effect/cli/Argument"
@@ -132,6 +132,27 @@ export const withDeadLetters = <E, R>(
     yield* use(bus.deadLetters(queue, { maxHeld: hold })).pipe(Effect.catchIf(isMissing, () => noQueue(name, hint)))
   }).pipe(Effect.provide(Connection.layerAmqp))
 
+/** Returns the one of these whose id begins with a text, the first where the same event is several dead letters. */
+const theOne = <A extends { readonly id: string }>(
+  { letters, looked, waiting }: Scan & { readonly letters: ReadonlyArray<A> },
+  queue: string,
+  idPrefix: string
+): Effect.Effect<A, CommandFailed | UsageError> =>
+  Effect.gen(function* () {
+    if (idPrefix === "") return yield* new UsageError({ message: "The id is empty" })
+    const found = letters.filter(({ id }) => id.startsWith(idPrefix))
+    const deadLetter = found.find(({ id }) => id === idPrefix) ?? found[0]
+    if (deadLetter === undefined) {
+      const scanned = looked === waiting ? `the ${waiting}` : `the first ${looked} of ${waiting}`
+      return yield* new CommandFailed({
+        message: `No id of ${scanned} dead letters of "${queue}" begins with "${idPrefix}"`
+      })
+    }
+    const isOne = deadLetter.id === idPrefix || found.every(({ id }) => id === deadLetter.id)
+    if (isOne) return deadLetter
+    return yield* new UsageError({ message: `Several ids begin with "${idPrefix}": use a longer beginning` })
+  })
+
 /**
  * Finds the dead letter whose id begins with a text. Where the same event is several
  * dead letters, it returns the first.
@@ -145,21 +166,13 @@ export const find = Effect.fnUntraced(function* (
   idPrefix: string
 ): Effect.fn.Return<DeadLetter, BrokerError | CommandFailed | UsageError> {
   if (idPrefix === "") return yield* new UsageError({ message: "The id is empty" })
-  const { letters: found, looked, waiting } = yield* deadLetters.peek({ idPrefix, limit: 100 })
-  const deadLetter = found.find(({ id }) => id === idPrefix) ?? found[0]
-  if (deadLetter === undefined) {
-    const scanned = looked === waiting ? `the ${waiting}` : `the first ${looked} of ${waiting}`
-    return yield* new CommandFailed({
-      message: `No id of ${scanned} dead letters of "${queue}" begins with "${idPrefix}"`
-    })
-  }
-  const isOne = deadLetter.id === idPrefix || found.every(({ id }) => id === deadLetter.id)
-  if (isOne) return deadLetter
-  return yield* new UsageError({ message: `Several ids begin with "${idPrefix}": use a longer beginning` })
+  const peeked = yield* deadLetters.peek({ idPrefix, limit: 100 })
+  return yield* theOne(peeked, queue, idPrefix)
 })
 
 /**
- * Completes the beginnings of ids. Returns `undefined` where there are none.
+ * Completes the beginnings of ids, by one look for all of them. Returns `undefined` where
+ * there are none.
  *
  * @category filtering
  * @since 0.1.0
@@ -170,8 +183,10 @@ export const idsOf = Effect.fnUntraced(function* (
   beginnings: ReadonlyArray<string>
 ) {
   if (beginnings.length === 0) return undefined
+  // Complete ids need not be searched.
+  if (beginnings.every(Parameters.isUuid)) return beginnings
+  const snapshot = yield* deadLetters.snapshot({ maxBytes: 0 })
   return yield* Effect.forEach(beginnings, (text) =>
-    // A complete id need not be searched.
-    Parameters.isUuid(text) ? Effect.succeed(text) : Effect.map(find(deadLetters, queue, text), ({ id }) => id)
+    Parameters.isUuid(text) ? Effect.succeed(text) : Effect.map(theOne(snapshot, queue, text), ({ id }) => id)
   )
 })

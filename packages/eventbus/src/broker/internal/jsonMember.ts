@@ -1,15 +1,22 @@
 /**
- * Replaces one member of a JSON object and keeps every other byte: numbers keep the
- * precision and the spelling of their writer.
+ * Reads and replaces one member of a JSON object. Every other byte is kept: numbers keep
+ * the precision and the spelling of their writer.
  *
  * @internal
  */
 
+/** Returns whether the quote at `at` is part of its string: an odd number of backslashes is before it. */
+const isEscaped = (text: string, at: number): boolean => {
+  let first = at
+  while (text[first - 1] === "\\") first--
+  return (at - first) % 2 === 1
+}
+
 /** Returns the end of the string that starts at `start`. */
 const skipString = (text: string, start: number): number => {
-  let i = start + 1
-  while (i < text.length && text[i] !== '"') i += text[i] === "\\" ? 2 : 1
-  return i + 1
+  let end = text.indexOf('"', start + 1)
+  while (end !== -1 && isEscaped(text, end)) end = text.indexOf('"', end + 1)
+  return end === -1 ? text.length : end + 1
 }
 
 const skipSpace = (text: string, start: number): number => {
@@ -58,6 +65,15 @@ const skipValue = (text: string, start: number): number => {
     i = char === '"' ? skipString(text, i) : i + 1
   } while (depth > 0 && i < text.length)
   return i
+}
+
+/**
+ * Returns the text of the member `key` of a JSON object, if it has one. The text must be
+ * valid JSON.
+ */
+export const get = (text: string, key: string): string | undefined => {
+  const from = findValue(text, key)
+  return from === undefined ? undefined : text.slice(from, skipValue(text, from))
 }
 
 /**

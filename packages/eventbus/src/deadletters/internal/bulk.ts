@@ -15,7 +15,7 @@ import { PublishError, type Reason } from "../../broker/PublishError.ts"
 import * as DeadLetter from "../DeadLetter.ts"
 import * as DeadLetterFilter from "../DeadLetterFilter.ts"
 import type { BulkOptions, ReplayResult } from "../DeadLetters.ts"
-import { type Source, walk } from "./scan.ts"
+import { browse, listen, type Source, walk } from "./scan.ts"
 
 /** The number of dead letters that are processed at once. As many may be duplicated if the process is killed. */
 const maxInFlight = 100
@@ -29,19 +29,19 @@ export const toError = ({ id, type }: DeadLetter.DeadLetter, reason: Reason): Pu
 
 /** Runs an action on each selected dead letter, and removes those for which it succeeds. */
 export const bulk = (
-  { broker, maxHeld, name }: Source,
-  { limit = Infinity, onProgress = () => Effect.void, ...filter }: BulkOptions,
+  source: Source,
+  { limit = Infinity, onProgress = () => Effect.void, onTaken = () => Effect.void, ...filter }: BulkOptions,
   act: (letter: DeadLetter.DeadLetter) => Effect.Effect<void, Reason>,
   pause?: Duration.Input
 ): Effect.Effect<ReplayResult, BrokerError> =>
   Effect.scoped(
     Effect.gen(function* () {
+      const browser = yield* browse(source)
       const isSelected = DeadLetterFilter.matches(filter, yield* Clock.currentTimeMillis)
-      const browser = yield* broker.browse(name)
       let result: ReplayResult = { waiting: browser.waiting, done: 0, skipped: 0, failed: 0, failure: undefined }
       let taken = 0
       let stopped = false
-      const wantsMore = () => !stopped && taken < limit && result.skipped + result.failed < maxHeld
+      const wantsMore = () => !stopped && taken < limit && result.skipped + result.failed < source.maxHeld
 
       const select = ({ envelope, remove }: Browsed) => {
         if (!wantsMore()) return []
@@ -60,8 +60,9 @@ export const bulk = (
             ? Effect.void
             : Effect.matchEffect(act(letter), {
                 onSuccess: () =>
-                  Effect.map(remove, () => {
+                  Effect.flatMap(remove, () => {
                     result = { ...result, done: result.done + 1 }
+                    return listen(source, onTaken(letter))
                   }),
                 onFailure: (reason) =>
                   Effect.sync(() => {
@@ -82,7 +83,7 @@ export const bulk = (
           (letter) => Effect.map(Effect.uninterruptible(run(letter)), () => result),
           { concurrency: maxInFlight, unordered: true }
         ),
-        Stream.runForEach(onProgress)
+        Stream.runForEach((result) => listen(source, onProgress(result)))
       )
       // An interrupted stream would start more dead letters while it waits for those that are in progress.
       yield* Effect.acquireUseRelease(Effect.forkChild(Effect.interruptible(all)), Fiber.join, (fiber) =>
@@ -90,7 +91,7 @@ export const bulk = (
           stopped = true
           return Fiber.interrupt(fiber)
         })
-      ).pipe(Effect.onInterrupt(() => onProgress(result)))
+      ).pipe(Effect.onInterrupt(() => listen(source, onProgress(result))))
       return result
     })
   )

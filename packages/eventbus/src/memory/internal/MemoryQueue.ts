@@ -43,6 +43,8 @@ export class MemoryQueue {
   private readonly lanes: ReadonlyArray<MutableList.MutableList<QueuedMessage>>
   /** The number of messages that count against the capacity: waiting, held or delayed. */
   private total = 0
+  /** The number of messages that have entered it. */
+  private entered = 0
   /** The index of the consumer that is next in line. */
   private nextIndex = 0
   /** The publishers that wait for room. */
@@ -103,7 +105,7 @@ export class MemoryQueue {
   /** Adds an envelope that is already counted. */
   enter(envelope: Envelope): void {
     const ttl = Math.min(envelope.ttl ?? Infinity, this.declared.messageTtl ?? Infinity)
-    const message = new QueuedMessage(envelope, this.now() + ttl)
+    const message = new QueuedMessage(envelope, this.now() + ttl, this.entered++)
     // A message that does not wait cannot expire, however short its time to live.
     const consumer = this.messages === 0 ? this.nextConsumer() : undefined
     if (consumer === undefined) {
@@ -116,11 +118,21 @@ export class MemoryQueue {
     this.arrival.closeUnsafe()
   }
 
-  /** Puts back messages that their consumer did not settle, in their original order. */
+  /** Puts back messages that their consumer did not settle, each where it was in its queue. */
   putBack(returned: Iterable<QueuedMessage>): void {
     for (const message of [...returned].toReversed()) {
       message.redelivered = true
-      MutableList.prepend(this.lane(message.envelope), message.keep())
+      const lane = this.lane(message.envelope)
+      // Only messages that were put back before it come before it.
+      const earlier: Array<QueuedMessage> = []
+      for (;;) {
+        const [head] = MutableList.toArrayN(lane, 1)
+        if (head === undefined || head.number > message.number) break
+        MutableList.take(lane)
+        earlier.push(head)
+      }
+      MutableList.prepend(lane, message.keep())
+      for (const each of earlier.toReversed()) MutableList.prepend(lane, each)
     }
     this.dispatch()
   }

@@ -55,6 +55,8 @@ export class MemoryQueues {
   private readonly heldUp = new Set<MemoryQueue>()
   private readonly options: Options
   private isClosed = false
+  /** The number of delayed events that are in no queue yet. */
+  private later = 0
 
   constructor(options: Options) {
     this.options = options
@@ -99,6 +101,39 @@ export class MemoryQueues {
     return this.deliver(envelope, envelope.routingKey, () => [...this.bindings.match(envelope.routingKey)])
   }
 
+  /**
+   * Adds the envelope, after a delay, to every queue that is bound for its routing key then. It waits for their room in
+   * the background, and counts among those that wait until it is in.
+   */
+  publishLater(envelope: Envelope.Envelope, delay: number): Effect.Effect<void, PublishError.Reason> {
+    return Effect.suspend(() => {
+      if (this.isClosed) return this.refuse()
+      if (this.later >= this.options.capacity) {
+        const detail = `${this.later} delayed events wait already`
+        return Effect.fail(new PublishError.Blocked({ detail, millis: 0 }))
+      }
+      this.later++
+      const own = kept(envelope)
+      this.options.run(
+        this.delayed(delay).pipe(
+          Effect.andThen(this.enterWhenRoom(own)),
+          Effect.ensuring(Effect.sync(() => this.later--))
+        )
+      )
+      return Effect.void
+    })
+  }
+
+  private enterWhenRoom(envelope: Envelope.Envelope): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const targets = [...this.bindings.match(envelope.routingKey)]
+      if (targets.length === 0) {
+        return Effect.logWarning(`No queue is bound for "${envelope.routingKey}": a delayed event is dropped`)
+      }
+      return Effect.map(awaitRoom(targets), () => targets.forEach((queue) => queue.push(envelope)))
+    })
+  }
+
   /** Adds the envelope to the queue of that name. */
   put(name: string, envelope: Envelope.Envelope): Effect.Effect<void, PublishError.Reason> {
     return this.deliver(envelope, name, () => {
@@ -117,11 +152,21 @@ export class MemoryQueues {
       const later = kept(envelope)
       this.options.run(
         Effect.andThen(
-          Effect.sleep(delay),
+          this.delayed(delay),
           Effect.sync(() => queue.enter(later))
         )
       )
       return Effect.void
+    })
+  }
+
+  /** Sleeps at least for the delay. After a busy turn of the event loop, a timer fires some milliseconds early. */
+  private delayed(delay: number): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const due = this.now() + delay
+      const rest = (): Effect.Effect<void> =>
+        this.now() < due ? Effect.andThen(Effect.sleep(due - this.now()), Effect.suspend(rest)) : Effect.void
+      return Effect.andThen(Effect.sleep(delay), Effect.suspend(rest))
     })
   }
 

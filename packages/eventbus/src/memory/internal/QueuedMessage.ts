@@ -15,6 +15,8 @@ export const kept = (envelope: Envelope): Envelope =>
 export class QueuedMessage {
   envelope: Envelope
   readonly expiresAt: number
+  /** Its place in the order in which its queue received messages. */
+  readonly number: number
   redelivered = false
   /** The consumer that holds it. */
   consumer: MemoryConsumer | undefined = undefined
@@ -23,9 +25,10 @@ export class QueuedMessage {
   /** Its place in the order in which its consumer received messages. */
   sequence = 0
 
-  constructor(envelope: Envelope, expiresAt: number) {
+  constructor(envelope: Envelope, expiresAt: number, number: number) {
     this.envelope = envelope
     this.expiresAt = expiresAt
+    this.number = number
   }
 
   /** Makes the message hold no more bytes than its own, so that it may wait for any time. */

@@ -4,6 +4,8 @@
  * @internal
  */
 
+import type { Reason } from "../../broker/PublishError.ts"
+
 export class StalledSettlements {
   private static readonly known = new WeakMap<object, StalledSettlements>()
 
@@ -17,15 +19,26 @@ export class StalledSettlements {
   }
 
   private readonly stalled = new Map<object, { readonly queue: string; readonly why: string }>()
+  private readonly outages = new Map<string, { count: number; readonly tags: Set<string> }>()
 
-  /** Adds a settlement, and the reason why it is stalled. */
-  add(settlement: object, queue: string, why: string): void {
-    this.stalled.set(settlement, { queue, why })
+  /** Adds a settlement, and returns whether the reason is a new one since the first of its queue was stalled. */
+  add(settlement: object, queue: string, { _tag, message }: Reason): boolean {
+    const outage = this.outages.get(queue) ?? { count: 0, tags: new Set() }
+    this.outages.set(queue, outage)
+    if (!this.stalled.has(settlement)) outage.count += 1
+    this.stalled.set(settlement, { queue, why: message })
+    const isNews = !outage.tags.has(_tag)
+    outage.tags.add(_tag)
+    return isNews
   }
 
   /** Removes a settlement that is done, or whose delivery went back to the broker. */
   remove(settlement: object): void {
-    this.stalled.delete(settlement)
+    const queue = this.stalled.get(settlement)?.queue ?? ""
+    const outage = this.outages.get(queue)
+    if (!this.stalled.delete(settlement) || outage === undefined) return
+    outage.count -= 1
+    if (outage.count === 0) this.outages.delete(queue)
   }
 
   get size(): number {

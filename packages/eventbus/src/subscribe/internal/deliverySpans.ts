@@ -50,7 +50,8 @@ const operations: Readonly<Record<Settlement.Settlement["_tag"], string>> = {
   Requeue: "requeue",
   Retry: "retry",
   DeadLetter: "dead_letter",
-  Discard: "discard"
+  Discard: "discard",
+  Pause: "requeue"
 }
 
 /** Starts a trace, because a subscription outlives the span in which it was started. */

@@ -49,8 +49,8 @@ export const make = (
           if (!delivery.isLive()) return Effect.void
           if (!isStalled) settlementsStalled(1)
           isStalled = true
-          stalled.add(delivery, name, reason.message)
-          return Effect.logWarning(`Cannot settle an event of "${name}" yet: ${reason.message}`)
+          const log = stalled.add(delivery, name, reason) ? Effect.logWarning : Effect.logDebug
+          return log(`Cannot settle an event of "${name}" yet: ${reason.message}`)
         }),
         Effect.retry({ schedule: backoff, while: () => delivery.isLive() }),
         Effect.matchEffect({

@@ -5,7 +5,6 @@
  */
 
 import * as Clock from "effect/Clock"
-import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { Broker } from "../../broker/Broker.ts"
@@ -16,13 +15,18 @@ import * as QueueSpec from "../../broker/QueueSpec.ts"
 import type { Event } from "../../event/Event.ts"
 import * as Metrics from "../../telemetry/Metrics.ts"
 import type { DecodedDelivery } from "../DecodedDelivery.ts"
+import type { DeliveryObserver } from "../DeliveryObserver.ts"
 import * as Settlement from "../Settlement.ts"
 import type { Subscription } from "../Subscription.ts"
 import type { DeliverySpans } from "./deliverySpans.ts"
+import * as Lifetime from "./lifetime.ts"
 import * as Move from "./move.ts"
+import type { Responder } from "./responder.ts"
 import type { StalledSettlements } from "./StalledSettlements.ts"
 
 export interface Settle {
+  /** Turns a settlement that the subscription does not support into a discard. */
+  readonly possible: (settlement: Settlement.Settlement) => Settlement.Settlement
   /** Settles a delivery as asked. */
   readonly as: (delivery: Delivery, decoded: DecodedDelivery, settlement: Settlement.Settlement) => Effect.Effect<void>
   /** Dead-letters a delivery that must not reach the handler. */
@@ -30,7 +34,7 @@ export interface Settle {
 }
 
 /** The number of returns after which a message is published again instead, before its broker dead-letters it. */
-const mostReturns = 5
+export const mostReturns = 5
 
 /** Annotates log lines with all that you need to act on them without looking into the queue. */
 const annotate = ({ envelope }: Delivery, fault: Fault | undefined) =>
@@ -48,7 +52,9 @@ export const make = (
   subscription: Subscription<Event>,
   spans: DeliverySpans,
   registry: Metrics.Registry,
-  stalled: StalledSettlements
+  stalled: StalledSettlements,
+  observer: DeliveryObserver | undefined,
+  responder: Responder
 ): Settle => {
   const { atMostOnce, deadLetterQueue, name } = subscription
   const move = Move.make(broker, subscription, registry, stalled)
@@ -65,15 +71,15 @@ export const make = (
 
   const ack = (delivery: Delivery, { event }: DecodedDelivery, now: number) => {
     handled(1)
-    criticalSeconds(Math.max(0, now - DateTime.toEpochMillis(event.timestamp)) / 1000)
+    criticalSeconds(Math.max(0, now - Lifetime.bornAt(event, delivery.envelope)) / 1000)
     return delivery.ack
   }
 
   const requeue = (delivery: Delivery, { attempt, event }: DecodedDelivery, now: number) => {
     const isCounted = (delivery.returns ?? 0) >= mostReturns && !QueueSpec.isDeadLetterQueue(name)
     if (!isCounted) return delivery.requeue
-    const { timestamp, ttlSeconds } = event
-    const expiresAt = ttlSeconds === undefined ? undefined : DateTime.toEpochMillis(timestamp) + ttlSeconds * 1000
+    // The broker must not expire a request: its responder drops it, and the broker would dead-letter it.
+    const expiresAt = delivery.envelope.replyTo === undefined ? Lifetime.expiresAt(event, delivery.envelope) : undefined
     const ttl = expiresAt === undefined ? undefined : Math.max(0, Math.round(expiresAt - now))
     return Effect.asVoid(move(delivery, name, { ...delivery.envelope, attempt, ttl }))
   }
@@ -105,41 +111,73 @@ export const make = (
     }).pipe(annotate(delivery, settlement.fault))
   }
 
-  /** Turns a settlement that the subscription does not support into a discard. */
   const possible = (settlement: Settlement.Settlement): Settlement.Settlement =>
-    (settlement._tag === "Retry" && atMostOnce) || (settlement._tag === "DeadLetter" && deadLetterQueue === undefined)
+    ((settlement._tag === "Retry" || settlement._tag === "Pause") && atMostOnce) ||
+    (settlement._tag === "DeadLetter" && deadLetterQueue === undefined)
       ? Settlement.discard(settlement.fault)
       : settlement
 
-  return {
-    as: (delivery, decoded, asked) =>
-      Effect.withFiber((fiber) => {
-        const settlement = possible(asked)
-        const fault = Settlement.faultOf(settlement)
-        if (fault !== undefined) failed(fault.reason)
-        const settle = () => {
-          switch (settlement._tag) {
-            case "Ack":
-              return ack(delivery, decoded, fiber.getRef(Clock.Clock).currentTimeMillisUnsafe())
-            case "Requeue":
-              return requeue(delivery, decoded, fiber.getRef(Clock.Clock).currentTimeMillisUnsafe())
-            case "Discard":
-              return discard(delivery, settlement.fault)
-            case "DeadLetter":
-              return deadLetter(delivery, deadLetterQueue ?? "", settlement.fault)
-            case "Retry":
-              return retry(delivery, decoded, settlement)
+  /** Tells the observer, if there is one, when a delivery has been settled. */
+  const observed = (
+    delivery: Delivery,
+    settlement: Settlement.Settlement,
+    decoded: DecodedDelivery | undefined,
+    settle: Effect.Effect<void>
+  ): Effect.Effect<void> =>
+    observer === undefined
+      ? settle
+      : Effect.tap(settle, () => Effect.sync(() => observer.settled(delivery, settlement, decoded)))
+
+  /** Tells the requester first that its request is given up. */
+  const giveUp = (delivery: Delivery, fault: Fault | undefined, deadline: number, settled: Effect.Effect<void>) =>
+    delivery.envelope.replyTo === undefined
+      ? settled
+      : Effect.andThen(responder.giveUp(delivery, fault, deadline), settled)
+
+  const as: Settle["as"] = (delivery, decoded, asked) =>
+    Effect.withFiber((fiber) => {
+      const now = () => fiber.getRef(Clock.Clock).currentTimeMillisUnsafe()
+      const settlement = possible(responder.decide(decoded, asked, now()))
+      const fault = Settlement.faultOf(settlement)
+      if (fault !== undefined) failed(fault.reason)
+      const deadline = responder.deadlineOf(decoded)
+      const settled = (): Effect.Effect<void> => {
+        switch (settlement._tag) {
+          case "Ack": {
+            if (settlement.reply === undefined) return ack(delivery, decoded, now())
+            const acked = Effect.suspend(() => ack(delivery, decoded, now()))
+            return Effect.andThen(responder.reply(delivery, settlement.reply, deadline), acked)
           }
+          case "Requeue":
+          case "Pause":
+            return requeue(delivery, decoded, now())
+          case "Discard":
+            return giveUp(delivery, settlement.fault, deadline, discard(delivery, settlement.fault))
+          case "DeadLetter":
+            return giveUp(
+              delivery,
+              settlement.fault,
+              deadline,
+              deadLetter(delivery, deadLetterQueue ?? "", settlement.fault)
+            )
+          case "Retry":
+            return retry(delivery, decoded, settlement)
         }
-        return spans.settling(fiber, delivery, settlement, true, settle())
-      }),
+      }
+      return observed(delivery, settlement, decoded, spans.settling(fiber, delivery, settlement, true, settled()))
+    })
+
+  return {
+    possible,
+    as,
     refuse: (delivery, fault) =>
       Effect.withFiber((fiber) => {
         failed(fault.reason)
         const settlement = possible(Settlement.deadLetter(fault))
         const settle =
           settlement._tag === "Discard" ? discard(delivery, fault) : deadLetter(delivery, deadLetterQueue ?? "", fault)
-        return spans.settling(fiber, delivery, settlement, false, settle)
+        const told = giveUp(delivery, fault, Infinity, settle)
+        return observed(delivery, settlement, undefined, spans.settling(fiber, delivery, settlement, false, told))
       })
   }
 }

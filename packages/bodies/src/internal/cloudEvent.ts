@@ -1,0 +1,217 @@
+/**
+ * The bodies of the bus as CloudEvents, and back.
+ *
+ * @internal
+ */
+
+import { createHash } from "node:crypto"
+import * as Envelope from "effect-eventbus/Envelope"
+import * as IsoTime from "effect-eventbus/IsoTime"
+import * as Predicate from "effect/Predicate"
+
+/** A CloudEvent: its attributes in their canonical form, and its data as JSON. `undefined`: its data is no JSON. */
+export interface CloudEvent {
+  readonly attributes: Readonly<Record<string, string>>
+  readonly data: string | undefined
+}
+
+/** The fields that become attributes of another name, and whether they are numbers. Ids, source and payload are apart. */
+const fields = [
+  ["event_type", "type", false],
+  ["timestamp", "time", false],
+  ["source_agent_id", "sourceagentid", false],
+  ["trace_id", "traceid", false],
+  ["execution_id", "executionid", false],
+  ["parent_event_id", "parenteventid", false],
+  ["priority", "priority", false],
+  ["ttl_seconds", "ttlseconds", true],
+  ["retry_count", "retrycount", true],
+  ["max_retries", "maxretries", true]
+] as const
+
+const numbers: ReadonlySet<string> = new Set(fields.flatMap(([, attribute, isNumber]) => (isNumber ? [attribute] : [])))
+
+/** The fields and attributes that are no extensions of their own. */
+const knownFields: ReadonlySet<string> = new Set([
+  ...fields.map(([field]) => field),
+  "event_id",
+  "source_service",
+  "payload",
+  "cloudevents_id"
+])
+const knownAttributes: ReadonlySet<string> = new Set([
+  ...fields.map(([, attribute]) => attribute),
+  "specversion",
+  "id",
+  "source",
+  "datacontenttype",
+  "traceparent",
+  "ebextensions"
+])
+
+const extensionName = /^[a-z0-9]{1,20}$/
+const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
+
+const parse = (text: string): Readonly<Record<string, unknown>> | undefined => {
+  try {
+    const json: unknown = JSON.parse(text)
+    return Predicate.isObject(json) ? { ...json } : undefined
+  } catch {
+    return undefined
+  }
+}
+
+const textOf = ({ body }: Envelope.Envelope): string =>
+  Buffer.from(body.buffer, body.byteOffset, body.length).toString()
+
+const isText = (u: unknown): u is string => typeof u === "string" && u !== ""
+
+/** Returns the id of an event whose id is not a UUID: the same for the same source and id. */
+const idFrom = (source: string, id: string): string => {
+  if (uuid.test(id)) return id
+  const hex = createHash("sha256").update(`${source}\n${id}`).digest("hex")
+  const parts = [hex.slice(0, 8), hex.slice(8, 12), `8${hex.slice(13, 16)}`, `a${hex.slice(17, 20)}`, hex.slice(20, 32)]
+  return parts.join("-")
+}
+
+const decoded = (source: string): string => {
+  try {
+    return decodeURI(source)
+  } catch {
+    return source
+  }
+}
+
+/** The forms of RFC 3339, the only ones that `time` may have. Both `Z` and `+00:00` are UTC. */
+const rfc3339 = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/
+
+/** Returns a time as its publisher wrote it, if a CloudEvent may have that. `undefined`: it is no time. */
+const timeFrom = (timestamp: string): string | undefined => {
+  const millis = IsoTime.parse(timestamp)
+  if (millis === undefined) return undefined
+  // Without an offset it is in UTC.
+  return [timestamp, `${timestamp}Z`].find((each) => rfc3339.test(each)) ?? IsoTime.format(millis)
+}
+
+/** Makes a CloudEvent of an envelope. `undefined`: its body is no event. */
+export const fromEnvelope = (envelope: Envelope.Envelope, source: string): CloudEvent | undefined => {
+  const wire = parse(textOf(envelope))
+  const data = wire === undefined ? undefined : Envelope.member(envelope, "payload")
+  if (wire === undefined || data === undefined) return undefined
+  const { cloudevents_id, event_id, event_type, source_service, timestamp } = wire
+  const id = isText(cloudevents_id) ? cloudevents_id : event_id
+  const time = isText(timestamp) ? timeFrom(timestamp) : undefined
+  if (!isText(id) || !isText(event_type) || time === undefined) return undefined
+  const attributes: Record<string, string> = {
+    specversion: "1.0",
+    id,
+    source: isText(source_service) ? encodeURI(source_service) : source
+  }
+  for (const [field, attribute] of fields) {
+    const value = attribute === "time" ? time : wire[field]
+    if (isText(value) || typeof value === "number") attributes[attribute] = String(value)
+  }
+  if (envelope.traceparent !== undefined) attributes["traceparent"] = envelope.traceparent
+  const rest: Record<string, unknown> = {}
+  for (const [key, value] of Object.entries(wire)) {
+    if (knownFields.has(key)) continue
+    if (extensionName.test(key) && !knownAttributes.has(key) && isText(value)) attributes[key] = value
+    else rest[key] = value
+  }
+  if (Object.keys(rest).length > 0) attributes["ebextensions"] = JSON.stringify(rest)
+  return { attributes: { ...attributes, datacontenttype: "application/json" }, data }
+}
+
+/** Returns the reason why attributes are not those of a CloudEvent. */
+export const problem = ({ attributes, data }: CloudEvent): string | undefined => {
+  const missing = ["specversion", "id", "source", "type"].find((name) => (attributes[name] ?? "") === "")
+  if (missing !== undefined) return `the CloudEvent has no "${missing}"`
+  if (!/^1\.\d+$/.test(attributes["specversion"] ?? "")) return "the CloudEvent has a version that is not 1"
+  const { time } = attributes
+  if (time !== undefined && IsoTime.parse(time) === undefined) return `the "time" of the CloudEvent is not a time`
+  return data?.trimStart().startsWith("{") === true ? undefined : "the data of the CloudEvent is not a JSON object"
+}
+
+/** Writes the body of the bus, and the properties that a CloudEvent brings. `now` is the time of one that has none. */
+export const toEnvelope = (
+  { attributes, data = "null" }: CloudEvent,
+  envelope: Envelope.Envelope,
+  now: number
+): Envelope.Envelope => {
+  const { id = "", source = "", traceparent, type } = attributes
+  const eventId = idFrom(source, id)
+  const time = attributes["time"] ?? IsoTime.format(envelope.timestamp ?? now)
+  const wire: Record<string, unknown> = {
+    ...parse(attributes["ebextensions"] ?? ""),
+    event_id: eventId,
+    ...(eventId === id ? {} : { cloudevents_id: id }),
+    source_service: decoded(source)
+  }
+  for (const [field, attribute, isNumber] of fields) {
+    const value = attribute === "time" ? time : attributes[attribute]
+    if (value !== undefined) wire[field] = isNumber ? Number(value) : value
+  }
+  for (const [key, value] of Object.entries(attributes)) if (!knownAttributes.has(key)) wire[key] = value
+  const text = JSON.stringify(wire)
+  const { attributes: _, content: __, ...rest } = envelope
+  return {
+    ...rest,
+    id: envelope.id ?? eventId,
+    type: envelope.type ?? type,
+    timestamp: envelope.timestamp ?? IsoTime.parse(time),
+    source: envelope.source ?? decoded(source),
+    traceparent: envelope.traceparent ?? traceparent,
+    body: Buffer.from(`${text.slice(0, -1)},"payload":${data}}`)
+  }
+}
+
+/** Writes a CloudEvent in the JSON format. */
+export const toJson = ({ attributes, data = "null" }: CloudEvent): string => {
+  const json = Object.fromEntries(
+    Object.entries(attributes).map(([key, value]) => {
+      const isInteger = numbers.has(key) && /^\d{1,9}$/.test(value)
+      return [key, isInteger ? Number(value) : value]
+    })
+  )
+  return `${JSON.stringify(json).slice(0, -1)},"data":${data}}`
+}
+
+const isJson = (type: string | undefined): boolean => type === undefined || /^[^;]*[/+]json\s*(;|$)/i.test(type)
+
+/** The payload of a CloudEvent without data, because an event of the bus always has one. */
+const noData = "{}"
+
+/** Returns a text if it is JSON. */
+const jsonIn = (text: string | undefined): string | undefined => {
+  if (text === undefined) return undefined
+  try {
+    JSON.parse(text)
+    return text
+  } catch {
+    return undefined
+  }
+}
+
+/** Reads a CloudEvent in the JSON format. */
+export const fromJson = (envelope: Envelope.Envelope): CloudEvent => {
+  const json = parse(textOf(envelope)) ?? {}
+  const attributes: Record<string, string> = {}
+  for (const [key, value] of Object.entries(json)) {
+    if (key === "data" || key === "data_base64" || value === null || typeof value === "object") continue
+    attributes[key] = String(value)
+  }
+  const base64 = json["data_base64"]
+  const data =
+    typeof base64 === "string"
+      ? jsonIn(Buffer.from(base64, "base64").toString())
+      : "data" in json
+        ? Envelope.member(envelope, "data")
+        : noData
+  return { attributes, data: isJson(attributes["datacontenttype"]) ? data : undefined }
+}
+
+/** Reads a CloudEvent whose data is the body. */
+export const fromAttributes = (attributes: CloudEvent["attributes"], envelope: Envelope.Envelope): CloudEvent => ({
+  attributes,
+  data: envelope.body.length === 0 ? noData : isJson(envelope.content?.type) ? jsonIn(textOf(envelope)) : undefined
+})

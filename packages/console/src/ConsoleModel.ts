@@ -1,0 +1,372 @@
+/**
+ * The resources of the console, as both of its sides see them. Times are milliseconds
+ * since 1970.
+ *
+ * @since 0.1.0
+ */
+
+import * as Schema from "effect/Schema"
+import { Issue } from "./ConsoleError.ts"
+
+const Count = Schema.Int
+const Millis = Schema.Finite
+const Text = Schema.optional(Schema.String)
+
+/**
+ * A feature that the console has, or the reason why it has it not and what to do.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Feature = Schema.Struct({ available: Schema.Boolean, reason: Text })
+
+/**
+ * The nature of this console, and its features.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Session = Schema.Struct({
+  title: Schema.String,
+  version: Schema.String,
+  /** Such as `in memory` or `RabbitMQ at localhost:5672`. It has no secret. */
+  broker: Schema.String,
+  startedAt: Millis,
+  readOnly: Schema.Boolean,
+  bodies: Schema.Literals(["show", "hide", "redact"]),
+  /** The name of the operator, where `access` gives one. */
+  operator: Text,
+  /** The package of the contract, if there is one. */
+  contract: Schema.optional(Schema.Struct({ title: Schema.String, version: Schema.String })),
+  /** The flags that every copied command needs, such as `--module ./bus.ts`. */
+  flags: Schema.Array(Schema.String),
+  features: Schema.Struct({
+    topology: Feature,
+    explain: Feature,
+    contracts: Feature,
+    doctor: Feature,
+    outbox: Feature,
+    schedule: Feature,
+    pause: Feature,
+    rates: Feature
+  })
+})
+
+/**
+ * The health of the bus.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Health = Schema.Struct({
+  status: Schema.Literals(["healthy", "degraded", "unhealthy"]),
+  connected: Schema.Boolean,
+  details: Schema.Record(Schema.String, Schema.Union([Schema.String, Schema.Finite, Schema.Boolean]))
+})
+
+/**
+ * The state of a subscription that runs in the server's process.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const SubscriptionState = Schema.Struct({
+  queue: Schema.String,
+  state: Schema.Literals(["running", "paused", "probing"]),
+  by: Text,
+  since: Schema.optional(Millis),
+  until: Schema.optional(Millis)
+})
+
+/**
+ * A queue with its counts.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Queue = Schema.Struct({
+  name: Schema.String,
+  /** Whether the queue is on the broker. */
+  exists: Schema.Boolean,
+  messages: Count,
+  consumers: Count,
+  /** Absent where the queue has no queue of dead letters. */
+  deadLetters: Schema.optional(Count),
+  /** The consumers of the dead letters. A look would disturb them. */
+  deadLetterConsumers: Schema.optional(Count),
+  /** The states of its subscriptions in the server's process. */
+  subscriptions: Schema.Array(SubscriptionState)
+})
+
+/**
+ * The state of the bus and its queues at a time.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Pulse = Schema.Struct({
+  at: Millis,
+  health: Health,
+  queues: Schema.Array(Queue),
+  /** Why the counts are those of `at` and not newer: the latest failure to read them. */
+  failure: Text
+})
+
+/**
+ * A subscription of the contract.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Subscription = Schema.Struct({
+  patterns: Schema.Array(Schema.String),
+  events: Schema.Array(Schema.String),
+  guarantee: Schema.Literals(["at-least-once", "at-most-once"]),
+  concurrency: Schema.optional(Count),
+  prefetch: Schema.optional(Count),
+  messageTtl: Schema.optional(Millis),
+  deadLetterQueue: Text,
+  /** The answer to failures, in words, one line for each kind. Empty where the contract has no handler. */
+  policy: Schema.Array(Schema.String)
+})
+
+/**
+ * A queue with what the contract says about it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const QueueDetail = Schema.Struct({
+  at: Millis,
+  queue: Queue,
+  /** The subscriptions of the contract, or none without one. */
+  contract: Schema.Array(Subscription)
+})
+
+/**
+ * Dead letters of the same failure, in a snapshot.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Group = Schema.Struct({
+  /** Absent, like the reason, where the dead letters have no fault. */
+  fingerprint: Text,
+  reason: Text,
+  type: Text,
+  count: Count,
+  first: Schema.optional(Millis),
+  last: Schema.optional(Millis),
+  sample: Schema.Struct({ id: Schema.String, message: Schema.String })
+})
+
+/**
+ * A look at the dead letters of a queue, which the server keeps for a while.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Snapshot = Schema.Struct({
+  id: Schema.String,
+  queue: Schema.String,
+  takenAt: Millis,
+  /** How long the look took, in milliseconds. */
+  took: Millis,
+  looked: Count,
+  waiting: Count,
+  /** The dead letters in the snapshot. */
+  count: Count,
+  bytes: Count,
+  /** Why not all that wait are there, if so. */
+  note: Text,
+  groups: Schema.Array(Group),
+  /** The event types that occur, and the reasons, for filters. */
+  types: Schema.Array(Schema.String),
+  reasons: Schema.Array(Schema.String)
+})
+
+/**
+ * A dead letter as a row of a list.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Summary = Schema.Struct({
+  /** Its place in the snapshot, from 0, the oldest first. */
+  index: Count,
+  id: Schema.String,
+  type: Text,
+  reason: Text,
+  /** At most 200 characters. */
+  message: Schema.String,
+  fingerprint: Text,
+  attempts: Count,
+  round: Count,
+  firstFailedAt: Schema.optional(Millis),
+  lastFailedAt: Schema.optional(Millis),
+  bytes: Count
+})
+
+/**
+ * A part of the dead letters of a snapshot that match a filter.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Page = Schema.Struct({
+  snapshot: Schema.String,
+  offset: Count,
+  /** The number of all that match. */
+  matching: Count,
+  items: Schema.Array(Summary)
+})
+
+/**
+ * A body. JSON is given as the text that was published.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Body = Schema.Union([
+  Schema.TaggedStruct("Json", { text: Schema.String, isCut: Schema.Boolean }),
+  Schema.TaggedStruct("Text", { text: Schema.String, isCut: Schema.Boolean }),
+  Schema.TaggedStruct("Bytes", { base64: Schema.String, isCut: Schema.Boolean }),
+  Schema.TaggedStruct("Hidden", { message: Schema.String })
+])
+
+/**
+ * A dead letter with all that is known of it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const DeadLetter = Schema.Struct({
+  ...Summary.fields,
+  snapshot: Schema.String,
+  queue: Schema.String,
+  /** Not cut, unlike that of a summary. */
+  message: Schema.String,
+  stack: Text,
+  host: Text,
+  routingKey: Schema.String,
+  origin: Schema.optional(Schema.Struct({ queue: Schema.String, exchange: Text })),
+  source: Text,
+  timestamp: Schema.optional(Millis),
+  priority: Schema.String,
+  version: Schema.optional(Count),
+  traceId: Text,
+  traceparent: Text,
+  parentEventId: Text,
+  contentType: Text,
+  contentEncoding: Text,
+  body: Body,
+  /** The payload of the event as JSON text, where the body is an event, for an edit. */
+  payload: Text,
+  /** Whether the contract has a schema of its type, which checks an edit. */
+  hasSchema: Schema.Boolean
+})
+
+/**
+ * A selection of dead letters: all criteria must match. Without any, `all` must be true.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Selection = Schema.Struct({
+  ids: Schema.optional(Schema.Array(Schema.String)),
+  fingerprint: Text,
+  type: Text,
+  reason: Text,
+  /** A text in the body or in the error's message. */
+  text: Text,
+  olderThan: Schema.optional(Millis),
+  newerThan: Schema.optional(Millis),
+  all: Schema.optional(Schema.Boolean)
+})
+
+/**
+ * The sums of a job. `done`, `skipped` and `failed` add up to what was looked at.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Tally = Schema.Struct({
+  waiting: Count,
+  done: Count,
+  skipped: Count,
+  failed: Count,
+  failure: Text
+})
+
+/**
+ * A job of the server: it goes on when the tab is closed.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Job = Schema.Struct({
+  id: Schema.String,
+  kind: Schema.Literals(["replay", "discard", "edit", "import", "undo"]),
+  queue: Schema.String,
+  /** The selection in words, such as `all of "billing"` or `group 3f2a…: CardDeclined`. */
+  title: Schema.String,
+  /** At most 20 of its ids. */
+  selection: Selection,
+  /** The number that it will take, as far as the snapshot told. */
+  expected: Schema.optional(Count),
+  /** The limit of replays per second that it was given. */
+  rate: Schema.optional(Schema.Finite),
+  state: Schema.Literals(["running", "done", "stopped", "failed"]),
+  by: Text,
+  startedAt: Millis,
+  endedAt: Schema.optional(Millis),
+  tally: Tally,
+  /** The measured number per second over the last seconds. */
+  perSecond: Schema.optional(Schema.Finite),
+  /** Why it failed. */
+  failure: Text,
+  /** Dead letters of the selection that are there again after the job. */
+  cameBack: Schema.optional(Count),
+  undo: Schema.optional(
+    Schema.Struct({ count: Count, until: Millis, state: Schema.Literals(["possible", "done", "expired"]) })
+  ),
+  /** The command that does the same. */
+  command: Schema.String
+})
+
+/**
+ * The jobs that run and the last twenty that ended, the newest first.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Jobs = Schema.Struct({ at: Millis, jobs: Schema.Array(Job) })
+
+/**
+ * The effect that an edit would have.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const EditCheck = Schema.Struct({
+  hasSchema: Schema.Boolean,
+  /** Empty where it may go out. */
+  issues: Schema.Array(Issue),
+  /** Both payloads, formatted alike, for a comparison. */
+  before: Schema.String,
+  after: Schema.String
+})
+
+/**
+ * The effect that an import would have.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const ImportCheck = Schema.Struct({
+  count: Count,
+  bytes: Count,
+  issues: Schema.Array(Issue),
+  /** The first five. */
+  preview: Schema.Array(Summary)
+})

@@ -1,0 +1,110 @@
+/**
+ * Edits of a payload, checked by the schema of its type, and imports, checked line by line.
+ *
+ * @internal
+ */
+
+import type { Contract } from "@effect-eventbus/inspect/Contract"
+import * as DeadLetter from "effect-eventbus/DeadLetter"
+import * as Predicate from "effect/Predicate"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as SchemaIssue from "effect/SchemaIssue"
+import type { Issue } from "../ConsoleError.ts"
+import type * as Model from "../ConsoleModel.ts"
+import { memberOf, summaryOf, typeIn } from "./deadLetterView.ts"
+
+const whole = (message: string): ReadonlyArray<Issue> => [{ path: [], message }]
+
+const JsonObject = Schema.decodeUnknownResult(Schema.fromJsonString(Schema.JsonObject))
+
+const formatted = (json: string | undefined): string => {
+  if (json === undefined) return ""
+  try {
+    return JSON.stringify(JSON.parse(json), undefined, 2)
+  } catch {
+    return json
+  }
+}
+
+const format = SchemaIssue.makeFormatterStandardSchemaV1()
+
+const issuesOf = (error: Schema.SchemaError): ReadonlyArray<Issue> =>
+  format(error.issue).issues.map(({ message, path = [] }) => ({
+    message,
+    path: path.map((part) => {
+      const key = Predicate.hasProperty(part, "key") ? part.key : part
+      return typeof key === "number" ? key : String(key)
+    })
+  }))
+
+/** An edit that may go out, or the issues because of which it may not. */
+export const edited = (
+  contract: Contract | undefined,
+  letter: DeadLetter.DeadLetter,
+  payload: string
+): Result.Result<Schema.JsonObject, ReadonlyArray<Issue>> => {
+  const type = typeIn(contract, letter)
+  const syntax = Result.try({
+    try: (): unknown => JSON.parse(payload),
+    catch: (error) => whole(`It is not JSON: ${error instanceof Error ? error.message : String(error)}`)
+  })
+  if (Result.isFailure(syntax)) return Result.fail(syntax.failure)
+  const json = JsonObject(payload)
+  if (Result.isFailure(json)) return Result.fail(whole("It is not a JSON object"))
+  if (type !== undefined) {
+    const decoded = Schema.decodeUnknownResult(Schema.toCodecJson(type.payload), { errors: "all" })(json.success)
+    // The older versions of a type have schemas of their own, so only the whole check decides.
+    const check = DeadLetter.edited(letter, json.success, type)
+    if (Result.isFailure(check)) {
+      return Result.fail(Result.isFailure(decoded) ? issuesOf(decoded.failure) : whole(check.failure.message))
+    }
+    return Result.succeed(json.success)
+  }
+  const check = DeadLetter.edited(letter, json.success)
+  return Result.isFailure(check) ? Result.fail(whole(check.failure.message)) : Result.succeed(json.success)
+}
+
+export const check = (
+  contract: Contract | undefined,
+  letter: DeadLetter.DeadLetter,
+  payload: string
+): typeof Model.EditCheck.Type => ({
+  hasSchema: typeIn(contract, letter) !== undefined,
+  issues: Result.match(edited(contract, letter, payload), { onFailure: (issues) => issues, onSuccess: () => [] }),
+  before: formatted(memberOf(letter, "payload")),
+  after: formatted(payload)
+})
+
+/** The most issues that are told. */
+const maxIssues = 20
+
+/** The dead letters of NDJSON, and the lines that are none. */
+export const parse = (
+  ndjson: string
+): { readonly letters: ReadonlyArray<DeadLetter.DeadLetter>; readonly issues: ReadonlyArray<Issue> } => {
+  const letters: Array<DeadLetter.DeadLetter> = []
+  const issues: Array<Issue> = []
+  for (const [i, line] of ndjson.split("\n").entries()) {
+    if (line.trim() === "") continue
+    const result = Result.flatMap(
+      Result.try({ try: (): unknown => JSON.parse(line), catch: () => "It is not JSON" }),
+      (json) => Result.mapError(DeadLetter.fromJson(json), ({ message }) => message)
+    )
+    if (Result.isSuccess(result)) letters.push(result.success)
+    else if (issues.length < maxIssues) {
+      issues.push({ path: [], line: i + 1, message: `This is not a dead letter: ${result.failure.slice(0, 300)}` })
+    }
+  }
+  return { letters, issues }
+}
+
+export const checkImport = (ndjson: string): typeof Model.ImportCheck.Type => {
+  const { issues, letters } = parse(ndjson)
+  return {
+    count: letters.length,
+    bytes: letters.reduce((sum, { envelope }) => sum + envelope.body.length, 0),
+    issues,
+    preview: letters.slice(0, 5).map(summaryOf)
+  }
+}

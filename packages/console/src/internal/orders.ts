@@ -1,0 +1,234 @@
+/**
+ * The orders that jobs carry out: replay, discard, edit, import, undo.
+ *
+ * @internal
+ */
+
+import type { DeadLetter } from "effect-eventbus/DeadLetter"
+import type { ReplayResult } from "effect-eventbus/DeadLetters"
+import { EventBus } from "effect-eventbus/EventBus"
+import type { PublishError } from "effect-eventbus/PublishError"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import { type BrokerFailed, ExportFirst, Invalid, NotFound, type SnapshotGone } from "../ConsoleError.ts"
+import type * as Model from "../ConsoleModel.ts"
+import { filterOf, matches, typeIn } from "./deadLetterView.ts"
+import * as edits from "./edits.ts"
+import { invalid, orBrokerFailed } from "./errors.ts"
+import { type Job, maxKept, maxKeptBytes, type Order } from "./Jobs.ts"
+import type { Look, Looks } from "./Looks.ts"
+import type { Queues } from "./Queues.ts"
+import * as selections from "./selections.ts"
+import { CurrentOperator, type Settings } from "./settings.ts"
+
+type Selection = typeof Model.Selection.Type
+
+const counting = (job: Job) => (result: ReplayResult) =>
+  Effect.map(Clock.currentTimeMillis, (now) => job.count(result, now))
+
+/** Returns the indexes of the dead letters of a look that a selection takes. */
+export const selectedIn = (
+  settings: Settings,
+  look: Look,
+  selection: Selection,
+  now: number
+): ReadonlyArray<number> => {
+  const isSelected = matches(settings, selection, now)
+  return look.seen.flatMap((seen, i) => (isSelected(seen) ? [i] : []))
+}
+
+export const make = Effect.fnUntraced(function* (settings: Settings, looks: Looks, queues: Queues) {
+  const bus = yield* EventBus
+
+  const lookOf = (queue: string, snapshot: string): Effect.Effect<Look, SnapshotGone | Invalid> =>
+    Effect.flatMap(looks.get(snapshot), (look) =>
+      look.queue === queue
+        ? Effect.succeed(look)
+        : Effect.fail(invalid(`The look is one at "${look.queue}", not at "${queue}"`))
+    )
+
+  /** Runs what holds dead letters back until it has ended, those too that it leaves alone. */
+  const changing = <A, E>(job: Job, effect: Effect.Effect<A, E>): Effect.Effect<A, E> => {
+    const left = () => (job.tally.waiting === 0 ? undefined : job.tally.waiting - job.tally.done)
+    return queues.holding(job.order.queue, left)(effect)
+  }
+
+  const order = Effect.fnUntraced(function* (
+    queue: string,
+    rest: Omit<Order, "queue" | "by" | "count" | "rate"> & { readonly rate?: number | undefined }
+  ) {
+    const { name: by } = yield* CurrentOperator
+    return { queue, by, count: queues.deadLetters(queue), ...rest, rate: rest.rate } satisfies Order
+  })
+
+  const replay = Effect.fnUntraced(function* (
+    queue: string,
+    given: { readonly selection: Selection; readonly snapshot?: string | undefined; readonly rate?: number | undefined }
+  ): Effect.fn.Return<Order, SnapshotGone | Invalid> {
+    const { rate } = given
+    if (rate !== undefined && !(rate > 0)) return yield* invalid("The rate must be more than 0 a second")
+    const selection = yield* selections.checked(given.selection)
+    const look = given.snapshot === undefined ? undefined : yield* lookOf(queue, given.snapshot)
+    const selected =
+      look === undefined ? undefined : selectedIn(settings, look, selection, yield* Clock.currentTimeMillis)
+    if (selection.text !== undefined && settings.bodies !== "show" && look === undefined) {
+      return yield* invalid("Bodies are hidden, so a text selects only in a look: name the snapshot")
+    }
+    // What is hidden must not be searched, so the text selects what the page shows.
+    const ids = selected?.flatMap((i) => look?.seen[i]?.id ?? [])
+    const filter = selection.text !== undefined && settings.bodies !== "show" ? { ids } : filterOf(selection)
+    return yield* order(queue, {
+      kind: "replay",
+      title: selections.describe(queue, selection, look),
+      selection,
+      expected: selected?.length,
+      rate,
+      command: selections.command("replay", queue, selection, rate === undefined ? [] : ["--rate", `${rate}`]),
+      run: (job) => changing(job, bus.deadLetters(queue).replay({ ...filter, rate, onProgress: counting(job) }))
+    })
+  })
+
+  const discard = Effect.fnUntraced(function* (
+    queue: string,
+    given: { readonly selection: Selection; readonly snapshot: string }
+  ): Effect.fn.Return<Order, SnapshotGone | Invalid | ExportFirst> {
+    const selection = yield* selections.checked(given.selection)
+    const look = yield* lookOf(queue, given.snapshot)
+    const selected = selectedIn(settings, look, selection, yield* Clock.currentTimeMillis)
+    if (selected.length === 0) return yield* invalid("The look has no such dead letter")
+    const bytes = selected.reduce((sum, i) => sum + (look.seen[i]?.bytes ?? 0), 0)
+    const isTooMuch = selected.length > maxKept || bytes > maxKeptBytes
+    if (isTooMuch && !selected.every((i) => look.exported.has(i))) {
+      const message = `${selected.length} dead letters are too many to keep for an undo: export them first`
+      return yield* new ExportFirst({ count: selected.length, bytes, message })
+    }
+    // Only what the operator has seen: others may have come since.
+    const ids = selected.flatMap((i) => look.seen[i]?.id ?? [])
+    return yield* order(queue, {
+      kind: "discard",
+      title: selections.describe(queue, selection, look),
+      selection,
+      expected: selected.length,
+      command: selections.command("discard", queue, selection),
+      run: (job) =>
+        changing(
+          job,
+          bus.deadLetters(queue).discard({
+            ids,
+            onProgress: counting(job),
+            onTaken: (letter) => Effect.sync(() => job.keep(letter))
+          })
+        )
+    })
+  })
+
+  /** Returns the dead letter of a look, with its body. */
+  const find = Effect.fnUntraced(function* (
+    look: Look,
+    id: string
+  ): Effect.fn.Return<{ readonly letter: DeadLetter; readonly index: number }, NotFound | BrokerFailed> {
+    const index = look.seen.findIndex((seen) => seen.id === id)
+    const letter = yield* orBrokerFailed(looks.whole(look, index))
+    if (letter !== undefined) return { letter, index }
+    return yield* new NotFound({
+      what: "dead-letter",
+      name: id.slice(0, 255),
+      similar: [],
+      message: "It is no longer there: someone has replayed or discarded it. Look again."
+    })
+  })
+
+  const edit = Effect.fnUntraced(function* (
+    queue: string,
+    given: { readonly snapshot: string; readonly letter: string; readonly payload: string }
+  ): Effect.fn.Return<Order, SnapshotGone | Invalid | NotFound | BrokerFailed> {
+    const look = yield* lookOf(queue, given.snapshot)
+    const { letter } = yield* find(look, given.letter)
+    const checked = edits.edited(settings.contract, letter, given.payload)
+    if (Result.isFailure(checked)) {
+      return yield* new Invalid({ issues: checked.failure, message: "The payload does not match its schema" })
+    }
+    const selection = { ids: [letter.id] }
+    return yield* order(queue, {
+      kind: "edit",
+      title: selections.describe(queue, selection, look),
+      selection,
+      expected: 1,
+      command: selections.command("edit", queue, selection, ["--payload", given.payload]),
+      run: (job) =>
+        Effect.map(
+          changing(job, bus.deadLetters(queue).edit(letter.id, checked.success, typeIn(settings.contract, letter))),
+          (): ReplayResult => {
+            job.keep(letter)
+            return { waiting: 1, done: 1, skipped: 0, failed: 0, failure: undefined }
+          }
+        )
+    })
+  })
+
+  /** Puts dead letters into their queue, one after the other, and tells of each. */
+  const put = (job: Job, queue: string, letters: ReadonlyArray<DeadLetter>, onPut: () => void = () => {}) => {
+    let done = 0
+    const tally = (failure?: PublishError): ReplayResult => ({
+      waiting: letters.length,
+      done,
+      skipped: 0,
+      failed: failure === undefined ? 0 : 1,
+      failure
+    })
+    return Effect.forEach(
+      letters,
+      (letter) =>
+        Effect.uninterruptible(
+          Effect.flatMap(bus.deadLetters(queue).put(letter), () => {
+            done++
+            onPut()
+            return counting(job)(tally())
+          })
+        ),
+      { discard: true }
+    ).pipe(
+      Effect.as(undefined),
+      Effect.tapError((error) => counting(job)(tally(error))),
+      Effect.map(() => tally())
+    )
+  }
+
+  return {
+    lookOf,
+    find,
+    replay,
+    discard,
+    edit,
+    import: Effect.fnUntraced(function* (queue: string, ndjson: string): Effect.fn.Return<Order, Invalid> {
+      const { issues, letters } = edits.parse(ndjson)
+      if (issues.length > 0)
+        return yield* new Invalid({ issues, message: "Not every line is a dead letter: nothing was imported" })
+      if (letters.length === 0) return yield* invalid("There is no dead letter in it")
+      return yield* order(queue, {
+        kind: "import",
+        title: `${letters.length} dead letters into "${queue}"`,
+        selection: { ids: letters.slice(0, maxKept).map(({ id }) => id) },
+        expected: letters.length,
+        command: selections.command("import", queue, {}, ["dead-letters.ndjson"]),
+        run: (job) => put(job, queue, letters)
+      })
+    }),
+    undo: (discarded: Job) => {
+      const { kept, order: of } = discarded
+      return order(of.queue, {
+        kind: "undo",
+        title: `the discard of ${of.title}`,
+        selection: { ids: kept.map(({ id }) => id) },
+        expected: kept.length,
+        command: selections.command("import", of.queue, {}, ["dead-letters.ndjson"]),
+        run: (job) =>
+          Effect.ensuring(
+            put(job, of.queue, kept, () => discarded.givenBack()),
+            Effect.sync(() => discarded.endUndo())
+          )
+      })
+    }
+  }
+})

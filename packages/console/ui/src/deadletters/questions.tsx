@@ -1,0 +1,157 @@
+/** The questions before dead letters are replayed or discarded. */
+import { type ReactNode, useState } from "react"
+import type { Selection } from "../../../src/ConsoleModel.ts"
+import { Ask } from "../parts/Ask.tsx"
+import { Button } from "../parts/Button.tsx"
+import * as actions from "../state/actions.ts"
+import { usePart } from "../state/atoms.ts"
+import { download } from "../state/download.ts"
+import { pulse } from "../state/live.ts"
+import { command, type Flags } from "../text/command.ts"
+import { Foreign } from "../text/Foreign.tsx"
+import { count, counted } from "../text/format.ts"
+import { exportQuery } from "./filter.ts"
+
+/** Dead letters that an action is meant for. */
+export interface Subject {
+  readonly queue: string
+  readonly snapshot: string
+  readonly selection: typeof Selection.Type
+  readonly count: number
+  /** The selection in words, such as `of this group`. */
+  readonly words: ReactNode
+  /** The ids and flags of the same command. */
+  readonly ids: ReadonlyArray<string>
+  readonly flags: Flags
+}
+
+/** From so many on, a replay is slowed down unless the person wants otherwise. */
+const many = 100
+const defaultRate = 50
+/** From more than this on, the name of the queue, or the count, must be typed. */
+const discardTyped = 10
+/** A command with more ids would be longer than a shell takes. */
+const maxIds = 50
+
+const commandOf = (verb: string, { flags, ids, queue }: Subject, own: Flags = {}): string | undefined =>
+  ids.length > maxIds ? undefined : command(["dlq", verb, queue, ...ids], { ...flags, ...own })
+
+export const ReplayQuestion = (props: { readonly of: Subject; readonly onClose: () => void }): ReactNode => {
+  const { of, onClose } = props
+  const [text, setText] = useState(of.count > many ? String(defaultRate) : "")
+  const consumers = usePart(pulse, (now) => now?.queues.find(({ name }) => name === of.queue)?.consumers)
+  const rate = text === "" ? undefined : Number(text)
+  const isValid = rate === undefined || (Number.isInteger(rate) && rate > 0 && rate <= 1_000_000)
+  return (
+    <Ask
+      onClose={onClose}
+      question={{
+        title: (
+          <>
+            Replay {counted(of.count, "dead letter")} to <Foreign text={of.queue} />?
+          </>
+        ),
+        text: (
+          <>
+            <p>
+              {count(of.count)} {of.words}. Each is delivered again as on its first attempt. It leaves the dead letters
+              once its copy is safe in the queue. You can stop in between; a replay cannot be undone.
+            </p>
+            {consumers === 0 ? <p className="warn-text">The queue has no consumer: they will wait there.</p> : null}
+            <div className="field">
+              <label htmlFor="rate">At most so many a second (empty: as fast as it goes)</label>
+              <input
+                id="rate"
+                inputMode="numeric"
+                autoComplete="off"
+                value={text}
+                onChange={(event) => setText(event.target.value.trim())}
+                aria-invalid={!isValid}
+              />
+              {isValid ? null : <p className="bad-text">Give a whole number from 1 on.</p>}
+            </div>
+          </>
+        ),
+        typed:
+          of.selection.all === true && of.count > many
+            ? { label: "To replay all of the queue, type its name:", text: of.queue }
+            : undefined,
+        command: commandOf("replay", of, { rate: isValid ? rate : undefined }),
+        yes: `Replay ${count(of.count)}`,
+        no: "Leave them",
+        isReady: isValid,
+        act: () => actions.replay(of.queue, of.selection, of.snapshot, rate)
+      }}
+    />
+  )
+}
+
+const exportOf = ({ queue, selection, snapshot }: Subject) =>
+  download(`${queue}-dead-letters.ndjson`, `/snapshots/${encodeURIComponent(snapshot)}/export`, exportQuery(selection))
+
+export const DiscardQuestion = (props: { readonly of: Subject; readonly onClose: () => void }): ReactNode => {
+  const { of, onClose } = props
+  return (
+    <Ask
+      onClose={onClose}
+      question={{
+        title: (
+          <>
+            Discard {counted(of.count, "dead letter")} of <Foreign text={of.queue} />?
+          </>
+        ),
+        text: (
+          <p>
+            {count(of.count)} {of.words}. The server keeps them for ten minutes, so that you can put them back: at the
+            end of the dead letters, in a new order. Afterwards they are gone.
+          </p>
+        ),
+        typed:
+          of.count > discardTyped
+            ? { label: "To discard them, type their number:", text: String(of.count) }
+            : undefined,
+        command: commandOf("discard", of),
+        yes: `Discard ${count(of.count)}`,
+        no: "Leave them",
+        isDangerous: true,
+        act: () => actions.discard(of.queue, of.selection, of.snapshot),
+        onProblem: ({ tag }) =>
+          tag === "ExportFirst" ? <Button onClick={() => void exportOf(of)}>Export them as NDJSON</Button> : undefined
+      }}
+    />
+  )
+}
+
+/** The buttons for a subject. `r` asks for a replay. */
+export const SubjectActions = (props: {
+  readonly of: Subject
+  readonly isReadOnly: boolean
+  readonly showsBodies: boolean
+  readonly isMain?: boolean
+}): ReactNode => {
+  const { isMain = true, isReadOnly, of, showsBodies } = props
+  const [asked, setAsked] = useState<"replay" | "discard">()
+  const close = () => setAsked(undefined)
+  return (
+    <>
+      {isReadOnly ? null : (
+        <>
+          <Button kind={isMain ? "main" : "plain"} disabled={of.count === 0} onClick={() => setAsked("replay")}>
+            {`Replay ${count(of.count)} …`}
+          </Button>
+          <Button
+            disabled={of.count === 0}
+            onClick={() => setAsked("discard")}
+          >{`Discard ${count(of.count)} …`}</Button>
+        </>
+      )}
+      {showsBodies ? (
+        <Button kind="quiet" disabled={of.count === 0} onClick={() => void exportOf(of)}>
+          Export
+        </Button>
+      ) : null}
+      {asked === "replay" ? <ReplayQuestion of={of} onClose={close} /> : null}
+      {asked === "discard" ? <DiscardQuestion of={of} onClose={close} /> : null}
+    </>
+  )
+}

@@ -1,0 +1,232 @@
+import * as Cause from "effect/Cause"
+import * as Option from "effect/Option"
+import * as AsyncResult from "effect/reactivity/AsyncResult"
+/** A dead letter's payload, to mend and replay. */
+import { type ReactNode, useRef, useState } from "react"
+import type { DeadLetter, EditCheck } from "../../../src/ConsoleModel.ts"
+import { letterOf } from "../deadletters/letterOf.ts"
+import { QueueJob } from "../deadletters/QueueJob.tsx"
+import { Ask } from "../parts/Ask.tsx"
+import { Button } from "../parts/Button.tsx"
+import { Crumbs } from "../parts/Crumbs.tsx"
+import { Diff } from "../parts/Diff.tsx"
+import { Head } from "../parts/Head.tsx"
+import { Link } from "../parts/Link.tsx"
+import { Loaded } from "../parts/Loaded.tsx"
+import { Failed, Notice } from "../parts/Notice.tsx"
+import * as actions from "../state/actions.ts"
+import { useAtom, useRefresh } from "../state/atoms.ts"
+import { go } from "../state/place.ts"
+import { problemOf } from "../state/problem.ts"
+import { editCheck } from "../state/resources.ts"
+import { useIsReadOnly, useModuleCommand, useSession } from "../state/session.ts"
+import { visible } from "../text/escape.ts"
+import { Foreign } from "../text/Foreign.tsx"
+import { pathText } from "../text/path.ts"
+
+type AnyLetter = typeof DeadLetter.Type
+type Check = typeof EditCheck.Type
+
+/** Finds the last member of a path in a text: the line in which a problem probably is. */
+const placeOf = (text: string, path: ReadonlyArray<string | number>): number => {
+  let at = 0
+  for (const part of path) {
+    if (typeof part !== "string") continue
+    const found = text.indexOf(JSON.stringify(part), at)
+    if (found >= 0) at = found
+  }
+  return at
+}
+
+const Issues = (props: {
+  readonly of: Check
+  readonly type: string | undefined
+  readonly onPlace: (path: ReadonlyArray<string | number>) => void
+}): ReactNode => {
+  const { of, onPlace, type } = props
+  if (of.issues.length > 0) {
+    return (
+      <div className="notice bad" role="status">
+        <p className="notice-title">{of.issues.length === 1 ? "One problem" : `${of.issues.length} problems`}</p>
+        <ul className="issues">
+          {of.issues.map(({ message, path }, index) => (
+            <li key={index}>
+              {path.length === 0 ? null : (
+                <button type="button" className="button quiet mono" onClick={() => onPlace(path)}>
+                  <Foreign text={pathText(path)} />
+                </button>
+              )}{" "}
+              <Foreign text={message} lines />
+            </li>
+          ))}
+        </ul>
+      </div>
+    )
+  }
+  return of.hasSchema ? (
+    <Notice tone="good" title="The schema accepts it">
+      <p>
+        Checked with the schema of <Foreign text={type ?? "its type"} />.
+      </p>
+    </Notice>
+  ) : (
+    <Notice tone="warn" title="No schema is known">
+      <p>It goes out unchecked. Start the console with the application's module to have it checked.</p>
+    </Notice>
+  )
+}
+
+const format = (text: string): string => {
+  try {
+    return JSON.stringify(JSON.parse(text), null, 2)
+  } catch {
+    return text
+  }
+}
+
+/** Numbers that JavaScript would round make a format that changes them. */
+const isExactlyFormatted = (text: string): boolean => !/\d{16,}|\d\.\d{16,}|\d[eE][+-]?\d/.test(text)
+
+const Editor = (props: { readonly of: AnyLetter; readonly payload: string }): ReactNode => {
+  const { of, payload } = props
+  const original = isExactlyFormatted(payload) ? format(payload) : payload
+  const [text, setText] = useState(original)
+  const [isAsked, setAsked] = useState(false)
+  const field = useRef<HTMLTextAreaElement>(null)
+  const isReadOnly = useIsReadOnly()
+  const command = useModuleCommand()
+  const result = useAtom(editCheck(JSON.stringify([of.queue, of.snapshot, of.id, text])))
+  const check = Option.getOrUndefined(AsyncResult.value(result))
+  const isChanged = text !== original
+  const isReady = check !== undefined && check.issues.length === 0 && isChanged && !isReadOnly
+  const onPlace = (path: ReadonlyArray<string | number>) => {
+    const at = placeOf(text, path)
+    field.current?.focus()
+    field.current?.setSelectionRange(at, text.indexOf("\n", at) < 0 ? text.length : text.indexOf("\n", at))
+  }
+  return (
+    <div className="edit">
+      <section aria-labelledby="payload">
+        <h2 id="payload">Payload</h2>
+        <textarea
+          ref={field}
+          aria-labelledby="payload"
+          className="mono"
+          spellCheck={false}
+          value={text}
+          rows={Math.min(28, Math.max(10, text.split("\n").length + 1))}
+          onChange={(event) => setText(event.target.value)}
+        />
+        <div className="actions">
+          <Button kind="main" disabled={!isReady} onClick={() => setAsked(true)}>
+            Replay with this payload …
+          </Button>
+          <Button disabled={!isExactlyFormatted(text)} onClick={() => setText(format(text))}>
+            Format
+          </Button>
+          <Button disabled={!isChanged} onClick={() => setText(original)}>
+            Start over
+          </Button>
+        </div>
+        {isReadOnly ? (
+          <p className="warn-text">This console is read-only.</p>
+        ) : isChanged ? null : (
+          <p className="soft">Change something to replay it.</p>
+        )}
+      </section>
+      <section aria-labelledby="checked">
+        <h2 id="checked">Check</h2>
+        {check !== undefined ? (
+          <>
+            <Issues of={check} type={of.type} onPlace={onPlace} />
+            <h2>What changes</h2>
+            <Diff before={check.before} after={check.after} />
+          </>
+        ) : AsyncResult.isFailure(result) ? (
+          <Failed problem={problemOf(Cause.squash(result.cause))} />
+        ) : (
+          <p className="soft" role="status">
+            Checking …
+          </p>
+        )}
+      </section>
+      {isAsked && check !== undefined ? (
+        <Ask
+          onClose={() => setAsked(false)}
+          question={{
+            title: "Replay it with this payload?",
+            text: (
+              <>
+                <p>
+                  Every other byte is kept. The server keeps the old dead letter in the job, so that you can download
+                  it.
+                </p>
+                <Diff before={check.before} after={check.after} />
+                {check.hasSchema ? null : <p className="warn-text">No schema is known: it goes out unchecked.</p>}
+              </>
+            ),
+            yes: "Replay it",
+            no: "Keep editing",
+            command: command(["dlq", "edit", of.queue, of.id], { payload: "-" }),
+            act: () =>
+              actions.edit(of.queue, of.snapshot, of.id, text).then(() => go({ _tag: "DeadLetters", queue: of.queue }))
+          }}
+        />
+      ) : null}
+    </div>
+  )
+}
+
+export const Edit = (props: { readonly queue: string; readonly id: string }): ReactNode => {
+  const { id, queue } = props
+  const atom = letterOf(queue, id)
+  const result = useAtom(atom)
+  const again = useRefresh(atom)
+  const command = useModuleCommand()
+  const session = useSession()
+  return (
+    <>
+      <Head
+        title="Edit and replay"
+        tab={`Edit ${visible(id)}`}
+        above={<Crumbs queue={queue} isDeadLetter />}
+        lead={
+          <p>
+            <Link to={{ _tag: "DeadLetter", queue, id }} className="mono">
+              <Foreign text={id} />
+            </Link>
+          </p>
+        }
+        command={command(["dlq", "edit", queue, id])}
+      />
+      <QueueJob queue={queue} onLook={again} />
+      {session !== undefined && session.bodies !== "show" ? (
+        <Notice title="Bodies are hidden">
+          <p>This console does not give bodies away, so it cannot edit them.</p>
+        </Notice>
+      ) : (
+        <Loaded of={result} what="Looking for the dead letter …" again={again} rows={8}>
+          {(letter) =>
+            letter.payload === undefined ? (
+              <Notice title="Its body is not an event">
+                <p>Only the payload of an event can be edited. Replay it as it is, or discard it.</p>
+              </Notice>
+            ) : (
+              <>
+                <p className="fault">
+                  <span className="fault-reason">
+                    <Foreign text={letter.reason ?? "No reason was recorded"} />
+                  </span>
+                  <span className="fault-message">
+                    <Foreign text={letter.message} lines />
+                  </span>
+                </p>
+                <Editor of={letter} payload={letter.payload} />
+              </>
+            )
+          }
+        </Loaded>
+      )}
+    </>
+  )
+}

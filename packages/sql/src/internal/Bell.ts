@@ -1,0 +1,39 @@
+/**
+ * Wakes those who wait for new rows.
+ *
+ * @internal
+ */
+
+import * as Effect from "effect/Effect"
+import * as Queue from "effect/Queue"
+import type * as Scope from "effect/Scope"
+
+export interface Bell {
+  readonly ring: () => void
+  /** The number of rings so far. */
+  readonly rings: () => number
+  /** Whether someone hears it. */
+  readonly isHeard: () => boolean
+  /** Returns an effect that waits for the next ring, or takes one that came since the last time. */
+  readonly hear: Effect.Effect<Effect.Effect<void>, never, Scope.Scope>
+}
+
+export const make = (): Bell => {
+  const ears = new Set<Queue.Queue<void>>()
+  let rings = 0
+  return {
+    rings: () => rings,
+    ring: () => {
+      rings++
+      for (const ear of ears) Queue.offerUnsafe(ear, undefined)
+    },
+    isHeard: () => ears.size > 0,
+    hear: Effect.map(
+      Effect.acquireRelease(
+        Effect.tap(Queue.sliding<void>(1), (ear) => Effect.sync(() => ears.add(ear))),
+        (ear) => Effect.sync(() => ears.delete(ear))
+      ),
+      (ear) => Queue.take(ear)
+    )
+  }
+}

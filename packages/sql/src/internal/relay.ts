@@ -1,0 +1,159 @@
+/**
+ * Moves events from the outbox to the broker, for as long as its scope is open.
+ *
+ * @internal
+ */
+
+import type * as Broker from "effect-eventbus/Broker"
+import type * as PublishError from "effect-eventbus/PublishError"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { SqlError } from "effect/sql/SqlError"
+import type { Bell } from "./Bell.ts"
+import type { Claims } from "./claims.ts"
+import type { ClaimedRow } from "./OutboxRow.ts"
+import * as PublishRows from "./publishRows.ts"
+
+export interface Options {
+  readonly batch: number
+  readonly poll: Duration.Duration
+  readonly claims: Claims
+  readonly bell: Bell
+  /** Moves what is due to the rows that are claimed, and returns the time to the next, in milliseconds. */
+  readonly promote: Effect.Effect<number, SqlError>
+  readonly broker: Broker.Broker["Service"]
+}
+
+/** The keys and rows that wait after a nack. Beyond these, the relay waits as a whole. */
+const maxHeld = 1_000
+const firstWait = 100
+const longestWait = 10_000
+/** Waiting for rows that another relay has claimed. */
+const busyWait = 20
+
+const doubled = (wait: number) => Math.min(wait * 2, longestWait)
+
+/** The rows that were nacked, or their keys. They wait alone, since their queue may be full while others are not. */
+class Held {
+  readonly #until = new Map<string | number, { readonly at: number; readonly wait: number }>()
+
+  /** Returns whether there was room for it. */
+  hold(row: ClaimedRow, now: number): boolean {
+    const name = row.key ?? row.seq
+    const wait = doubled(this.#until.get(name)?.wait ?? firstWait / 2)
+    if (this.#until.size >= maxHeld && !this.#until.has(name)) return false
+    this.#until.set(name, { at: now + wait, wait })
+    return true
+  }
+
+  /** Frees what was claimed again, or by another relay. */
+  free(rows: ReadonlyArray<ClaimedRow>, now: number): void {
+    if (this.#until.size === 0) return
+    for (const row of rows) this.#until.delete(row.key ?? row.seq)
+    for (const [name, { at }] of this.#until) if (at + 2 * longestWait < now) this.#until.delete(name)
+  }
+
+  at(now: number): { readonly keys: ReadonlyArray<string>; readonly rows: ReadonlyArray<number> } {
+    const keys: Array<string> = []
+    const rows: Array<number> = []
+    for (const [name, { at }] of this.#until) {
+      if (at <= now) continue
+      if (typeof name === "string") keys.push(name)
+      else rows.push(name)
+    }
+    return { keys, rows }
+  }
+}
+
+/** Runs a relay in the background. */
+export const start = Effect.fnUntraced(function* ({
+  batch,
+  bell,
+  broker,
+  claims,
+  poll,
+  promote
+}: Options): Effect.fn.Return<void, never, Scope.Scope> {
+  const clock = yield* Clock.Clock
+  const now = () => Number(clock.monotonicTimeNanosUnsafe() / 1_000_000n)
+  const publishRows = yield* PublishRows.make(broker, claims.bodyOf)
+  const isUp = yield* Effect.cachedWithTTL(
+    Effect.map(broker.health, ({ connected }) => connected),
+    "1 second"
+  )
+  const held = new Held()
+  let trouble: string | undefined
+
+  const tell = (problem: string | undefined) => {
+    if (trouble === problem) return Effect.void
+    const wasTroubled = trouble !== undefined
+    trouble = problem
+    if (problem !== undefined) return Effect.logWarning(`The outbox waits: ${problem}`)
+    return wasTroubled ? Effect.logInfo("The outbox goes on") : Effect.void
+  }
+
+  /** One claim. Returns how long to wait for the next: nothing, for a ring, or a while. */
+  const pass = Effect.fnUntraced(function* () {
+    let isStuck: PublishError.Reason | undefined
+    const publish = (rows: ReadonlyArray<ClaimedRow>) =>
+      Effect.tap(publishRows(rows), ({ failed, published }) =>
+        Effect.sync(() => {
+          const safe = new Set(published)
+          held.free(
+            rows.filter(({ seq }) => safe.has(seq)),
+            now()
+          )
+          for (const [row, reason] of failed) {
+            if (reason._tag !== "Nacked" || !held.hold(row, now())) isStuck = reason
+          }
+        })
+      )
+    const { claimed, ended } = yield* claims.claim({ limit: batch, held: held.at(now()), publish })
+    if (isStuck !== undefined) return { _tag: "Stuck", problem: isStuck.message } as const
+    if (claimed === 0) return { _tag: "Idle" } as const
+    return ended === 0 ? ({ _tag: "Busy" } as const) : ({ _tag: "Again" } as const)
+  })
+
+  const pause = Duration.toMillis(poll)
+  let dueAt = 0
+  let heard = -1
+  /** Looks for events that are due when one may be. */
+  const lookForDue = Effect.gen(function* () {
+    const rings = bell.rings()
+    if (now() >= dueAt || rings !== heard) {
+      heard = rings
+      dueAt = now() + Math.min(yield* promote, pause)
+    }
+  })
+
+  const worker = Effect.gen(function* () {
+    const ring = yield* bell.hear
+    const rest = (millis: number) => Effect.timeoutOption(ring, millis)
+    let wait = firstWait
+    const stuck = Effect.fnUntraced(function* (problem: string) {
+      yield* tell(problem)
+      // Rings are no reason to ask a broker sooner that is down.
+      yield* Effect.sleep(wait)
+      wait = doubled(wait)
+    })
+    const step = Effect.gen(function* () {
+      // No transaction is open while the broker is down.
+      if (!(yield* isUp)) return yield* stuck("there is no connection to the broker")
+      yield* lookForDue
+      const next = yield* pass()
+      if (next._tag === "Stuck") return yield* stuck(next.problem)
+      yield* tell(undefined)
+      wait = firstWait
+      if (next._tag === "Idle") yield* rest(Math.max(dueAt - now(), 1))
+      if (next._tag === "Busy") yield* Effect.sleep(busyWait)
+    })
+    return yield* Effect.forever(
+      Effect.catch(step, (error: SqlError) => stuck(`the database refused a claim: ${error.message}`))
+    )
+  })
+
+  yield* Effect.addFinalizer(() => Effect.ignore(claims.release))
+  yield* Effect.forEach(Array.from({ length: claims.parallel }), () => Effect.forkScoped(worker), { discard: true })
+})

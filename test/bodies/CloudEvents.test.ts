@@ -1,0 +1,376 @@
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
+import { AmqpBroker } from "@effect-eventbus/amqp"
+import { CloudEvents } from "@effect-eventbus/bodies"
+import { assert, describe, it } from "@effect/vitest"
+import { CloudEvent, HTTP } from "cloudevents"
+import { DateTime, Deferred, Effect, Layer, Option, Schedule, Schema } from "effect"
+import {
+  Broker,
+  type Envelope,
+  EventBus,
+  EventType,
+  FailurePolicy,
+  Handler,
+  MemoryBroker,
+  Subscription
+} from "effect-eventbus"
+import { inject } from "vitest"
+import * as Rig from "../amqp/support/Rig.ts"
+
+const Invoice = EventType.make("invoice.paid", { payload: Schema.Struct({ cents: Schema.Int, at: Schema.String }) })
+const invoices = Subscription.make("invoices", { events: [Invoice] })
+const Any = Subscription.make("any", { patterns: ["#"] })
+
+const modes = ["binary", "structured"] as const
+const id = "00000000-0000-4000-8000-00000000000"
+
+/** An event with all thirteen fields, and one more. */
+const full = Effect.map(
+  Invoice.event(
+    { cents: 1200, at: "Zürich" },
+    { priority: "high", ttlSeconds: 60, maxRetries: 7, sourceService: "billing of Zürich", sourceAgentId: "agent 7" }
+  ),
+  (event) => ({
+    ...event,
+    timestamp: DateTime.makeUnsafe("2026-01-02T03:04:05.678Z"),
+    traceId: `${id}1`,
+    executionId: `${id}2`,
+    parentEventId: `${id}3`,
+    retryCount: 2,
+    extensions: { tenant: "acme", tenant_id: "acme-1", nested: { a: [1] } }
+  })
+)
+
+const busOf = (options: CloudEvents.Options) =>
+  EventBus.layer.pipe(Layer.provide(CloudEvents.layer(options)), Layer.provideMerge(MemoryBroker.layer()))
+
+const textOf = (envelope: Envelope.Envelope | undefined) => new TextDecoder().decode(envelope?.body)
+
+const fixture = (name: string) =>
+  readFileSync(join(import.meta.dirname, `../fixtures/cloudevents/${name}.json`), "utf8")
+
+const structuredType = { type: "application/cloudevents+json; charset=utf-8", encoding: undefined }
+
+/** An envelope of a publisher that knows nothing of the bus. */
+const foreign = (body: string, more: Partial<Envelope.Envelope>): Envelope.Envelope => ({
+  id: undefined,
+  type: undefined,
+  version: undefined,
+  routingKey: "partner",
+  body: new TextEncoder().encode(body),
+  timestamp: undefined,
+  source: undefined,
+  traceId: undefined,
+  priority: "normal",
+  ttl: undefined,
+  persistent: true,
+  traceparent: undefined,
+  round: 0,
+  attempt: undefined,
+  origin: undefined,
+  fault: undefined,
+  ...more
+})
+
+/** The broker that the bus publishes to. */
+const wrapped = Effect.provide(Broker.Broker, CloudEvents.layer({ source: "/shop" }))
+
+/** Consumes what comes to a queue, and returns the first event. */
+const first = Effect.gen(function* () {
+  const bus = yield* EventBus.EventBus
+  const found = yield* Deferred.make<Parameters<Parameters<typeof Handler.make>[1]>[0]>()
+  yield* bus.subscribe(Handler.make(Any, (event) => Effect.asVoid(Deferred.succeed(found, event))))
+  return Deferred.await(found)
+})
+
+const published = Effect.fnUntraced(function* () {
+  const bus = yield* EventBus.EventBus
+  const memory = yield* MemoryBroker.MemoryBroker
+  yield* bus.declare(invoices)
+  const event = yield* full
+  yield* bus.publish(event)
+  const [envelope] = yield* memory.expect("invoices", 1)
+  assert.isDefined(envelope)
+  return { event, envelope }
+})
+
+describe("CloudEvents", () => {
+  for (const mode of modes) {
+    it.effect(`keep all thirteen fields and others, ${mode}`, () =>
+      Effect.gen(function* () {
+        const bus = yield* EventBus.EventBus
+        const { envelope, event } = yield* published()
+        assert.notInclude(textOf(envelope), "event_id")
+        const seen = yield* Deferred.make<unknown>()
+        yield* bus.subscribe(Handler.make(invoices, (event) => Effect.asVoid(Deferred.succeed(seen, { ...event }))))
+        assert.deepStrictEqual(yield* Deferred.await(seen), { ...event })
+      }).pipe(Effect.scoped, Effect.provide(busOf({ mode, source: "/shop" })))
+    )
+  }
+
+  it.effect("are read by the SDK as they are published, in both modes", () =>
+    Effect.gen(function* () {
+      const read = (mode: CloudEvents.Options["mode"]) =>
+        Effect.gen(function* () {
+          const { envelope, event } = yield* published()
+          const headers = Object.entries(envelope.attributes ?? {}).map(([name, value]) => [`ce-${name}`, value])
+          const read = HTTP.toEvent<unknown>({
+            headers: {
+              "content-type": envelope.content?.type ?? "application/json",
+              ...Object.fromEntries(headers)
+            },
+            body: textOf(envelope)
+          })
+          assert.isFalse(Array.isArray(read))
+          if (Array.isArray(read)) return
+          const cloudEvent = new CloudEvent(read)
+          assert.isTrue(cloudEvent.validate())
+          assert.deepInclude(cloudEvent, {
+            id: event.eventId,
+            type: "invoice.paid",
+            source: "billing%20of%20Z%C3%BCrich",
+            datacontenttype: "application/json",
+            traceid: `${id}1`,
+            priority: "high",
+            tenant: "acme"
+          })
+          assert.strictEqual(Date.parse(cloudEvent.time ?? ""), Date.parse("2026-01-02T03:04:05.678Z"))
+          assert.deepStrictEqual(cloudEvent.data, { cents: 1200, at: "Zürich" })
+        }).pipe(Effect.scoped, Effect.provide(busOf({ mode, source: "/shop" })))
+      for (const mode of modes) yield* read(mode)
+    })
+  )
+
+  for (const mode of modes) {
+    it.effect(`of the SDK are handled, ${mode}`, () =>
+      Effect.gen(function* () {
+        const broker = yield* Broker.Broker
+        const next = yield* first
+        const event = new CloudEvent({
+          id: `${id}9`,
+          type: "partner.joined",
+          source: "/partners",
+          data: { name: "ACME" }
+        })
+        const { body, headers } = HTTP[mode](event)
+        const attributes = Object.entries(headers).flatMap(([name, value]) =>
+          name.startsWith("ce-") ? [[name.slice(3), String(value)]] : []
+        )
+        const type = String(headers["content-type"])
+        yield* broker.publish(
+          foreign(String(body), {
+            content: { type, encoding: undefined },
+            ...(mode === "binary" ? { attributes: Object.fromEntries(attributes) } : {})
+          })
+        )
+        const { eventId, eventType, payload, sourceService } = yield* next
+        assert.deepStrictEqual(
+          [eventId, eventType, sourceService, payload],
+          [`${id}9`, "partner.joined", "/partners", { name: "ACME" }]
+        )
+      }).pipe(Effect.scoped, Effect.provide(busOf({ source: "/shop" })))
+    )
+  }
+
+  it.effect("have a time as RFC 3339 writes it, with all the digits of the publisher", () =>
+    Effect.gen(function* () {
+      const bus = yield* EventBus.EventBus
+      const broker = yield* wrapped
+      const memory = yield* MemoryBroker.MemoryBroker
+      yield* bus.declare(Any)
+      const times = [
+        ["2026-01-15T09:30:00.123456+00:00", "2026-01-15T09:30:00.123456+00:00"],
+        ["2026-01-15T09:30:00.123456", "2026-01-15T09:30:00.123456Z"],
+        ["20260115T0930", "2026-01-15T09:30:00.000Z"]
+      ] as const
+      for (const [timestamp] of times) {
+        const event = { event_id: `${id}1`, event_type: "partner.joined", timestamp, payload: {} }
+        yield* broker.publish(foreign(JSON.stringify(event), {}))
+      }
+      const came = yield* memory.expect("any", times.length)
+      assert.deepStrictEqual(
+        came.map(({ attributes }) => attributes?.["time"]),
+        times.map(([, time]) => time)
+      )
+    }).pipe(Effect.provide(busOf({ source: "/shop" })))
+  )
+
+  it.effect("are made of events alone: other bodies stay as they are", () =>
+    Effect.gen(function* () {
+      const bus = yield* EventBus.EventBus
+      const broker = yield* wrapped
+      const memory = yield* MemoryBroker.MemoryBroker
+      yield* bus.declare(Any)
+      const bodies = [
+        '{ "payload": {} }',
+        `{ "event_id": "${id}1", "event_type": "t", "timestamp": "yesterday", "payload": {} }`,
+        "no JSON at all"
+      ]
+      for (const body of bodies) yield* broker.publish(foreign(body, {}))
+      const came = yield* memory.expect("any", bodies.length)
+      assert.deepStrictEqual(came.map(textOf), bodies)
+    }).pipe(Effect.provide(busOf({ source: "/shop" })))
+  )
+
+  it.effect("without data have an empty payload", () =>
+    Effect.gen(function* () {
+      const broker = yield* Broker.Broker
+      const attributes = { specversion: "1.0", id: `${id}9`, type: "partner.left", source: "/partners" }
+      const receive = (envelope: Envelope.Envelope) =>
+        Effect.scoped(Effect.flatMap(first, (next) => Effect.andThen(broker.publish(envelope), next)))
+      const binary = yield* receive(foreign("", { attributes }))
+      const structured = yield* receive(foreign(JSON.stringify(attributes), { content: structuredType }))
+      assert.deepStrictEqual([binary.payload, structured.payload], [{}, {}])
+    }).pipe(Effect.provide(busOf({ source: "/shop" })))
+  )
+
+  it.effect("of the specification are handled, and an id that is no UUID becomes the same one each time", () =>
+    Effect.gen(function* () {
+      const broker = yield* Broker.Broker
+      const receive = (envelope: Envelope.Envelope) =>
+        Effect.scoped(Effect.flatMap(first, (next) => Effect.andThen(broker.publish(envelope), next)))
+      const structured = yield* receive(foreign(fixture("object"), { content: structuredType }))
+      assert.deepStrictEqual(structured.payload, { appinfoA: "abc", appinfoB: 123, appinfoC: true })
+      assert.deepStrictEqual(structured.extensions, {
+        cloudevents_id: "C234-1234-1234",
+        comexampleextension1: "value",
+        comexampleothervalue: "5"
+      })
+      assert.deepStrictEqual(structured.timestamp, DateTime.makeUnsafe("2018-04-05T17:31:00Z"))
+      const binary = yield* receive(
+        foreign('{ "appinfoA": "abc" }', {
+          attributes: {
+            specversion: "1.0",
+            type: "com.example.someevent",
+            time: "2018-04-05T03:56:24Z",
+            id: "C234-1234-1234",
+            source: "/mycontext"
+          },
+          content: { type: "application/json; charset=utf-8", encoding: undefined }
+        })
+      )
+      assert.deepStrictEqual(binary.payload, { appinfoA: "abc" })
+      assert.strictEqual(binary.eventId, structured.eventId)
+    }).pipe(Effect.provide(busOf({ source: "/shop" })))
+  )
+
+  it.effect("whose data is no JSON, or that lack an attribute, become dead letters as they came", () =>
+    Effect.gen(function* () {
+      const bus = yield* EventBus.EventBus
+      const broker = yield* Broker.Broker
+      const memory = yield* MemoryBroker.MemoryBroker
+      yield* bus.subscribe(Handler.make(Any, () => Effect.die("it must not be handled")))
+      const wrong = [
+        [fixture("xml"), "InvalidCloudEvent", "the data of the CloudEvent is not a JSON object"],
+        [fixture("text"), "InvalidCloudEvent", "the data of the CloudEvent is not a JSON object"],
+        ['{ "specversion": "1.0", "type": "t", "source": "/s", "data": {} }', "InvalidCloudEvent", 'no "id"'],
+        ['{ "specversion": "2.0", "id": "i", "type": "t", "source": "/s", "data": {} }', "InvalidCloudEvent", "not 1"],
+        [
+          '{ "specversion": "1.0", "id": "i", "type": "t", "source": "/s", "time": "soon", "data": {} }',
+          "InvalidCloudEvent",
+          '"time"'
+        ],
+        ["no JSON at all", "InvalidCloudEvent", 'no "specversion"']
+      ] as const
+      for (const [body] of wrong) yield* broker.publish(foreign(body, { content: structuredType }))
+      const dead = yield* memory.expect("dlq.any", wrong.length)
+      for (const [index, [body, reason, message]] of wrong.entries()) {
+        const letter = dead[index]
+        assert.strictEqual(textOf(letter), body)
+        assert.strictEqual(letter?.fault?.reason, reason)
+        assert.include(letter?.fault?.message, message)
+      }
+    }).pipe(Effect.scoped, Effect.provide(busOf({ source: "/shop" })))
+  )
+
+  it.effect("and plain events are read side by side, so that it can be turned on in consumers first", () =>
+    Effect.gen(function* () {
+      const broker = yield* Broker.Broker
+      const plain = yield* EventBus.make.pipe(Effect.provideService(Broker.Broker, broker))
+      const next = yield* first
+      const event = yield* full
+      yield* plain.publish(event)
+      assert.strictEqual((yield* next).eventId, event.eventId)
+    }).pipe(Effect.scoped, Effect.provide(busOf({ source: "/shop" })))
+  )
+
+  it("refuse an empty source", () => {
+    assert.throws(() => CloudEvents.layer({ source: "" }), RangeError)
+  })
+})
+
+const url = inject("rabbitUrl")
+
+describe.skipIf(url === null)("CloudEvents on RabbitMQ", () => {
+  it.live(
+    "have headers of the names that other services know, and keep them through a retry and a replay",
+    () =>
+      Effect.gen(function* () {
+        const rig = yield* Rig.make(url ?? "", "cloudevents")
+        const queue = rig.queue("partners", [20])
+        const raw = yield* rig.raw
+        const Bus = EventBus.layer.pipe(
+          Layer.provide(CloudEvents.layer({ source: "/shop" })),
+          Layer.provide(AmqpBroker.layer(rig.options()))
+        )
+        yield* Effect.gen(function* () {
+          const bus = yield* EventBus.EventBus
+          const event = yield* full
+          const copies = rig.queue("copies")
+          yield* bus.declare(Subscription.make(copies, { patterns: ["#"] }))
+          yield* bus.publish(event)
+          const { content, properties } = yield* raw.take(copies)
+          assert.strictEqual(String(content), '{"cents":1200,"at":"Zürich"}')
+          assert.strictEqual(properties.contentType, "application/json")
+          assert.deepInclude(properties.headers, {
+            cloudEvents_specversion: "1.0",
+            cloudEvents_id: event.eventId,
+            cloudEvents_type: "invoice.paid",
+            cloudEvents_time: "2026-01-02T03:04:05.678+00:00",
+            cloudEvents_traceid: `${id}1`
+          })
+
+          /** Longer than the short strings of AMQP. */
+          const note = "long ".repeat(1000)
+          const attempts = new Array<readonly [unknown, number]>()
+          const done = yield* Deferred.make<void>()
+          const partners = Subscription.make(queue, { patterns: ["partner.#"] })
+          yield* bus.subscribe(
+            Handler.make(partners, ({ extensions, payload }, { attempt }) => {
+              attempts.push([[payload, extensions["cloudevents_id"], extensions["note"]], attempt])
+              return attempts.length === 3 ? Effect.asVoid(Deferred.succeed(done, undefined)) : Effect.fail("no")
+            }).pipe(
+              Handler.onFailure(FailurePolicy.retry(Schedule.spaced("20 millis").pipe(Schedule.upTo({ times: 1 }))))
+            )
+          )
+          // The other prefix, and a time as AMQP has it.
+          yield* raw.publish(rig.exchange, "partner.joined", '{ "name": "ACME" }', {
+            contentType: "application/json",
+            headers: {
+              "cloudEvents:specversion": "1.0",
+              "cloudEvents:id": "A234",
+              "cloudEvents:type": "partner.joined",
+              "cloudEvents:source": "/partners",
+              "cloudEvents:note": note,
+              "cloudEvents:time": { "!": "timestamp", value: 1_522_900_000 }
+            }
+          })
+          const letters = bus.deadLetters(queue)
+          yield* Effect.repeat(bus.queueInfo(`dlq.${queue}`), {
+            until: (info) => Option.exists(info, ({ messages }) => messages === 1),
+            schedule: Schedule.spaced("20 millis")
+          }).pipe(Effect.timeout("20 seconds"))
+          yield* letters.replay()
+          yield* Deferred.await(done)
+          const same = [{ name: "ACME" }, "A234", note]
+          assert.deepStrictEqual(attempts, [
+            [same, 1],
+            [same, 2],
+            [same, 1]
+          ])
+        }).pipe(Effect.provide(Bus))
+      }).pipe(Effect.scoped),
+    60_000
+  )
+})

@@ -1,0 +1,4 @@
+import { BrokerContract } from "@effect-eventbus/testing"
+import { MemoryBroker } from "effect-eventbus"
+
+BrokerContract.run({ name: "memory", layer: MemoryBroker.layer, features: { durable: false, testClock: true } })

@@ -1,0 +1,3 @@
+import { EventType } from "effect-eventbus"
+
+globalThis.type = EventType.untyped("invoice.paid")

@@ -1,0 +1,3 @@
+import * as EventType from "effect-eventbus/EventType"
+
+globalThis.type = EventType.untyped("invoice.paid")

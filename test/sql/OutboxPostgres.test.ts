@@ -1,0 +1,202 @@
+import { randomUUID } from "node:crypto"
+import { Outbox } from "@effect-eventbus/sql"
+import { assert, it } from "@effect/vitest"
+import { Deferred, Effect, Fiber, Layer } from "effect"
+import type { PublishError } from "effect-eventbus"
+import { SqlClient } from "effect/sql"
+import { eventually } from "../support/eventually.ts"
+import * as Database from "./support/Database.ts"
+import { collect, layer, Paid, relay } from "./support/Harness.ts"
+import { onPostgres } from "./support/onEach.ts"
+
+/** CI waits for a short time: `EVENTBUS_OUTAGE_SECONDS=60 npm test -- sql/OutboxPostgres` is the whole proof. */
+const shortOutage = 8
+const outage = Number(process.env["EVENTBUS_OUTAGE_SECONDS"] ?? shortOutage)
+const testTimeout = 60_000 + outage * 2_000
+
+/** Tells the connections of a test from those of others. */
+const name = `outage-${randomUUID()}`
+
+const publishIn = Effect.fnUntraced(function* (n: number, options?: Outbox.PublishOptions) {
+  const sql = yield* SqlClient.SqlClient
+  const event = yield* Paid.event({ n })
+  yield* sql.withTransaction(Outbox.publish(event, options))
+})
+
+onPostgres("The outbox", ({ fresh, make }) => {
+  it.live("is woken by the commits of other processes", () =>
+    Effect.gen(function* () {
+      const database = yield* make
+      const program = Effect.gen(function* () {
+        const all = yield* collect()
+        yield* relay({ poll: "1 hour" })
+        // Another outbox, with a client of its own, as another process has it.
+        const elsewhere = Layer.fresh(layer(Layer.fresh(Database.client(database))))
+        const publish = Effect.fnUntraced(function* (n: number) {
+          yield* publishIn(n)
+          yield* all.until(n)
+        })
+        yield* Effect.provide(
+          Effect.forEach([1, 2], (n) => publish(n), { discard: true }),
+          elsewhere
+        )
+        assert.sameMembers(all.numbers(), [1, 2])
+      })
+      yield* program.pipe(Effect.scoped, Effect.provide(layer(Database.client(database))))
+    })
+  )
+
+  it.live("works with a client that writes names in camel case", () =>
+    Effect.gen(function* () {
+      const database = yield* make
+      const program = Effect.gen(function* () {
+        const all = yield* collect()
+        yield* relay()
+        yield* publishIn(1, { key: "a" })
+        yield* all.until(1)
+        yield* publishIn(2)
+        yield* all.until(2)
+      })
+      yield* program.pipe(Effect.scoped, Effect.provide(layer(Database.client(database, { isCamelCase: true }))))
+    })
+  )
+
+  it.live(
+    "is not held up by an unrelated transaction, nor by one with another key",
+    () =>
+      Effect.gen(function* () {
+        const sql = yield* SqlClient.SqlClient
+        const all = yield* collect()
+        yield* relay()
+        yield* sql`CREATE TABLE unrelated (id integer)`
+        const begun = yield* Deferred.make<void>()
+        const long = yield* Effect.forkScoped(
+          sql.withTransaction(
+            Effect.gen(function* () {
+              // It sees the rows that are deleted meanwhile, which the database therefore keeps.
+              yield* sql`SET TRANSACTION ISOLATION LEVEL REPEATABLE READ`
+              yield* sql`INSERT INTO unrelated VALUES (1)`
+              yield* Outbox.publish(yield* Paid.event({ n: -1 }), { key: "other" })
+              yield* Deferred.succeed(begun, undefined)
+              return yield* Effect.never
+            })
+          )
+        )
+        yield* Deferred.await(begun)
+        const end = performance.now() + (outage - shortOutage) * 1000
+        const many = Array.from({ length: 100 }, (_, index) => index)
+        const millis: Array<number> = []
+        let n = 0
+        do {
+          const start = performance.now()
+          yield* publishIn(n, { key: "mine" })
+          const events = yield* Effect.forEach(many, (index) => Paid.event({ n: n + 1 + index }))
+          yield* sql.withTransaction(Outbox.publishAll(events))
+          n += 101
+          // Fails after a minute.
+          yield* all.until(n)
+          millis.push(performance.now() - start)
+        } while (performance.now() < end)
+        yield* Fiber.interrupt(long)
+        console.log(
+          `${n} events beside a transaction of ${outage} s, 101 in ${Math.max(...millis).toFixed(0)} ms at most`
+        )
+        assert.isFalse(all.numbers().includes(-1))
+      }).pipe(Effect.scoped, Effect.provide(layer(fresh))),
+    testTimeout
+  )
+
+  it.live("draws the sequence of a key when it has the lock of the key, so it is the order of commits", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      yield* sql`CREATE TABLE commits (at bigint GENERATED ALWAYS AS IDENTITY, n integer)`
+      const begun = yield* Deferred.make<void>()
+      const go = yield* Deferred.make<void>()
+      const first = yield* Effect.forkChild(
+        sql.withTransaction(
+          Effect.gen(function* () {
+            yield* Outbox.publish(yield* Paid.event({ n: 1 }), { key: "a" })
+            yield* Deferred.succeed(begun, undefined)
+            yield* Deferred.await(go)
+            yield* sql`INSERT INTO commits (n) VALUES (1)`
+          })
+        )
+      )
+      yield* Deferred.await(begun)
+      const second = yield* Effect.forkChild(
+        sql.withTransaction(
+          Effect.andThen(
+            Effect.flatMap(Effect.all([Paid.event({ n: 2 }), Paid.event({ n: 3 })]), (events) =>
+              Outbox.publishAll(events, { key: "a" })
+            ),
+            sql`INSERT INTO commits (n) VALUES (2), (3)`
+          )
+        )
+      )
+      yield* eventually(
+        "the second waits for the lock",
+        Effect.map(
+          sql`SELECT 1 AS found FROM pg_locks WHERE locktype = 'advisory' AND NOT granted`,
+          (rows) => rows.length > 0
+        )
+      )
+      yield* Deferred.succeed(go, undefined)
+      yield* Fiber.join(first)
+      yield* Fiber.join(second)
+      const commits = yield* sql`SELECT n FROM commits ORDER BY at`
+      const rows = yield* sql<{ n: number }>`
+        SELECT (convert_from(body, 'UTF8')::json -> 'payload' ->> 'n')::integer AS n FROM eventbus_outbox ORDER BY seq`
+      assert.deepStrictEqual(commits, [{ n: 1 }, { n: 2 }, { n: 3 }])
+      assert.deepStrictEqual(rows, [{ n: 1 }, { n: 2 }, { n: 3 }])
+    }).pipe(Effect.scoped, Effect.provide(layer(fresh)))
+  )
+
+  it.live(
+    "has no transaction of more than five seconds open while the broker does not answer, nor while it is down",
+    () => {
+      let state: "silent" | "down" | "up" = "silent"
+      const publish = (_: unknown, send: Effect.Effect<void, PublishError.Reason>) =>
+        Effect.suspend(() => (state === "silent" ? Effect.never : send))
+      return Effect.gen(function* () {
+        const sql = yield* SqlClient.SqlClient
+        const all = yield* collect()
+        yield* relay({ batch: 1000 })
+        // More than one claim, whose publishes are all in flight.
+        const events = yield* Effect.forEach(Array.from({ length: 1500 }), () => Paid.event({ n: 1 }))
+        yield* sql.withTransaction(Outbox.publishAll(events))
+        const ages: Array<number> = []
+        const end = performance.now() + outage * 1000
+        let longestGap = 0
+        for (let last = performance.now(); last < end;) {
+          const [row] = yield* sql<{ age: number | null }>`
+            SELECT max(extract(epoch FROM clock_timestamp() - xact_start))::float8 AS age FROM pg_stat_activity
+            WHERE pid <> pg_backend_pid() AND query LIKE '%eventbus_outbox%' AND application_name = ${name}`
+          ages.push(row?.age ?? 0)
+          if (outage > shortOutage && end - performance.now() < (outage * 1000) / 2) state = "down"
+          yield* Effect.sleep("100 millis")
+          const now = performance.now()
+          longestGap = Math.max(longestGap, (now - last) / 1000)
+          last = now
+        }
+        state = "up"
+        yield* all.until(events.length)
+        console.log(`no answer for ${outage} s: the oldest transaction was ${Math.max(...ages).toFixed(1)} s old`)
+        assert.isAtLeast(Math.max(...ages), 1, "a claim was open")
+        // A slow machine ends it, and sees that, later by a turn of this loop. Without a bound it would be as old as the loop.
+        assert.isBelow(Math.max(...ages), 7 + longestGap)
+      }).pipe(
+        Effect.scoped,
+        Effect.provide(
+          Layer.unwrap(
+            Effect.map(make, (database) =>
+              layer(Database.client(database, { applicationName: name }), {
+                broken: { publish, isUp: () => state !== "down" }
+              })
+            )
+          )
+        )
+      )
+    },
+    testTimeout
+  )
+})

@@ -119,7 +119,7 @@ describe.skipIf(!Node.isPossible)("Health, on a node of its own", () => {
       const events = yield* bus()
       assert.deepInclude(yield* events.health, { status: "healthy" })
       const watermark = (value: string) => node.ctl("set_vm_memory_high_watermark", "absolute", value)
-      yield* Effect.acquireRelease(watermark("1MB"), () => watermark("512MB"))
+      yield* Effect.acquireRelease(watermark("1MB"), () => watermark("4GB"))
       yield* eventually(
         "it says that publishing is blocked",
         Effect.map(

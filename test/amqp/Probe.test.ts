@@ -136,7 +136,7 @@ describe.skipIf(!OwnNode.isPossible)("AmqpProbe on a node of its own", () => {
       yield* node.ctl("set_vm_memory_high_watermark", "absolute", "1MB")
       const [error, blocked] = yield* Effect.flip(AmqpProbe.publishing(live)).pipe(
         Effect.map((error) => [error._tag, live.blocked]),
-        Effect.ensuring(node.ctl("set_vm_memory_high_watermark", "absolute", "512MB"))
+        Effect.ensuring(node.ctl("set_vm_memory_high_watermark", "absolute", "4GB"))
       )
       assert.strictEqual(error, "TimedOut")
       assert.isDefined(blocked)

@@ -272,7 +272,7 @@ describe.skipIf(!Node.isPossible)("Publisher", () => {
     Effect.gen(function* () {
       const { bus, queue } = yield* rig()
       const watermark = (...value: ReadonlyArray<string>) => node.ctl("set_vm_memory_high_watermark", ...value)
-      const clear = watermark("absolute", "512MB")
+      const clear = watermark("absolute", "4GB")
       const events = yield* bus({ publishTimeout: "6 seconds" })
       const patient = yield* bus({ publishTimeout: "1 hour" })
       const [work, open] = [queue("work"), yield* Deferred.make<void>()]

@@ -269,7 +269,7 @@ describe.skipIf(!Node.isPossible)("Start", () => {
       yield* subscribe(handler(queue("work")))
       const watermark = (value: string) => node.ctl("set_vm_memory_high_watermark", "absolute", value)
       yield* watermark("1MB")
-      yield* Effect.addFinalizer(() => watermark("512MB"))
+      yield* Effect.addFinalizer(() => watermark("4GB"))
       yield* eventually(
         "there is an alarm",
         Effect.map(node.ctl("eval", "rabbit_alarm:get_alarms()."), (alarms) => alarms.includes("memory"))
@@ -282,7 +282,7 @@ describe.skipIf(!Node.isPossible)("Start", () => {
       const error = yield* Effect.flip(late.publish(yield* Rig.Ping.event({})))
       assert.strictEqual(error.reason._tag, "Blocked", error.message)
 
-      yield* watermark("512MB")
+      yield* watermark("4GB")
       yield* eventually(
         "it says that it takes them again",
         Effect.sync(() => lines.some((line) => line.includes("takes publishes again")))

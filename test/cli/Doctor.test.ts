@@ -217,7 +217,7 @@ describe.skipIf(!OwnNode.isPossible)("Doctor on a node of its own", () => {
         /^eventbus: warn: RabbitMQ takes no publishes [^\n]+\n\d+ ok, \d+ warnings?, \d+ failed, \d+ skipped\neventbus: /
       assert.match(ended.stderr, summary)
     } finally {
-      await ctl("set_vm_memory_high_watermark", "absolute", "512MB")
+      await ctl("set_vm_memory_high_watermark", "absolute", "4GB")
     }
   }, 300_000)
 })

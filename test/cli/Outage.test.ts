@@ -28,7 +28,7 @@ describe.skipIf(!OwnNode.isPossible)("On a node of its own", () => {
     try {
       await publish.remark("The broker takes no events now (blocked: ")
     } finally {
-      await ctl("set_vm_memory_high_watermark", "absolute", "512MB")
+      await ctl("set_vm_memory_high_watermark", "absolute", "4GB")
     }
     assert.strictEqual((await publish.ended).code, 0)
   }, 300_000)

@@ -110,7 +110,7 @@ describe.skipIf(!Node.isPossible)("eventbus serve, of a broker that breaks", () 
         yield* node.ctl("set_vm_memory_high_watermark", "absolute", "1MB")
         yield* becomes(get, 503, /"health":"degraded".*"publishing":"blocked: [^"]*memory/)
         assert.strictEqual((yield* get("/health/live")).code, 200)
-        yield* node.ctl("set_vm_memory_high_watermark", "absolute", "512MB")
+        yield* node.ctl("set_vm_memory_high_watermark", "absolute", "4GB")
         yield* becomes(get, 200, /"publishing":"connected"/)
 
         yield* node.kill

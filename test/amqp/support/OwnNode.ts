@@ -54,7 +54,7 @@ type Settings = Partial<typeof defaults>
 /** Makes a node as it was at its start, whatever the tests before have left. */
 const reset = async (node: RabbitNode, settings: Settings): Promise<void> => {
   if (!node.isRunning) await node.restart()
-  await node.command("set_vm_memory_high_watermark", "absolute", "512MB")
+  await node.command("set_vm_memory_high_watermark", "absolute", "4GB")
   const users = "[Name || User <- rabbit_auth_backend_internal:list_users(), {user, Name} <- User]"
   const set = Object.entries({ ...defaults, ...settings }).map(
     ([name, value]) => `application:set_env(rabbit, ${name}, ${value})`

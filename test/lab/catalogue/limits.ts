@@ -80,7 +80,7 @@ export const limits: ReadonlyArray<InjectedFault<SingleNode>> = [
     inject: (lab) =>
       Effect.andThen(
         Effect.acquireRelease(lab.ctl("set_vm_memory_high_watermark", "absolute", "1MB"), () =>
-          lab.ctl("set_vm_memory_high_watermark", "absolute", "512MB")
+          lab.ctl("set_vm_memory_high_watermark", "absolute", "4GB")
         ),
         blocked(lab, /memory/)
       )
@@ -94,7 +94,7 @@ export const limits: ReadonlyArray<InjectedFault<SingleNode>> = [
     inject: ({ becomes, ctl, tcp }) =>
       Effect.gen(function* () {
         yield* Effect.acquireRelease(ctl("set_vm_memory_high_watermark", "absolute", "1MB"), () =>
-          ctl("set_vm_memory_high_watermark", "absolute", "512MB")
+          ctl("set_vm_memory_high_watermark", "absolute", "4GB")
         )
         yield* becomes("degraded")
         // Longer than the publish timeout, so that blocked retries wait for their next attempt.
@@ -113,7 +113,7 @@ export const limits: ReadonlyArray<InjectedFault<SingleNode>> = [
       Effect.gen(function* () {
         const { health } = yield* idleBus(lab)
         yield* Effect.acquireRelease(lab.ctl("set_vm_memory_high_watermark", "absolute", "1MB"), () =>
-          lab.ctl("set_vm_memory_high_watermark", "absolute", "512MB")
+          lab.ctl("set_vm_memory_high_watermark", "absolute", "4GB")
         )
         const isTold = Effect.map(health, ({ details }) => /^blocked: .*memory/.test(String(details["publishing"])))
         yield* eventually("a bus that publishes nothing tells of the alarm", isTold)

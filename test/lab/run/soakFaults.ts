@@ -41,7 +41,7 @@ export const soakFaults = {
     Effect.scoped(
       Effect.andThen(
         Effect.acquireRelease(ctl(context, "set_vm_memory_high_watermark", "absolute", "1MB"), () =>
-          ctl(context, "set_vm_memory_high_watermark", "absolute", "512MB")
+          ctl(context, "set_vm_memory_high_watermark", "absolute", "4GB")
         ),
         Effect.sleep("3 seconds")
       )

@@ -73,6 +73,7 @@ describe.skipIf(!OwnNode.isPossible)("Doctor on a node of its own", () => {
       /^ok connection: 127\.0\.0\.1:\d+, virtual host "\/", as "guest"$/,
       /^(ok|warn) version: RabbitMQ \d/,
       /^ok feature flags: all \d+ /,
+      /^ok memory: every node has room for the log of its quorum queues$/,
       /^ok alarms: none$/,
       /^ok clock: the broker's clock and this one agree within a second$/,
       /^ok permission: publish events$/,

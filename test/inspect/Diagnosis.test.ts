@@ -3,7 +3,7 @@ import { Diagnosis, QueueLimit, QueueReport, TopologyReport } from "@effect-even
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Option, Stream } from "effect"
 import { BrokerError, Subscription } from "effect-eventbus"
-import * as BlobCheck from "../../packages/inspect/src/internal/blobCheck.ts"
+import * as BlobCheck from "../../packages/inspect/src/internal/checks/blobChecks.ts"
 
 const versions: ReadonlyArray<readonly [version: string, status: Diagnosis.Check["status"]]> = [
   ["3.9.29", "fail"],
@@ -56,6 +56,16 @@ describe("Diagnosis", () => {
       assert.match(`${status} ${detail}`, said)
     })
   }
+
+  it("warns of each node whose memory limit is under what the log of its quorum queues may keep", () => {
+    const said = Diagnosis.memory([
+      { name: "rabbit@a", limit: 512_000_000 },
+      { name: "rabbit@b", limit: 700_000_000 }
+    ]).map(({ check, detail, status }) => `${status} ${check}: ${detail}`)
+    assert.lengthOf(said, 1)
+    assert.match(said[0] ?? "", /^warn memory: rabbit@a blocks publishers at 512 MB, .* for ever$/)
+    assert.strictEqual(Diagnosis.memory([{ name: "rabbit@b", limit: 700_000_000 }])[0]?.status, "ok")
+  })
 
   it("warns from RabbitMQ 4 on of events that expire from a classic queue into another", () => {
     const classic = AmqpOptions.settings({ queueType: "classic" })

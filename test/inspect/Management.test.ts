@@ -59,6 +59,15 @@ describe("Management", () => {
     })
   )
 
+  it.live("tells the memory limits of the nodes that run", () =>
+    Effect.gen(function* () {
+      const requests: Array<string> = []
+      const { url } = yield* answering(200, [{ name: "a", mem_limit: 512_000_000 }, { name: "down" }], requests)
+      const management = yield* Management.make(Redacted.make(url), settings)
+      assert.deepStrictEqual(yield* management.memory, [{ name: "a", limit: 512_000_000 }])
+    })
+  )
+
   it.live("lists the queues of the virtual host, also those that RabbitMQ has not counted yet", () =>
     Effect.gen(function* () {
       const requests: Array<string> = []

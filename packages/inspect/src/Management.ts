@@ -40,6 +40,17 @@ export interface FeatureFlag {
 }
 
 /**
+ * The memory limit of a node, in bytes. Above it, RabbitMQ blocks all publishers.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface NodeMemory {
+  readonly name: string
+  readonly limit: number
+}
+
+/**
  * A queue as the management API lists it.
  *
  * @category models
@@ -66,6 +77,8 @@ export interface Management {
   /** Returns the queues that may keep so much only. RabbitMQ counts what they have every few seconds. */
   readonly limits: Effect.Effect<ReadonlyArray<QueueLimit.QueueLimit>, ManagementError.ManagementError>
   readonly featureFlags: Effect.Effect<ReadonlyArray<FeatureFlag>, ManagementError.ManagementError>
+  /** Returns the memory limit of each node that runs. */
+  readonly memory: Effect.Effect<ReadonlyArray<NodeMemory>, ManagementError.ManagementError>
 }
 
 /** In milliseconds. */
@@ -78,6 +91,8 @@ const Destinations = Schema.Array(
 const FeatureFlags = Schema.Array(
   Schema.Struct({ name: Schema.String, state: Schema.String, stability: Schema.optional(Schema.String) })
 )
+/** A node that does not run has no limit. */
+const Nodes = Schema.Array(Schema.Struct({ name: Schema.String, mem_limit: Schema.optional(Schema.Unknown) }))
 
 /** Arguments or policies. Some versions of RabbitMQ write an empty list, or null, for none. */
 const Definition = Schema.Unknown.pipe(Schema.optional)
@@ -205,6 +220,11 @@ const fromUrl = (url: URL, { endpoints: [endpoint] }: AmqpOptions.Settings): Man
     ),
     featureFlags: Effect.map(get("feature-flags", FeatureFlags), (found) =>
       Option.getOrElse(found, () => []).map(({ name, stability = "stable", state }) => ({ name, state, stability }))
+    ),
+    memory: Effect.map(get("nodes?columns=name,mem_limit", Nodes), (found) =>
+      Option.getOrElse(found, () => []).flatMap(({ mem_limit: limit, name }) =>
+        typeof limit === "number" ? [{ name, limit }] : []
+      )
     )
   }
 }

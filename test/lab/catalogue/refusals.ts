@@ -10,6 +10,12 @@ const shape = { publishers: 20, pause: 8, fanout: false, concurrency: 20, handli
 /** Routing keys of which none has been refused before. */
 const secrets = (count: number) => Array.from({ length: count }, (_, i) => `secret.${i}`)
 
+/** The texts of a refusal. Since RabbitMQ 4.3 it says which right is missing. */
+const refusalsOf = (what: "topic" | "exchange"): ReadonlyArray<string> => [
+  `403 ACCESS_REFUSED - access to ${what}`,
+  `403 ACCESS_REFUSED - write access to ${what}`
+]
+
 /** Makes a fault in which publishes under some routing keys are refused, and no other publish fails or is repeated. */
 const refused = (
   name: string,
@@ -18,7 +24,7 @@ const refused = (
   name,
   ownUser: true,
   shape,
-  allow: { failures: ["NotPermitted"], closes: ["403 ACCESS_REFUSED - access to topic"], disruptions: 0 },
+  allow: { failures: ["NotPermitted"], closes: refusalsOf("topic"), disruptions: 0 },
   inject: ({ ctl, ledger, name, workload }) =>
     Effect.gen(function* () {
       yield* Effect.acquireRelease(ctl("set_topic_permissions", name, name, "^lab\\.", ".*"), () =>
@@ -54,7 +60,7 @@ export const refusals: ReadonlyArray<InjectedFault<SingleNode>> = [
     name: "dead-letters-refused",
     ownUser: true,
     shape: { ...shape, scripts: { doomed: 1 } },
-    allow: { closes: ["403 ACCESS_REFUSED - access to exchange"], disruptions: 1 },
+    allow: { closes: refusalsOf("exchange"), disruptions: 1 },
     inject: (lab) =>
       Effect.gen(function* () {
         const { ctl, ledger, name, note, tcp, workload } = lab

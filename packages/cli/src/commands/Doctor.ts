@@ -69,8 +69,9 @@ export const doctor = Command.make("doctor", flags, run).pipe(
   Command.withShortDescription("Find problems, and how to fix them"),
   Command.withDescription(
     "Find problems with the broker, and how to fix them. It checks the version,\n" +
-      "  feature flags, alarms, clock and permissions and, with a module, the queues,\n" +
-      "  bindings and blobs. It leaves nothing behind. Exits with 1 if a check fails."
+      "  feature flags, memory limits, alarms, clock and permissions and, with a\n" +
+      "  module, the queues, bindings and blobs. It leaves nothing behind. Exits with 1\n" +
+      "  if a check fails."
   ),
   Command.withExamples([
     { command: "eventbus doctor" },

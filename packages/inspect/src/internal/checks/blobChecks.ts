@@ -7,9 +7,8 @@
 import type * as ClaimCheck from "@effect-eventbus/bodies/ClaimCheck"
 import { BrokerError } from "effect-eventbus/BrokerError"
 import * as Effect from "effect/Effect"
-import type { Check } from "./check.ts"
-
-const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`
+import type { Check } from "../check.ts"
+import { counted } from "./counted.ts"
 
 /**
  * Checks the store of payloads for blobs that no message refers to.

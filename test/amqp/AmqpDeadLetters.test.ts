@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process"
 import { once } from "node:events"
+import { Socket } from "node:net"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
 import { setFlagsFromString } from "node:v8"
@@ -8,7 +9,7 @@ import * as AmqpBroker from "@effect-eventbus/amqp/AmqpBroker"
 import * as AmqpConnection from "@effect-eventbus/amqp/AmqpConnection"
 import * as AmqpTopology from "@effect-eventbus/amqp/AmqpTopology"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Option, Result } from "effect"
+import { Effect, Exit, Fiber, Option, Redacted, Result, Scope } from "effect"
 import { DeadLetter, EventCodec, Fault, Handler, Subscription } from "effect-eventbus"
 import type { BrokerError, EventBus } from "effect-eventbus"
 import { inject } from "vitest"
@@ -119,22 +120,105 @@ describe.skipIf(url === "")("DeadLetters", () => {
     })
   )
 
-  it.live("tell that another process looks at them", () =>
+  it.live("are seen whole and in order by each of several processes that look at once", () =>
     Effect.gen(function* () {
-      const { bus, options, queue } = yield* rig
+      const { bus, queue } = yield* rig
+      const name = queue("work")
+      const buses = yield* Effect.all([bus(), bus(), bus()])
+      yield* bury(buses[0], name, 40)
+      const looks = [...buses, ...buses].map((events) => events.deadLetters(name).peek({ limit: 40 }))
+      for (const { consumers, letters, looked, waiting } of yield* Effect.all(looks, { concurrency: "unbounded" })) {
+        assert.deepStrictEqual({ consumers, looked, waiting }, { consumers: 0, looked: 40, waiting: 40 })
+        assert.deepStrictEqual(
+          letters.map(({ envelope }) => numberOf(envelope.body)),
+          numbers(40)
+        )
+      }
+    })
+  )
+
+  it.live("are replayed once by processes that replay at once", () =>
+    Effect.gen(function* () {
+      const { bus, queue } = yield* rig
+      const name = queue("work")
+      const buses = yield* Effect.all([bus(), bus()])
+      yield* bury(buses[0], name, 60)
+      const results = yield* Effect.all(
+        buses.map((events) => events.deadLetters(name).replay()),
+        { concurrency: "unbounded" }
+      )
+      assert.sameMembers(
+        results.map(({ done }) => done),
+        [60, 0]
+      )
+    })
+  )
+
+  it.live("wait for the look of another process, which frees the lock when it is cut off", () =>
+    Effect.gen(function* () {
+      const { bus, queue, raw } = yield* rig
+      const name = queue("work")
+      const events = yield* bus()
+      yield* bury(events, name, 3)
+      const lock = AmqpTopology.lookLock(`dlq.${name}`).name
+      const own = { durable: false, exclusive: true, autoDelete: true, arguments: { "x-queue-type": "classic" } }
+      const others = yield* Scope.make()
+      const other = yield* Scope.provide(raw, others)
+      yield* other.run((channel) => channel.assertQueue(lock, own))
+
+      const impatient = yield* bus({ connectionTimeout: "1 second" })
+      const error = yield* Effect.flip(impatient.deadLetters(name).peek())
+      assert.strictEqual(error.reason._tag, "TimedOut")
+      assert.match(error.message, /another process/)
+      assert.isTrue(error.isRetryable)
+
+      let isOver = false
+      const look = yield* Effect.forkChild(
+        Effect.map(events.deadLetters(name).peek(), ({ looked }) => [looked, isOver]),
+        { startImmediately: true }
+      )
+      // Nor does a look that is interrupted while it waits leave anything behind.
+      const waiting = yield* Effect.forkChild((yield* bus()).deadLetters(name).peek(), { startImmediately: true })
+      yield* Effect.timeoutOption(Fiber.await(look), "300 millis")
+      yield* Fiber.interrupt(waiting)
+      isOver = true
+      // Its socket is gone, without a word.
+      const stream: unknown = Reflect.get(other.channel.connection, "stream")
+      assert.instanceOf(stream, Socket)
+      stream.destroy()
+      assert.deepStrictEqual(yield* Fiber.join(look), [3, true])
+      assert.strictEqual((yield* impatient.deadLetters(name).peek()).looked, 3)
+      yield* Scope.close(others, Exit.void)
+    })
+  )
+
+  it.live("leave no lock behind, also where a look is interrupted or fails", () =>
+    Effect.gen(function* () {
+      const { bus, options, queue, raw } = yield* rig
       const name = queue("work")
       const events = yield* bus()
       yield* bury(events, name, 40)
-      const other = yield* AmqpBroker.make(options())
-      yield* Effect.scoped(
-        Effect.gen(function* () {
-          const browser = yield* other.browse(`dlq.${name}`)
-          assert.lengthOf(yield* browser.take(32), 32)
-          const { consumers, looked, waiting } = yield* events.deadLetters(name).snapshot()
-          assert.deepStrictEqual({ consumers, looked, waiting }, { consumers: 1, looked: 8, waiting: 8 })
-        })
-      )
-      assert.deepInclude(yield* events.deadLetters(name).groups(), { consumers: 0, looked: 40, waiting: 40 })
+      yield* bury(events, queue("other"), 1)
+      const broker = yield* AmqpBroker.make(options())
+      // The connection of the looks stays open, so that their locks would stay, too.
+      yield* broker.browse(`dlq.${queue("other")}`)
+      const isFree = (lookedAt: string) =>
+        Effect.flatMap(raw, ({ run }) =>
+          run((channel) =>
+            channel.assertQueue(AmqpTopology.lookLock(lookedAt).name, { exclusive: true, durable: false })
+          )
+        ).pipe(Effect.scoped)
+      const look = Effect.scoped(Effect.flatMap(broker.browse(`dlq.${name}`), ({ take }) => take(40)))
+      yield* look
+      yield* isFree(`dlq.${name}`)
+      for (const delay of [0, 1, 2, 4, 8, 16]) {
+        const interrupted = yield* Effect.forkChild(look, { startImmediately: true })
+        yield* Effect.timeoutOption(Fiber.await(interrupted), delay)
+        yield* Fiber.interrupt(interrupted)
+        yield* isFree(`dlq.${name}`)
+      }
+      yield* Effect.flip(Effect.scoped(broker.browse(`dlq.${queue("missing")}`)))
+      yield* isFree(`dlq.${queue("missing")}`)
     })
   )
 
@@ -309,6 +393,32 @@ describe.skipIf(url === "")("DeadLetters", () => {
         assert.isAtMost(repeated, 200)
       }),
     300_000
+  )
+})
+
+describe.skipIf(!Node.isPossible)("The dead letters that a user without the right to lock them looks at", () => {
+  const node = Node.ownNode()
+
+  it.live("are seen without the lock, and a look by another user tells of it", () =>
+    Effect.gen(function* () {
+      const { bus, exchange, options, queue } = yield* Rig.make(node.url, "limited")
+      const name = queue("work")
+      const events = yield* bus()
+      yield* bury(events, name, 40)
+      yield* node.ctl("add_user", "tests", "limited")
+      yield* node.ctl("set_permissions", "tests", `^(dlq\\.)?${exchange}`, `^${exchange}`, `^(dlq\\.)?${exchange}`)
+      const url = Redacted.make(`amqp://tests:limited@127.0.0.1:${node.port}`)
+      const limited = yield* AmqpBroker.make(options({ url, topology: "none" }))
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const browser = yield* limited.browse(`dlq.${name}`)
+          assert.lengthOf(yield* browser.take(32), 32)
+          const { consumers, looked, waiting } = yield* events.deadLetters(name).snapshot()
+          assert.deepStrictEqual({ consumers, looked, waiting }, { consumers: 1, looked: 8, waiting: 8 })
+        })
+      )
+      assert.deepInclude(yield* events.deadLetters(name).groups(), { consumers: 0, looked: 40, waiting: 40 })
+    })
   )
 })
 

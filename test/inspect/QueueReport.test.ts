@@ -1,4 +1,4 @@
-import { AmqpLadder, AmqpOptions } from "@effect-eventbus/amqp"
+import { AmqpLadder, AmqpOptions, AmqpTopology } from "@effect-eventbus/amqp"
 import { QueueReport } from "@effect-eventbus/inspect"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Option } from "effect"
@@ -25,6 +25,16 @@ describe("QueueReport", () => {
         isDelay: false
       }
     ])
+  })
+
+  it("leaves out the locks of looks, and no other queue whose name begins like theirs", () => {
+    const long = `dlq.${"x".repeat(250)}`
+    const locks = ["dlq.a", long].map((name) => queue(AmqpTopology.lookLock(name).name))
+    const report = QueueReport.fromAll([queue("a"), queue("dlq.a", 1), queue(long, 2), queue("look.out"), ...locks])
+    assert.deepStrictEqual(
+      report.map(({ name }) => name),
+      ["a", long, "look.out"]
+    )
   })
 
   it("lists dead letters and retries by themselves where their queue does not exist", () => {

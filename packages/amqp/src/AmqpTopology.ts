@@ -9,12 +9,14 @@
  * | `{queue}` | bound to the first by its patterns, to the second by its name |
  * | `dlq.{queue}` | its dead letters, bound to the second by its name |
  * | `wait.{queue}.…` | where a failed event waits; it expires into `{queue}` |
+ * | `look.{queue}` | the lock of a look at a queue; it is gone when the look ends |
  *
- * All of it works on RabbitMQ 3.10 to 4.3. Nothing is ever deleted.
+ * All of it works on RabbitMQ 3.10 to 4.3. Nothing but locks is ever deleted.
  *
  * @since 0.1.0
  */
 
+import { createHash } from "node:crypto"
 import type { Reason } from "effect-eventbus/BrokerError"
 import * as QueueSpec from "effect-eventbus/QueueSpec"
 import * as Effect from "effect/Effect"
@@ -126,6 +128,30 @@ export const workQueue = (queue: QueueSpec.QueueSpec, settings: Settings): Decla
     ...(queue.priorities ? { "x-max-priority": AmqpMessage.maxPriority } : {})
   })
 }
+
+const lookPrefix = "look."
+
+/** Returns a name that fits into the 255 bytes of a queue's name. */
+const lookName = (queue: string): string => {
+  const name = `${lookPrefix}${queue}`
+  return Buffer.byteLength(name) <= 255 ? name : `${lookPrefix}${createHash("sha256").update(queue).digest("hex")}`
+}
+
+/**
+ * Returns the queue that a connection declares as its own for as long as it looks at a
+ * queue. Other connections cannot declare it meanwhile, so they wait. It never has
+ * messages.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const lookLock = (queue: string): Declaration => ({
+  name: lookName(queue),
+  durable: false,
+  exclusive: true,
+  // The default type of the virtual host may be one that a connection cannot own.
+  arguments: { "x-queue-type": "classic" }
+})
 
 /**
  * Returns the two exchanges.

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 
-import { AmqpLadder } from "@effect-eventbus/amqp"
+import { AmqpLadder, AmqpTopology } from "@effect-eventbus/amqp"
 import type { QueueInfo } from "effect-eventbus/Broker"
 import * as QueueSpec from "effect-eventbus/QueueSpec"
 import * as Effect from "effect/Effect"
@@ -71,7 +71,8 @@ const withDeadLetters = (infos: ReadonlyArray<Found>): ReadonlyArray<Omit<QueueS
 
 /**
  * Reports on all queues of a broker. A queue of dead letters, or one in which retries
- * wait, is listed by itself only where the queue that it belongs to does not exist.
+ * wait, is listed by itself only where the queue that it belongs to does not exist. The
+ * locks of looks are left out.
  *
  * **Example** (A queue with dead letters)
  *
@@ -93,8 +94,10 @@ const withDeadLetters = (infos: ReadonlyArray<Found>): ReadonlyArray<Omit<QueueS
  */
 export const fromAll = (infos: ReadonlyArray<Found>): ReadonlyArray<QueueStatus> => {
   const names = new Set(infos.map(({ name }) => name))
+  const locks = new Set([...names].map((name) => AmqpTopology.lookLock(name).name))
   const retries = new Map<string, number>()
   const others = infos.filter(({ messages, name }) => {
+    if (locks.has(name)) return false
     const origin = waitOrigin(name)
     if (origin === undefined || !names.has(origin)) return true
     retries.set(origin, (retries.get(origin) ?? 0) + messages)

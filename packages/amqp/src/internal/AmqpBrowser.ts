@@ -12,6 +12,7 @@
  *   commands keep it if only one command is in flight. So each consumer takes at most
  *   32 messages, and each return waits for an answer before the next.
  * - `basic.get` takes a hundred times as long as a consumer.
+ * - Two browsers of a queue would see a part each, so that each holds a lock: see `LookLock`.
  * - A quorum queue that does not answer within 250 milliseconds is said to have no messages
  *   and no consumers. So "none" counts only where our own consumer is counted, too.
  *
@@ -31,9 +32,9 @@ import * as Semaphore from "effect/Semaphore"
 import type * as AmqpConnection from "../AmqpConnection.ts"
 import * as AmqpTopology from "../AmqpTopology.ts"
 import { linger } from "./AmqpAcknowledger.ts"
-import * as AmqpChannel from "./AmqpChannel.ts"
 import * as AmqpMessage from "./AmqpMessage.ts"
 import * as DiscoverArguments from "./discoverArguments.ts"
+import * as LookLock from "./LookLock.ts"
 
 /** The number of messages that one consumer takes at most. */
 const batchSize = 32
@@ -101,7 +102,7 @@ export const make = Effect.fnUntraced(function* (
   const { settings } = connection
   const clock = yield* Clock.Clock
   const live = yield* connection.live
-  const channel = yield* AmqpChannel.open(live)
+  const channel = yield* LookLock.open(live, queue)
   const ask = channel.ask(`look at the queue "${queue}"`, (amqp) => amqp.checkQueue(queue))
   const seen = yield* ask
   const declared = yield* DiscoverArguments.learn(live, AmqpTopology.deadLetterQueue(queue, settings))

@@ -184,6 +184,15 @@ export const cancelledBecause = (
   return `RabbitMQ cancelled the consumer: its queue was deleted${queue === "does not exist" ? "" : ", or was not available"}`
 }
 
+/**
+ * Whether another connection holds a queue as its own (405 RESOURCE_LOCKED).
+ *
+ * @category predicates
+ * @since 0.1.0
+ */
+export const isLocked = (reason: Reason): boolean =>
+  reason._tag === "Refused" && /\bRESOURCE.LOCKED\b/.test(reason.detail)
+
 /** Whether an operation failed because its channel or connection is gone. */
 const isGone = (error: unknown): boolean =>
   typeof error === "string" || (error instanceof Error && error.name === "IllegalOperationError")

@@ -83,8 +83,8 @@ export interface Browser {
   /** The number of envelopes that waited at the start. */
   readonly waiting: number
   /**
-   * The number of consumers that the queue had at the start. A browser of another process
-   * counts as one or more. What they hold is not shown.
+   * The number of consumers that the queue had at the start. A browser that could not take
+   * turns with this one counts as one or more. What they hold is not shown.
    */
   readonly consumers: number
   /** Returns the next envelopes, at most `atMost`, or none when no more wait. */
@@ -154,7 +154,8 @@ export class Broker extends Context.Service<
     readonly reply: (queue: string, envelope: Envelope) => Effect.Effect<void, PublishError.Reason>
     /**
      * Browses a queue without changing it. Fails with `NotBrowsable` when browsing would lose
-     * messages. Waits while the same queue is browsed in another scope: see `exclusive`.
+     * messages. Waits while the same queue is browsed in another scope: see `exclusive`. Fails
+     * with `TimedOut` when another process browses it for too long.
      */
     readonly browse: (queue: string) => Effect.Effect<Browser, BrokerError, Scope.Scope>
     /** Returns the state of a queue, if it exists. */

@@ -31,9 +31,9 @@ import { snapshot } from "./internal/snapshot.ts"
  *
  * `looked` is smaller than `waiting` when enough were found, when `maxHeld` was reached, or
  * when another process took some of them meanwhile. `consumers` is the number of consumers
- * that the queue had at the start. It is above 0 when another process looks, or when a
- * subscription handles the dead letters. What those hold was not looked at, and is not
- * counted in `waiting`.
+ * that the queue had at the start. It is above 0 when a subscription handles the dead
+ * letters, or when a process looks without a lock. What those hold was not looked at, and
+ * is not counted in `waiting`.
  *
  * @category models
  * @since 0.1.0
@@ -187,10 +187,9 @@ export interface ReplayOptions extends BulkOptions {
  * operations on the dead letters of a queue take turns, also those of several buses: a look
  * waits for the replay before it. It may be interrupted, and has no limit of its own.
  *
- * **Gotchas**
- *
- * Operations of other processes cannot wait for those of this one: two looks at once see a
- * part each, and may change the order. The `consumers` of a result tell of another look.
+ * Operations of other processes take turns with those of this one, and wait for the
+ * connection timeout at most. Where a user may not declare the lock for that, two looks at
+ * once see a part each, and may change the order. The `consumers` of a result tell of that.
  *
  * A dead letter that was looked at counts as delivered before, so an at-most-once
  * subscription to the dead letters discards it.

@@ -8,7 +8,6 @@ import { createHash } from "node:crypto"
 import * as Broker from "effect-eventbus/Broker"
 import type { QueueInfo } from "effect-eventbus/Broker"
 import { BrokerError, NotBrowsable } from "effect-eventbus/BrokerError"
-import type { Envelope } from "effect-eventbus/Envelope"
 import * as QueueSpec from "effect-eventbus/QueueSpec"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -18,6 +17,7 @@ import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import { type Blob, BlobStore, type BlobStoreError } from "./BlobStore.ts"
 import { type BodyTransform, TransformError } from "./BodyTransform.ts"
+import { textOf } from "./internal/bodyText.ts"
 import { checkOver } from "./internal/checkOver.ts"
 import * as SealedPayload from "./internal/sealedPayload.ts"
 import * as WrappedBrokers from "./internal/wrappedBrokers.ts"
@@ -147,8 +147,6 @@ export interface Survey {
  * looks like a name keeps a blob, which does no harm.
  */
 const blobName = /\b[\da-f]{64}\b/g
-
-const textOf = ({ body }: Envelope): string => Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString()
 
 /**
  * Returns the names of the blobs that the messages of a queue refer to. Dead letters must all be seen: one that another

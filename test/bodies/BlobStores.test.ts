@@ -2,15 +2,33 @@ import { BlobStore, Bodies, ClaimCheck, S3BlobStore, SqlBlobStore } from "@effec
 import { NodeSqlite } from "@effect-eventbus/sql"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, FileSystem, Layer, Option, Redacted, Schema } from "effect"
+import { Context, Effect, Exit, FileSystem, Layer, Option, Redacted, Schema } from "effect"
 import { Broker, EventBus, EventType, MemoryBroker, Subscription } from "effect-eventbus"
 import { FetchHttpClient } from "effect/http"
 import { SqlClient } from "effect/sql"
+import { TestClock } from "effect/testing"
 import { inject } from "vitest"
 import * as Database from "../sql/support/Database.ts"
 import * as Contract from "./support/blobStoreContract.ts"
 import * as S3Server from "./support/S3Server.ts"
 import * as S3Signature from "./support/s3Signature.ts"
+
+Contract.run(
+  "in memory",
+  Effect.gen(function* () {
+    const built = yield* Layer.build(BlobStore.layerMemory)
+    const store = Context.get(built, BlobStore.BlobStore)
+    return {
+      layer: Layer.succeedContext(built),
+      age: (name: string, millis: number) =>
+        Effect.gen(function* () {
+          const bytes = yield* Effect.fromOption(yield* store.get(name, Infinity))
+          yield* TestClock.setTime(Date.now() - millis)
+          yield* store.put(name, bytes)
+        }).pipe(Effect.provide(TestClock.layer()))
+    }
+  })
+)
 
 Contract.run(
   "in a folder",

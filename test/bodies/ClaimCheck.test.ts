@@ -109,6 +109,48 @@ describe("Orphans", () => {
   )
 })
 
+describe("A sweep", () => {
+  const olderThan = "2 days"
+
+  /** A store in which another process uses one blob, and removes another, while a sweep looks at them. */
+  const busy = Layer.effect(
+    BlobStore.BlobStore,
+    Effect.map(BlobStore.BlobStore, (store) => ({
+      ...store,
+      list: Stream.tap(store.list, ({ name }) => {
+        if (name === "used") return store.put(name, new Uint8Array(1))
+        return name === "missing" ? store.remove(name) : Effect.void
+      })
+    }))
+  ).pipe(Layer.provide(BlobStore.layerMemory))
+
+  const filled = Effect.gen(function* () {
+    const store = yield* BlobStore.BlobStore
+    for (const name of ["missing", "removed", "used"]) yield* store.put(name, new Uint8Array(1))
+    yield* TestClock.adjust("3 days")
+  })
+
+  it.effect("counts the blobs that it removed, and neither those that are used meanwhile nor those that are gone", () =>
+    Effect.gen(function* () {
+      yield* filled
+      assert.strictEqual(yield* ClaimCheck.sweep({ olderThan }), 1)
+    }).pipe(Effect.provide(busy))
+  )
+
+  it.effect("of orphans says what became of each, and counts those that it removed", () =>
+    Effect.gen(function* () {
+      yield* filled
+      const swept = yield* Effect.flatMap(ClaimCheck.survey({ queues: [], olderThan }), ClaimCheck.removeOrphans)
+      assert.deepStrictEqual(
+        swept.map(({ name, removal }) => [name, removal]),
+        ["missing", "removed", "used"].map((each) => [each, each])
+      )
+      yield* filled
+      assert.strictEqual(yield* ClaimCheck.sweepOrphans({ queues: [], olderThan }), 1)
+    }).pipe(Effect.provide(Layer.merge(busy, MemoryBroker.layer())))
+  )
+})
+
 describe("Orphans of an exchange of CloudEvents", () => {
   for (const mode of ["binary", "structured"] as const) {
     it.effect(`are not those that a message refers to, which is looked at as it is on the wire: ${mode}`, () =>

@@ -4,7 +4,7 @@ import { AmqpBroker } from "@effect-eventbus/amqp"
 import { CloudEvents } from "@effect-eventbus/bodies"
 import { assert, describe, it } from "@effect/vitest"
 import { CloudEvent, HTTP } from "cloudevents"
-import { DateTime, Deferred, Effect, Layer, Option, Schedule, Schema } from "effect"
+import { DateTime, Deferred, Effect, Layer, Option, Queue, Schedule, Schema } from "effect"
 import {
   Broker,
   type Envelope,
@@ -253,6 +253,88 @@ describe("CloudEvents", () => {
       assert.deepStrictEqual(binary.payload, { appinfoA: "abc" })
       assert.strictEqual(binary.eventId, structured.eventId)
     }).pipe(Effect.provide(busOf({ source: "/shop" })))
+  )
+
+  const asTheyCame: ReadonlyArray<readonly [what: string, attributes: Readonly<Record<string, string>>]> = [
+    ["an id of their own, and a source that encodeURI writes otherwise", { id: "A-1", source: "/%7Eacme/a%2Fb?c=[1]" }],
+    ["a source that is no URI", { id: "A-1", source: "/100%" }],
+    ["a source that encodeURI writes otherwise, beside a UUID", { id: `${id}9`, source: "/%7Eacme" }],
+    ["the source of the layer", { id: "A-1", source: "/shop" }],
+    [
+      "extensions whose names are long, or whose values are empty",
+      { id: `${id}9`, source: "/partners", ["a".repeat(21)]: "long", ["b".repeat(64)]: "longest", empty: "" }
+    ],
+    ["fields that are empty", { id: `${id}9`, source: "/partners", sourceagentid: "" }]
+  ]
+  for (const mode of modes) {
+    for (const [what, own] of asTheyCame) {
+      it.live(`keep ${what} through a retry and as dead letters, ${mode}`, () =>
+        Effect.gen(function* () {
+          const bus = yield* EventBus.EventBus
+          const broker = yield* Broker.Broker
+          const memory = yield* MemoryBroker.MemoryBroker
+          const ids = new Array<string>()
+          yield* bus.subscribe(
+            Handler.make(Any, ({ eventId }) => {
+              ids.push(eventId)
+              return Effect.fail("no")
+            }).pipe(
+              Handler.onFailure(FailurePolicy.retry(Schedule.spaced("1 millis").pipe(Schedule.upTo({ times: 1 }))))
+            )
+          )
+          const attributes = { specversion: "1.0", type: "partner.joined", time: "2026-01-02T03:04:05.678Z", ...own }
+          yield* broker.publish(
+            mode === "binary"
+              ? foreign("{}", { attributes })
+              : foreign(JSON.stringify({ ...attributes, data: {} }), { content: structuredType })
+          )
+          const [dead] = yield* memory.expect("dlq.any", 1)
+          assert.deepStrictEqual(
+            mode === "binary" ? { ...dead?.attributes, data: {} } : JSON.parse(textOf(dead)),
+            mode === "binary"
+              ? { ...attributes, retrycount: "1", data: {} }
+              : { ...attributes, retrycount: 1, datacontenttype: "application/json", data: {} }
+          )
+          assert.strictEqual(ids.length, 2)
+          assert.strictEqual(ids[0], ids[1])
+        }).pipe(Effect.scoped, Effect.provide(busOf({ mode, source: "/shop" })))
+      )
+    }
+
+    it.effect(`come back with the service and the extensions that they were published with, ${mode}`, () =>
+      Effect.gen(function* () {
+        const bus = yield* EventBus.EventBus
+        const next = yield* Queue.unbounded<readonly [service: string | undefined, extensions: Schema.JsonObject]>()
+        yield* bus.subscribe(
+          Handler.make(Any, ({ extensions, sourceService }) => Queue.offer(next, [sourceService, extensions]))
+        )
+        const odd = { data: "of ours", data_base64: "AAAA", id: "another", "": "no name", empty: "", source_id: 7 }
+        for (const sourceService of [undefined, "", "/shop", "100% /a%2Fb", "half \ud800"]) {
+          const event = { ...(yield* Invoice.event({ cents: 1, at: "" }, { sourceService })), extensions: odd }
+          yield* bus.publish(event)
+          assert.deepStrictEqual(yield* Queue.take(next), [sourceService, odd])
+        }
+      }).pipe(Effect.scoped, Effect.provide(busOf({ mode, source: "/shop" })))
+    )
+  }
+
+  it.effect("have an id and a source of their own, even with extensions that were copied from another's", () =>
+    Effect.gen(function* () {
+      const bus = yield* EventBus.EventBus
+      const broker = yield* Broker.Broker
+      const memory = yield* MemoryBroker.MemoryBroker
+      const next = yield* first
+      yield* broker.publish(
+        foreign("{}", { attributes: { specversion: "1.0", type: "partner.joined", id: "A-1", source: "/%7Eacme" } })
+      )
+      const { extensions } = yield* next
+      assert.deepStrictEqual(extensions, { cloudevents_id: "A-1", cloudevents_source: "/%7Eacme" })
+      yield* bus.declare(invoices)
+      const event = { ...(yield* Invoice.event({ cents: 1, at: "" }, { sourceService: "billing" })), extensions }
+      yield* bus.publish(event)
+      const [envelope] = yield* memory.expect("invoices", 1)
+      assert.deepInclude(envelope?.attributes, { id: event.eventId, source: "billing" })
+    }).pipe(Effect.scoped, Effect.provide(busOf({ source: "/shop" })))
   )
 
   it.effect("whose data is no JSON, or that lack an attribute, become dead letters as they came", () =>

@@ -1,5 +1,5 @@
 import { AmqpBroker } from "@effect-eventbus/amqp"
-import { BlobStore, Bodies, ClaimCheck, Compression, Encryption } from "@effect-eventbus/bodies"
+import { BlobStore, Bodies, ClaimCheck, CloudEvents, Compression, Encryption } from "@effect-eventbus/bodies"
 import { BrokerContract } from "@effect-eventbus/testing"
 import { describe } from "@effect/vitest"
 import { Effect, Layer, Redacted } from "effect"
@@ -23,6 +23,22 @@ BrokerContract.run({
   features: { durable: false, testClock: true }
 })
 
+const source = "/shop"
+
+/** The brokers below run all programs. */
+const programs = { memory: 100, rabbit: 8 }
+
+describe.concurrent("The contract in memory, with CloudEvents", () => {
+  for (const mode of ["binary", "structured"] as const) {
+    BrokerContract.run({
+      name: `memory, with ${mode} CloudEvents`,
+      layer: (options) => Layer.provideMerge(CloudEvents.layer({ mode, source }), MemoryBroker.layer(options)),
+      features: { durable: false, testClock: true },
+      programs: programs.memory
+    })
+  }
+})
+
 const url = inject("rabbitUrl")
 
 /** A busy machine takes longer than the defaults. */
@@ -39,6 +55,21 @@ describe.concurrent("The contract on RabbitMQ, with sealed bodies", () =>
     layer: (options, { unique }) =>
       Layer.provide(
         sealed,
+        AmqpBroker.layer({ ...patient, ...options, url: Redacted.make(url ?? ""), exchange: unique("events") })
+      ),
+    cleanUp: ContractCleanUp.cleanUp(url ?? "")
+  }))
+
+describe.concurrent("The contract on RabbitMQ, with CloudEvents", () =>
+  BrokerContract.run({
+    name: "RabbitMQ, with CloudEvents",
+    features: { durable: true },
+    patience: "45 seconds",
+    skip: url === null || process.env["TEST_RABBITMQ_HOME"] === undefined,
+    programs: programs.rabbit,
+    layer: (options, { unique }) =>
+      Layer.provide(
+        CloudEvents.layer({ source }),
         AmqpBroker.layer({ ...patient, ...options, url: Redacted.make(url ?? ""), exchange: unique("events") })
       ),
     cleanUp: ContractCleanUp.cleanUp(url ?? "")

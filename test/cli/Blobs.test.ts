@@ -50,7 +50,9 @@ describe.skipIf(url === "")("eventbus blobs sweep on RabbitMQ", () => {
         const queue = rig.queue("reports")
         const directory = yield* folder
         const env = { ...Process.at(url), RABBITMQ_EXCHANGE: rig.exchange, BLOBS: directory, REPORTS: queue }
-        const run = (...args: ReadonlyArray<string>) => Effect.promise(() => Process.run([...args, ...module], env))
+        const runWith = (more: Readonly<Record<string, string>>, ...args: ReadonlyArray<string>) =>
+          Effect.promise(() => Process.run([...args, ...module], { ...env, ...more }))
+        const run = (...args: ReadonlyArray<string>) => runWith({}, ...args)
         const sweep = (...args: ReadonlyArray<string>) => run("blobs", "sweep", "--older-than", "7d", ...args)
         const names = Effect.promise(() => readdir(directory))
         /** Lets ten days pass for all blobs. */
@@ -113,12 +115,27 @@ describe.skipIf(url === "")("eventbus blobs sweep on RabbitMQ", () => {
           assert.strictEqual((yield* names).length, 3)
 
           yield* bus.purge(queue)
+          const again = String(orphans[0]?.["blob"])
+          const some = yield* runWith(
+            { USED_MEANWHILE: again },
+            ...["blobs", "sweep", "--older-than", "7d", "--delete", "--yes"]
+          )
+          assert.strictEqual(some.code, 0, some.stderr)
+          const lines = some.stdout.trimEnd().split("\n").toSorted()
+          assert.lengthOf(lines, 2)
+          assert.match(lines[0] ?? "", /^deleted {2}\S+ {2}[\da-f]{64}$/)
+          assert.match(lines[1] ?? "", new RegExp(`^kept {5}\\S+ {2}${again} {2}used meanwhile$`))
+          assert.include(some.stderr, "1 blob deleted. 1 blob kept: used meanwhile.")
+          assert.include(yield* names, again)
+
+          yield* age
           const deleted = yield* sweep("--delete", "--yes")
           assert.strictEqual(deleted.code, 0, deleted.stderr)
-          assert.match(deleted.stdout, /^(deleted {2}\S+ {2}[\da-f]{64}\n){2}$/)
+          assert.match(deleted.stdout, /^deleted {2}\S+ {2}[\da-f]{64}\n$/)
+          assert.include(deleted.stderr, "1 blob deleted.\n")
           assert.deepStrictEqual(
             yield* names,
-            before.filter((name) => name !== orphans[0]?.["blob"])
+            before.filter((name) => name !== again)
           )
           // The dead letter is whole.
           const seen = yield* Deferred.make<string>()

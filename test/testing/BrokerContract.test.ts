@@ -22,7 +22,11 @@ interface Report {
 const vitest = join(import.meta.dirname, "../../node_modules/vitest/vitest.mjs")
 
 /** Runs a fixture in a vitest of its own, as the author of a broker does, and returns the outcome of each test. */
-const run = async (fixture: string, ...options: ReadonlyArray<string>): Promise<ReadonlyArray<Outcome>> => {
+const run = async (
+  fixture: string,
+  options: ReadonlyArray<string> = [],
+  env: Readonly<Record<string, string>> = { EVENTBUS_PROGRAMS: "100" }
+): Promise<ReadonlyArray<Outcome>> => {
   const folder = mkdtempSync(join(tmpdir(), "broker-contract-"))
   try {
     const report = join(folder, "report.json")
@@ -30,7 +34,7 @@ const run = async (fixture: string, ...options: ReadonlyArray<string>): Promise<
     // It fails where a test of it fails, and has written its report then.
     const ended = await promisify(execFile)(process.execPath, args, {
       cwd: join(import.meta.dirname, "fixtures"),
-      env: { ...CompileCache.variables, PATH: process.env["PATH"], EVENTBUS_PROGRAMS: "100" },
+      env: { ...CompileCache.variables, PATH: process.env["PATH"], ...env },
       maxBuffer: 2 ** 26,
       timeout: 300_000
     }).catch((error: unknown) => error)
@@ -55,6 +59,15 @@ describe("BrokerContract", () => {
     assert.isAbove(outcomes.length, 100)
   })
 
+  it("runs as many random programs as a broker asks for, unless the environment says otherwise", async () => {
+    const titles = async (env: Readonly<Record<string, string>>) => {
+      const outcomes = await run("Few.contract.ts", ["--testNamePattern", "programs behave"], env)
+      return outcomes.filter(({ status }) => status === "passed").map(({ title }) => title)
+    }
+    assert.deepStrictEqual(await titles({}), ["3 programs behave as the model says"])
+    assert.deepStrictEqual(await titles({ EVENTBUS_PROGRAMS: "2" }), ["2 programs behave as the model says"])
+  })
+
   describe("fails a broker that", () => {
     const programs = "100 programs behave as the model says"
     let failed: ReadonlyArray<Outcome> = []
@@ -65,7 +78,7 @@ describe("BrokerContract", () => {
       // For each broker the one test that must fail: many others would wait for what is lost.
       const tests = [...broken, { name: "publishes twice", failing: programs }]
       const names = tests.map(({ failing, name }) => `${escaped(`(${name})`)}.*${escaped(failing)}`).join("|")
-      const outcomes = await run("Broken.contract.ts", "--testNamePattern", names)
+      const outcomes = await run("Broken.contract.ts", ["--testNamePattern", names])
       failed = outcomes.filter(({ status }) => status === "failed")
     }, 320_000)
 

@@ -62,6 +62,15 @@ export interface Blob {
 }
 
 /**
+ * The outcome of a removal: the blob is removed, it stays because it was `used`
+ * meanwhile, or it is `missing` already.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Removal = "removed" | "used" | "missing"
+
+/**
  * A store of blobs by name. Two blobs of one name have the same bytes, so a `put` of a
  * blob that is there only renews its time.
  *
@@ -79,7 +88,7 @@ export class BlobStore extends Context.Service<
      * Removes a blob, if it is there. With a time in milliseconds since 1970, it stays if it was used at that time or
      * later.
      */
-    readonly remove: (name: string, unusedSince?: number) => Effect.Effect<void, BlobStoreError>
+    readonly remove: (name: string, unusedSince?: number) => Effect.Effect<Removal, BlobStoreError>
     /** Lists all blobs. */
     readonly list: Stream.Stream<Blob, BlobStoreError>
   }
@@ -105,7 +114,10 @@ export const layerMemory: Layer.Layer<BlobStore> = Layer.sync(BlobStore, () => {
     remove: (name, unusedSince = Infinity) =>
       Effect.sync(() => {
         const blob = blobs.get(name)
-        if (blob !== undefined && blob.usedAt < unusedSince) blobs.delete(name)
+        if (blob === undefined) return "missing"
+        if (blob.usedAt >= unusedSince) return "used"
+        blobs.delete(name)
+        return "removed"
       }),
     list: Stream.suspend(() => Stream.fromIterable(Array.from(blobs, ([name, { usedAt }]) => ({ name, usedAt }))))
   }
@@ -184,14 +196,18 @@ export const layerFileSystem = (options: {
             ),
             Effect.catchTag("PlatformError", (error) => Effect.fail(failed(error)))
           ),
-        remove: Effect.fnUntraced(function* (name, unusedSince) {
-          const file = fileOf(name)
-          if (unusedSince !== undefined) {
+        remove: Effect.fnUntraced(
+          function* (name, unusedSince = Infinity) {
+            const file = fileOf(name)
             const usedAt = yield* timeOf(file)
-            if (Option.isNone(usedAt) || usedAt.value >= unusedSince) return
-          }
-          yield* files.remove(file, { force: true })
-        }, Effect.mapError(failed)),
+            if (Option.isNone(usedAt)) return "missing"
+            if (usedAt.value >= unusedSince) return "used"
+            yield* files.remove(file)
+            return "removed"
+          },
+          Effect.catchIf(isMissing, () => Effect.succeed("missing" as const)),
+          Effect.mapError(failed)
+        ),
         list: Stream.fromIterableEffect(files.readDirectory(directory)).pipe(
           Stream.filter((file) => !file.startsWith("writing-")),
           Stream.mapEffect((file) =>

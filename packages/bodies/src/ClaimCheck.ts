@@ -8,7 +8,6 @@ import { createHash } from "node:crypto"
 import * as Broker from "effect-eventbus/Broker"
 import type { QueueInfo } from "effect-eventbus/Broker"
 import { BrokerError, NotBrowsable } from "effect-eventbus/BrokerError"
-import type { Envelope } from "effect-eventbus/Envelope"
 import * as QueueSpec from "effect-eventbus/QueueSpec"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -16,8 +15,9 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
-import { type Blob, BlobStore, type BlobStoreError } from "./BlobStore.ts"
+import { type Blob, BlobStore, type BlobStoreError, type Removal } from "./BlobStore.ts"
 import { type BodyTransform, TransformError } from "./BodyTransform.ts"
+import { textOf } from "./internal/bodyText.ts"
 import { checkOver } from "./internal/checkOver.ts"
 import * as SealedPayload from "./internal/sealedPayload.ts"
 import * as WrappedBrokers from "./internal/wrappedBrokers.ts"
@@ -110,6 +110,7 @@ export const sweep = Effect.fnUntraced(function* (options: {
   const before = yield* timeBefore(options.olderThan)
   return yield* unusedSince(store, before).pipe(
     Stream.mapEffect(({ name }) => store.remove(name, before)),
+    Stream.filter((removal) => removal === "removed"),
     Stream.runCount
   )
 })
@@ -147,8 +148,6 @@ export interface Survey {
  * looks like a name keeps a blob, which does no harm.
  */
 const blobName = /\b[\da-f]{64}\b/g
-
-const textOf = ({ body }: Envelope): string => Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString()
 
 /**
  * Returns the names of the blobs that the messages of a queue refer to. Dead letters must all be seen: one that another
@@ -274,8 +273,18 @@ export const orphans = (
   Effect.map(survey(options), ({ orphans }) => orphans)
 
 /**
- * Removes the orphans that a survey has found, and returns their number. A blob that was
- * used meanwhile stays.
+ * An orphan, and what became of it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface SweptBlob extends Blob {
+  readonly removal: Removal
+}
+
+/**
+ * Removes the orphans that a survey has found, and returns what became of each. A blob
+ * that was used meanwhile stays.
  *
  * @category running
  * @since 0.1.0
@@ -283,14 +292,16 @@ export const orphans = (
 export const removeOrphans = Effect.fnUntraced(function* ({
   orphans,
   unusedSince
-}: Pick<Survey, "orphans" | "unusedSince">): Effect.fn.Return<number, BlobStoreError, BlobStore> {
+}: Pick<Survey, "orphans" | "unusedSince">): Effect.fn.Return<ReadonlyArray<SweptBlob>, BlobStoreError, BlobStore> {
   const store = yield* BlobStore
-  yield* Effect.forEach(orphans, ({ name }) => store.remove(name, unusedSince), { discard: true })
-  return orphans.length
+  return yield* Effect.forEach(orphans, (blob) =>
+    Effect.map(store.remove(blob.name, unusedSince), (removal) => ({ ...blob, removal }))
+  )
 })
 
 /**
- * Removes the `orphans`, and returns their number. A blob that is used meanwhile stays.
+ * Removes the `orphans`, and returns the number of those that are removed. A blob that
+ * is used meanwhile stays.
  *
  * @category running
  * @since 0.1.0
@@ -298,4 +309,7 @@ export const removeOrphans = Effect.fnUntraced(function* ({
 export const sweepOrphans = (
   options: OrphanOptions
 ): Effect.Effect<number, BlobStoreError | BrokerError, BlobStore | Broker.Broker> =>
-  Effect.flatMap(survey(options), removeOrphans)
+  Effect.map(
+    Effect.flatMap(survey(options), removeOrphans),
+    (swept) => swept.filter(({ removal }) => removal === "removed").length
+  )

@@ -29,7 +29,10 @@ export interface Options {
    * Events of either mode are consumed. Default: `binary`.
    */
   readonly mode?: "binary" | "structured" | undefined
-  /** The `source` of events without a `sourceService`, as a URI reference such as `/shop`. */
+  /**
+   * The `source` of events without a `sourceService`, as a URI reference such as `/shop`. An event that comes with it has
+   * no `sourceService`.
+   */
   readonly source: string
 }
 
@@ -51,12 +54,13 @@ const read = (envelope: Envelope): CloudEvent.CloudEvent | undefined => {
  * payload of the event. The other fields are extensions: `sourceagentid`, `traceid`,
  * `executionid`, `parenteventid`, `priority`, `ttlseconds`, `retrycount`, `maxretries`.
  * The trace context is `traceparent`. Fields that are none of the thirteen are extensions,
- * too, if their names are lower-case letters and digits and their values texts.
+ * too, if their names are up to 64 lower-case letters and digits and their values texts.
  *
  * An id that is not a UUID becomes one, the same for the same source and id, and the
- * event has its own id in the extension `cloudevents_id`. An event without a time gets
- * that of its message, or the time at which it comes. One without data has an empty
- * payload.
+ * event has its own id in the extension `cloudevents_id`. A source that is not written
+ * as `encodeURI` does is in the extension `cloudevents_source`. Both go out again when
+ * the event is retried or becomes a dead letter. An event without a time gets that of
+ * its message, or the time at which it comes. One without data has an empty payload.
  *
  * Messages that are no CloudEvents are consumed as they are. A CloudEvent that lacks an
  * attribute, or whose data is not a JSON object, becomes a dead letter with the reason
@@ -110,7 +114,7 @@ export const layer = (options: Options): Layer.Layer<Broker.Broker, never, Broke
           if (event === undefined) return { envelope }
           const detail = CloudEvent.problem(event)
           if (detail === undefined) {
-            return { envelope: CloudEvent.toEnvelope(event, envelope, clock.currentTimeMillisUnsafe()) }
+            return { envelope: CloudEvent.toEnvelope(event, envelope, source, clock.currentTimeMillisUnsafe()) }
           }
           left.add(envelope.body)
           return { envelope, unreadable: { code: "InvalidCloudEvent", detail } }

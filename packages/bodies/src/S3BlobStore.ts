@@ -195,12 +195,12 @@ export const layer = (options: Options): Layer.Layer<BlobStore, never, HttpClien
               ? Effect.fail(tooLarge(name, size, limit))
               : Effect.map(arrayBuffer, (buffer) => new Uint8Array(buffer))
           }),
-        remove: Effect.fnUntraced(function* (name, unusedSince) {
-          if (unusedSince !== undefined) {
-            const usedAt = yield* timeOf(name)
-            if (Option.isNone(usedAt) || usedAt.value >= unusedSince) return
-          }
+        remove: Effect.fnUntraced(function* (name, unusedSince = Infinity) {
+          const usedAt = yield* timeOf(name)
+          if (Option.isNone(usedAt)) return "missing"
+          if (usedAt.value >= unusedSince) return "used"
           yield* ask({ method: "DELETE", url: urlOf(name) }, () => Effect.void)
+          return "removed"
         }),
         list: Stream.paginate("", (token) =>
           Effect.map(

@@ -135,10 +135,13 @@ export const layer = (options?: {
           if (row === undefined) return Option.none()
           return row.bytes === null ? yield* tooLarge(name, row.size, limit) : Option.some(row.bytes)
         }),
-        remove: (name, unusedSince) =>
-          sql`DELETE FROM ${table} WHERE name = ${name} ${
-            unusedSince === undefined ? sql.literal("") : sql`AND used_ms < ${unusedSince}`
-          }`.pipe(Effect.asVoid, Effect.mapError(failed)),
+        remove: Effect.fnUntraced(function* (name, unusedSince) {
+          const isUnused = unusedSince === undefined ? sql.literal("") : sql`AND used_ms < ${unusedSince}`
+          const removed = yield* sql`DELETE FROM ${table} WHERE name = ${name} ${isUnused} RETURNING name`
+          if (removed.length > 0) return "removed"
+          const left = yield* sql`SELECT name FROM ${table} WHERE name = ${name}`
+          return left.length > 0 ? "used" : "missing"
+        }, Effect.mapError(failed)),
         list: Stream.paginate("", (after) =>
           Effect.map(
             sql<Row>`SELECT name, ${time} FROM ${table} WHERE name > ${after} ORDER BY name LIMIT ${pageSize}`,

@@ -60,8 +60,9 @@ export const run = (
       Effect.gen(function* () {
         assert.isTrue(Option.isNone(yield* store.get("none", 100)))
         yield* store.put("one", bytesOf("one"))
-        yield* store.remove("one")
-        yield* store.remove("one")
+        assert.strictEqual(yield* store.remove("one"), "removed")
+        assert.strictEqual(yield* store.remove("one"), "missing")
+        assert.strictEqual(yield* store.remove("none", Date.now()), "missing")
         assert.isTrue(Option.isNone(yield* store.get("one", 100)))
         assert.deepStrictEqual(yield* namesIn(store), [])
       }))
@@ -104,7 +105,7 @@ export const run = (
         yield* store.put("new", bytesOf("new"))
         // A sweep has seen it, and then it is put again.
         yield* store.put("listed", bytesOf("listed"))
-        yield* store.remove("listed", before)
+        assert.strictEqual(yield* store.remove("listed", before), "used")
         assert.strictEqual(yield* ClaimCheck.sweep({ olderThan: "2 days" }), 1)
         assert.deepStrictEqual(yield* namesIn(store), ["again", "listed", "new"])
       }))

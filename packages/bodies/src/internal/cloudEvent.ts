@@ -7,7 +7,7 @@
 import { createHash } from "node:crypto"
 import * as Envelope from "effect-eventbus/Envelope"
 import * as IsoTime from "effect-eventbus/IsoTime"
-import * as Predicate from "effect/Predicate"
+import { jsonObject, textOf } from "./bodyText.ts"
 
 /** A CloudEvent: its attributes in their canonical form, and its data as JSON. `undefined`: its data is no JSON. */
 export interface CloudEvent {
@@ -15,14 +15,17 @@ export interface CloudEvent {
   readonly data: string | undefined
 }
 
-/** The fields that become attributes of another name, and whether they are numbers. Ids, source and payload are apart. */
+/** The fields in the order in which the bus writes them, their attributes, and whether they are numbers. */
 const fields = [
+  ["event_id", "id", false],
   ["event_type", "type", false],
   ["timestamp", "time", false],
   ["source_agent_id", "sourceagentid", false],
+  ["source_service", "source", false],
   ["trace_id", "traceid", false],
   ["execution_id", "executionid", false],
   ["parent_event_id", "parenteventid", false],
+  ["payload", "data", false],
   ["priority", "priority", false],
   ["ttl_seconds", "ttlseconds", true],
   ["retry_count", "retrycount", true],
@@ -32,37 +35,18 @@ const fields = [
 const numbers: ReadonlySet<string> = new Set(fields.flatMap(([, attribute, isNumber]) => (isNumber ? [attribute] : [])))
 
 /** The fields and attributes that are no extensions of their own. */
-const knownFields: ReadonlySet<string> = new Set([
-  ...fields.map(([field]) => field),
-  "event_id",
-  "source_service",
-  "payload",
-  "cloudevents_id"
-])
+const knownFields: ReadonlySet<string> = new Set(fields.map(([field]) => field))
 const knownAttributes: ReadonlySet<string> = new Set([
   ...fields.map(([, attribute]) => attribute),
   "specversion",
-  "id",
-  "source",
   "datacontenttype",
   "traceparent",
   "ebextensions"
 ])
 
-const extensionName = /^[a-z0-9]{1,20}$/
+/** As RabbitMQ's headers are read. CloudEvents asks for 20 letters, but does not insist. */
+const extensionName = /^[a-z0-9]{1,64}$/
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
-
-const parse = (text: string): Readonly<Record<string, unknown>> | undefined => {
-  try {
-    const json: unknown = JSON.parse(text)
-    return Predicate.isObject(json) ? { ...json } : undefined
-  } catch {
-    return undefined
-  }
-}
-
-const textOf = ({ body }: Envelope.Envelope): string =>
-  Buffer.from(body.buffer, body.byteOffset, body.length).toString()
 
 const isText = (u: unknown): u is string => typeof u === "string" && u !== ""
 
@@ -74,13 +58,19 @@ const idFrom = (source: string, id: string): string => {
   return parts.join("-")
 }
 
-const decoded = (source: string): string => {
+/** Returns the service that a source names. `undefined`: the layer gave the source, because the event names none. */
+const serviceOf = (source: string, ownSource: string): string | undefined => {
+  if (source === ownSource) return undefined
   try {
     return decodeURI(source)
   } catch {
     return source
   }
 }
+
+/** Returns the source of a service. Half a character has no form in a URI. */
+const sourceOf = (service: unknown, ownSource: string): string =>
+  isText(service) ? encodeURI(service.replaceAll(/\p{Surrogate}/gu, "\ufffd")) : ownSource
 
 /** The forms of RFC 3339, the only ones that `time` may have. Both `Z` and `+00:00` are UTC. */
 const rfc3339 = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/
@@ -94,31 +84,41 @@ const timeFrom = (timestamp: string): string | undefined => {
 }
 
 /** Makes a CloudEvent of an envelope. `undefined`: its body is no event. */
-export const fromEnvelope = (envelope: Envelope.Envelope, source: string): CloudEvent | undefined => {
-  const wire = parse(textOf(envelope))
+export const fromEnvelope = (envelope: Envelope.Envelope, ownSource: string): CloudEvent | undefined => {
+  const wire = jsonObject(textOf(envelope))
   const data = wire === undefined ? undefined : Envelope.member(envelope, "payload")
   if (wire === undefined || data === undefined) return undefined
-  const { cloudevents_id, event_id, event_type, source_service, timestamp } = wire
-  const id = isText(cloudevents_id) ? cloudevents_id : event_id
+  const { cloudevents_id, cloudevents_source, event_id, event_type, source_service, timestamp } = wire
+  const service = isText(source_service) ? source_service : undefined
+  // A handler may copy these extensions to another event, which has a source and an id of its own.
+  const isRaw = isText(cloudevents_source) && serviceOf(cloudevents_source, ownSource) === service
+  const source = isRaw ? cloudevents_source : sourceOf(service, ownSource)
+  const id = isText(cloudevents_id) && idFrom(source, cloudevents_id) === event_id ? cloudevents_id : event_id
   const time = isText(timestamp) ? timeFrom(timestamp) : undefined
   if (!isText(id) || !isText(event_type) || time === undefined) return undefined
-  const attributes: Record<string, string> = {
-    specversion: "1.0",
-    id,
-    source: isText(source_service) ? encodeURI(source_service) : source
-  }
+
+  const attributes: Record<string, string> = { specversion: "1.0" }
+  const values: Readonly<Record<string, unknown>> = { ...wire, event_id: id, timestamp: time, source_service: source }
   for (const [field, attribute] of fields) {
-    const value = attribute === "time" ? time : wire[field]
-    if (isText(value) || typeof value === "number") attributes[attribute] = String(value)
+    const value = field === "payload" ? undefined : values[field]
+    if (typeof value === "string" || typeof value === "number") attributes[attribute] = String(value)
   }
   if (envelope.traceparent !== undefined) attributes["traceparent"] = envelope.traceparent
-  const rest: Record<string, unknown> = {}
-  for (const [key, value] of Object.entries(wire)) {
-    if (knownFields.has(key)) continue
-    if (extensionName.test(key) && !knownAttributes.has(key) && isText(value)) attributes[key] = value
-    else rest[key] = value
+
+  const others = new Array<readonly [string, unknown]>()
+  if (typeof source_service === "string" && serviceOf(source, ownSource) !== source_service) {
+    others.push(["source_service", source_service])
   }
-  if (Object.keys(rest).length > 0) attributes["ebextensions"] = JSON.stringify(rest)
+  for (const [key, value] of Object.entries(wire)) {
+    const isWritten =
+      knownFields.has(key) ||
+      (key === "cloudevents_id" && value === id) ||
+      (key === "cloudevents_source" && value === source)
+    if (isWritten) continue
+    if (extensionName.test(key) && !knownAttributes.has(key) && typeof value === "string") attributes[key] = value
+    else others.push([key, value])
+  }
+  if (others.length > 0) attributes["ebextensions"] = JSON.stringify(Object.fromEntries(others))
   return { attributes: { ...attributes, datacontenttype: "application/json" }, data }
 }
 
@@ -136,32 +136,39 @@ export const problem = ({ attributes, data }: CloudEvent): string | undefined =>
 export const toEnvelope = (
   { attributes, data = "null" }: CloudEvent,
   envelope: Envelope.Envelope,
+  ownSource: string,
   now: number
 ): Envelope.Envelope => {
   const { id = "", source = "", traceparent, type } = attributes
   const eventId = idFrom(source, id)
   const time = attributes["time"] ?? IsoTime.format(envelope.timestamp ?? now)
-  const wire: Record<string, unknown> = {
-    ...parse(attributes["ebextensions"] ?? ""),
-    event_id: eventId,
-    ...(eventId === id ? {} : { cloudevents_id: id }),
-    source_service: decoded(source)
-  }
+  const extensions: Record<string, unknown> = { ...jsonObject(attributes["ebextensions"] ?? "") }
+  const named = extensions["source_service"]
+  const service =
+    typeof named === "string" && sourceOf(named, ownSource) === source ? named : serviceOf(source, ownSource)
+  for (const [key, value] of Object.entries(attributes)) if (!knownAttributes.has(key)) extensions[key] = value
+  if (eventId !== id) extensions["cloudevents_id"] = id
+  if (sourceOf(service, ownSource) !== source) extensions["cloudevents_source"] = source
+
+  // As the bus writes an event, so that each attempt of it has the same bytes.
+  const members = Object.entries(extensions)
+    .filter(([key]) => !knownFields.has(key))
+    .map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`)
+  const values: Readonly<Record<string, string | undefined>> = { ...attributes, id: eventId, time, source: service }
   for (const [field, attribute, isNumber] of fields) {
-    const value = attribute === "time" ? time : attributes[attribute]
-    if (value !== undefined) wire[field] = isNumber ? Number(value) : value
+    const value = values[attribute] ?? null
+    const json = JSON.stringify(isNumber && value !== null ? Number(value) : value)
+    members.push(`"${field}":${field === "payload" ? data : json}`)
   }
-  for (const [key, value] of Object.entries(attributes)) if (!knownAttributes.has(key)) wire[key] = value
-  const text = JSON.stringify(wire)
   const { attributes: _, content: __, ...rest } = envelope
   return {
     ...rest,
     id: envelope.id ?? eventId,
     type: envelope.type ?? type,
     timestamp: envelope.timestamp ?? IsoTime.parse(time),
-    source: envelope.source ?? decoded(source),
+    source: envelope.source ?? service,
     traceparent: envelope.traceparent ?? traceparent,
-    body: Buffer.from(`${text.slice(0, -1)},"payload":${data}}`)
+    body: Buffer.from(`{${members.join(",")}}`)
   }
 }
 
@@ -194,7 +201,7 @@ const jsonIn = (text: string | undefined): string | undefined => {
 
 /** Reads a CloudEvent in the JSON format. */
 export const fromJson = (envelope: Envelope.Envelope): CloudEvent => {
-  const json = parse(textOf(envelope)) ?? {}
+  const json = jsonObject(textOf(envelope)) ?? {}
   const attributes: Record<string, string> = {}
   for (const [key, value] of Object.entries(json)) {
     if (key === "data" || key === "data_base64" || value === null || typeof value === "object") continue

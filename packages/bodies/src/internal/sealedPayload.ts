@@ -9,9 +9,11 @@
  */
 
 import * as Envelope from "effect-eventbus/Envelope"
+import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { Parameters } from "../BodyTransform.ts"
+import { bufferOf, jsonObject, textOf } from "./bodyText.ts"
 
 /** The parameters of a transform, and its name as `step`. */
 export type Step = Parameters & { readonly step: string }
@@ -38,19 +40,12 @@ const decodePayload = Schema.decodeUnknownResult(Payload)
 const marker = Buffer.from(`"$sealed"`)
 
 /** Returns whether a body may be sealed. Most are not, and cost no more than this. */
-export const isCandidate = ({ body }: Envelope.Envelope): boolean =>
-  Buffer.from(body.buffer, body.byteOffset, body.byteLength).includes(marker)
-
-const isObject = (u: unknown): u is object => typeof u === "object" && u !== null && !Array.isArray(u)
+export const isCandidate = (envelope: Envelope.Envelope): boolean => bufferOf(envelope).includes(marker)
 
 /** Returns the payload of a body. `undefined` for a body that is no event. */
-const parse = ({ body }: Envelope.Envelope): object | undefined => {
-  try {
-    const json: unknown = JSON.parse(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString())
-    return isObject(json) && "payload" in json && isObject(json.payload) ? json.payload : undefined
-  } catch {
-    return undefined
-  }
+const parse = (envelope: Envelope.Envelope): object | undefined => {
+  const payload = jsonObject(textOf(envelope))?.["payload"]
+  return Predicate.isObject(payload) ? payload : undefined
 }
 
 /** Returns the bytes of the payload, as its publisher wrote it. `undefined` for a body that is no event. */

@@ -40,11 +40,9 @@ const describe = (schema: Schema): string => {
 const lowest = ["minimum", "minLength", "minItems", "minProperties", "exclusiveMinimum"]
 const highest = ["maximum", "maxLength", "maxItems", "maxProperties", "exclusiveMaximum"]
 const bounds: ReadonlySet<string> = new Set([...lowest, ...highest])
-/** The keywords that are compared one by one. */
+/** The keywords that are compared elsewhere. */
 const known: ReadonlySet<string> = new Set([
-  ...bounds,
   "type",
-  "const",
   "properties",
   "required",
   "additionalProperties",
@@ -76,7 +74,7 @@ const constantReasons = (path: string, writer: Schema, reader: Schema): Reasons 
   const isRefused = Object.entries(reader).some(([keyword, limit]) => {
     if (keyword === "type") return false
     if (keyword === "pattern") return !(typeof value === "string" && new RegExp(String(limit), "u").test(value))
-    return !bounds.has(keyword) || breaks(value, keyword, Number(limit))
+    return !bounds.has(keyword) || typeof limit !== "number" || breaks(value, keyword, limit)
   })
   return isRefused ? [`${quoted(path)} no longer accepts ${describe(writer)}`] : []
 }
@@ -105,8 +103,7 @@ const objectReasons = (on: Comparison, path: string, writer: Schema, reader: Sch
     const from = key in written ? written[key] : others
     return reasons(on, below(path, key), schemaOf(from), schemaOf(property))
   })
-  // A decoder ignores the fields that it does not know.
-  if (!Predicate.isObject(readOthers)) return [...required, ...ofRead]
+  // A decoder ignores the fields that it does not know, even if its schema allows no others.
   const ofOthers = Object.entries(written).flatMap(([key, property]) =>
     key in read ? [] : reasons(on, below(path, key), schemaOf(property), schemaOf(readOthers))
   )
@@ -140,9 +137,13 @@ const flatReasons = (on: Comparison, path: string, writer: Schema, reader: Schem
     return [`${quoted(path)} was ${was ?? "any value"} and became ${is}`]
   }
   if (writer["const"] !== undefined) return constantReasons(path, writer, reader)
-  const keywords = keywordReasons(path, writer, reader)
-  if (is === "object") return [...keywords, ...objectReasons(on, path, writer, reader)]
-  return is === "array" ? [...keywords, ...arrayReasons(on, path, writer, reader)] : keywords
+  // Keywords for objects and lists apply to them even if the reader names no type.
+  const isMaybe = (type: string) => [type, undefined].includes(is ?? was)
+  return [
+    ...keywordReasons(path, writer, reader),
+    ...(isMaybe("object") ? objectReasons(on, path, writer, reader) : []),
+    ...(isMaybe("array") ? arrayReasons(on, path, writer, reader) : [])
+  ]
 }
 
 /** Returns whether no value fits both: by their types, their values, or a required field that tells them apart. */

@@ -71,6 +71,11 @@ export interface BrokerUnderTest {
   readonly cleanUp?: ((names: Names) => Effect.Effect<void, unknown>) | undefined
   /** The longest wait for anything expected. Some tests need two seconds. Default: 15 seconds. */
   readonly patience?: Duration.Input | undefined
+  /**
+   * The number of random programs, such as fewer for a layer around a broker that passes already. `EVENTBUS_PROGRAMS`
+   * outweighs it. Default: 1,000 with `testClock`, 30 without.
+   */
+  readonly programs?: number | undefined
   /** Whether to skip the tests, because there is no server to run them on. Default: `false`. */
   readonly skip?: boolean | undefined
 }

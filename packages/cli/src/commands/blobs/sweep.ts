@@ -5,7 +5,7 @@
  * @since 0.1.0
  */
 
-import type { Blob } from "@effect-eventbus/bodies/BlobStore"
+import type { Blob, Removal } from "@effect-eventbus/bodies/BlobStore"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
@@ -35,12 +35,21 @@ const flags = {
 
 type Input = Command.Command.Config.Infer<typeof flags>
 
-const show = Effect.fnUntraced(function* ({ name, usedAt }: Blob, state: "orphan" | "deleted", json: boolean) {
+const states = { removed: "deleted", used: "kept", missing: "gone" } as const satisfies Record<Removal, string>
+
+type State = "orphan" | (typeof states)[Removal]
+
+/** The reasons why a blob was not deleted. */
+const reasons: Partial<Record<State, string>> = { kept: "used meanwhile", gone: "deleted by another meanwhile" }
+
+const show = Effect.fnUntraced(function* ({ name, usedAt }: Blob, state: State, json: boolean) {
   const output = yield* Output
   const used = new Date(usedAt).toISOString()
-  if (json) return yield* output.json({ blob: name, used_at: used, state })
+  const reason = reasons[state]
+  if (json) return yield* output.json({ blob: name, used_at: used, state, reason })
   const word = output.paint(state === "deleted" ? "green" : "yellow", pad(state, 9))
-  yield* output.line(`${word}${output.paint("dim", used)}  ${plain(name)}`)
+  const why = reason === undefined ? "" : `  ${reason}`
+  yield* output.line(`${word}${output.paint("dim", used)}  ${plain(name)}${why}`)
 })
 
 const sweepStore = Effect.fnUntraced(function* (input: Input, queues: ReadonlyArray<string>) {
@@ -65,9 +74,13 @@ const sweepStore = Effect.fnUntraced(function* (input: Input, queues: ReadonlyAr
     const question = `Permanently delete ${orphans.length === 1 ? "this blob" : `these ${blobs}`}?`
     if (!(yield* Confirmation.ask(question))) return yield* output.note("Nothing was deleted")
   }
-  yield* ClaimCheck.removeOrphans({ orphans, unusedSince })
-  for (const each of orphans) yield* show(each, "deleted", input.json)
-  yield* output.note(`${blobs} deleted. One that came into use meanwhile stays.`)
+  const swept = yield* ClaimCheck.removeOrphans({ orphans, unusedSince })
+  for (const each of swept) yield* show(each, states[each.removal], input.json)
+  const count = (state: Removal) => swept.filter(({ removal }) => removal === state).length
+  const kept = count("used")
+  yield* output.note(
+    `${counted(count("removed"), "blob")} deleted.${kept === 0 ? "" : ` ${counted(kept, "blob")} kept: used meanwhile.`}`
+  )
 })
 
 const run = Effect.fnUntraced(function* (input: Input) {

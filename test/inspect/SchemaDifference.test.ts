@@ -143,9 +143,9 @@ const typed = (shape: Shape, version: number) =>
   EventType.make("drawn", { version, payload: Schema.Struct({ a: schemaOf(shape) }) })
 
 describe("schemaDifference", () => {
-  for (const { definitions = {}, reader, reasons, what, writer } of pairs) {
+  for (const { definitions = {}, reader, reasons, what, writer, writerDefinitions = {} } of pairs) {
     it(`tells of ${what}: ${reasons.length === 0 ? "compatible" : reasons.join(", ")}`, () => {
-      const found = difference({ schema: writer, definitions: {} }, { schema: reader, definitions })
+      const found = difference({ schema: writer, definitions: writerDefinitions }, { schema: reader, definitions })
       assert.deepStrictEqual(found, reasons)
     })
   }

@@ -47,9 +47,6 @@ const definitionOf = (ref: string): string =>
     .replaceAll("~1", "/")
     .replaceAll("~0", "~")
 
-/** A bound, because a definition may refer to itself without end. */
-const maxDepth = 64
-
 /** Joins two schemas that both apply. A keyword of both stays in an `allOf`, which only an equal one fits. */
 const joined = (left: Flat["schema"], right: Flat["schema"]): Flat["schema"] => {
   const both = Object.keys(right).filter(
@@ -61,31 +58,35 @@ const joined = (left: Flat["schema"], right: Flat["schema"]): Flat["schema"] => 
 const without = (schema: Flat["schema"], keyword: string): Flat["schema"] =>
   Object.fromEntries(Object.entries(schema).filter(([key]) => key !== keyword))
 
-/** Returns the alternatives of a schema. */
+/**
+ * Returns the alternatives of a schema. `open` are the references that are being followed: a definition that is itself
+ * keeps its reference, which only an equal one fits.
+ */
 export const alternatives = (
   document: JsonSchema.Definitions,
   schema: Readonly<Record<string, unknown>>,
-  depth = 0
+  open: ReadonlyArray<string> = []
 ): ReadonlyArray<Flat> => {
   const own = Object.fromEntries(Object.entries(schema).filter(([key]) => !isAnnotation(key)))
-  if (depth > maxDepth) return [{ schema: own, isAlone: false }]
-  const within = (rest: Flat["schema"], branches: ReadonlyArray<unknown>, isAlone: boolean) =>
+  const within = (rest: Flat["schema"], branches: ReadonlyArray<unknown>, isAlone: boolean, opened = open) =>
     branches.flatMap((branch) =>
-      alternatives(document, schemaOf(branch), depth + 1).flatMap((flat) =>
-        alternatives(document, joined(rest, flat.schema), depth + 1).map((each) => ({
+      alternatives(document, schemaOf(branch), opened).flatMap((flat) =>
+        alternatives(document, joined(rest, flat.schema), opened).map((each) => ({
           schema: each.schema,
           isAlone: isAlone || flat.isAlone || each.isAlone
         }))
       )
     )
   const { $ref, allOf, anyOf, enum: values, oneOf, type } = own
-  if (typeof $ref === "string") return within(without(own, "$ref"), [document[definitionOf($ref)]], false)
+  if (typeof $ref === "string" && !open.includes($ref)) {
+    return within(without(own, "$ref"), [document[definitionOf($ref)]], false, [...open, $ref])
+  }
   if (Array.isArray(anyOf)) return within(without(own, "anyOf"), anyOf, false)
   if (Array.isArray(oneOf)) return within(without(own, "oneOf"), oneOf, true)
   if (Array.isArray(allOf) && allOf.every(Predicate.isObject)) {
     const [first, ...more] = allOf
     const others = without(own, "allOf")
-    if (first === undefined) return alternatives(document, others, depth + 1)
+    if (first === undefined) return alternatives(document, others, open)
     return within(more.length === 0 ? others : { ...others, allOf: more }, [first], false)
   }
   if (Array.isArray(values)) {

@@ -360,6 +360,26 @@ const ofForms: ReadonlyArray<Pair> = [
     reader: { allOf: [{ type: "integer", minimum: 5 }, { minimum: 1 }, { minimum: 9 }] },
     reasons: ["the payload got another allOf"]
   },
+  {
+    what: "another one of three bounds that all apply",
+    writer: { allOf: [{ type: "integer", minimum: 5 }, { minimum: 0 }, { minimum: 9 }] },
+    reader: { allOf: [{ type: "integer", minimum: 5 }, { minimum: 0 }, { minimum: 8 }] },
+    reasons: ["the payload got another allOf"]
+  },
+  {
+    what: "a definition that refers to another",
+    writer: integer,
+    reader: ref("A"),
+    definitions: { A: ref("B"), B: integer },
+    reasons: []
+  },
+  { what: "one more value of several", writer: { enum: ["a"] }, reader: { enum: ["a", "b"] }, reasons: [] },
+  {
+    what: "a list of other types",
+    writer: text,
+    reader: { type: ["integer", "null"] },
+    reasons: ["the payload no longer accepts string"]
+  },
   { what: "no parts", writer: integer, reader: { ...integer, allOf: [] }, reasons: [] },
   { what: "another description", writer: integer, reader: { ...integer, description: "a number" }, reasons: [] },
   { what: "a list of types", writer: integer, reader: { type: ["integer", "null"] }, reasons: [] },

@@ -118,7 +118,12 @@ describe.skipIf(url === "")("eventbus blobs sweep on RabbitMQ", () => {
           const again = String(orphans[0]?.["blob"])
           const some = yield* runWith(
             { USED_MEANWHILE: again },
-            ...["blobs", "sweep", "--older-than", "7d", "--delete", "--yes"]
+            "blobs",
+            "sweep",
+            "--older-than",
+            "7d",
+            "--delete",
+            "--yes"
           )
           assert.strictEqual(some.code, 0, some.stderr)
           const lines = some.stdout.trimEnd().split("\n").toSorted()

@@ -71,6 +71,10 @@ export interface BrokerUnderTest {
   readonly cleanUp?: ((names: Names) => Effect.Effect<void, unknown>) | undefined
   /** The longest wait for anything expected. Some tests need two seconds. Default: 15 seconds. */
   readonly patience?: Duration.Input | undefined
+  /**
+   * The number of random programs. `EVENTBUS_PROGRAMS` takes precedence. Default: 1,000 on the test clock, 30 in real time.
+   */
+  readonly programs?: number | undefined
   /** Whether to skip the tests, because there is no server to run them on. Default: `false`. */
   readonly skip?: boolean | undefined
 }

@@ -59,10 +59,10 @@ const report = (program: Program.Program, error: unknown): ReadonlyArray<string>
 
 /** Declares the test that runs random programs on a broker. */
 export const randomPrograms = (broker: BrokerUnderTest): void => {
-  const { features, name, skip } = broker
+  const { features, name, programs, skip } = broker
   const plan = (features.testClock ? onTestClock : inRealTime)(patienceOf(broker))
   const { concurrency, maxShrinks } = plan
-  const runs = Number(process.env["EVENTBUS_PROGRAMS"] ?? plan.programs)
+  const runs = Number(process.env["EVENTBUS_PROGRAMS"] ?? programs ?? plan.programs)
   const layer = services(broker)
   const test = features.testClock ? it.effect : it.live
 

@@ -56,7 +56,7 @@ export default defineConfig({
     globalSetup: existsSync(new URL(globalSetup, import.meta.url)) ? [globalSetup] : [],
     sequence: { sequencer: LongestFirst },
     // Four fifths of the time of a worker is waiting for a broker, or for a time to pass.
-    maxWorkers: 8,
+    maxWorkers: 6,
     // A worker keeps its modules: to import them for each file would take longer than the tests.
     isolate: false,
     // A machine that is busy with other work is ten times slower.

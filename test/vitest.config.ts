@@ -7,31 +7,46 @@ Object.assign(process.env, CompileCache.variables)
 
 const globalSetup = "support/globalSetup.ts"
 
-/** The files that take longest. One that begins last would keep a single worker busy at the end. */
+/** The files that take longest, the longest first. One that begins last would keep a single worker busy at the end. */
 const longest = [
-  "sql/Kills",
   "bodies/Contract",
   "contract/RabbitMQ",
-  "amqp/AmqpDeadLetters",
-  "lab/run/Quick",
   "testing/BrokerContract",
-  "cli/DeadLetters",
-  "amqp/Recovery",
+  "amqp/AmqpDeadLetters",
+  "sql/Kills",
   "contract/Memory",
+  "lab/run/Quick",
+  "amqp/Recovery",
+  "bench/Bench",
+  "amqp/Start",
+  "cli/Demo",
+  "amqp/Consumer",
+  "amqp/Publisher",
   "docs/Outputs",
   "lab/hostile/Hostile",
-  "cli/Demo",
-  "bench/Bench",
-  "bodies/Bodies",
-  "cli/Doctor"
+  "cli/Queue",
+  "cli/Blobs",
+  "amqp/Deployment",
+  "cli/Serve",
+  "inspect/Retries",
+  "eventbus/Outage",
+  "cli/Console",
+  "cli/Topology",
+  "cli/DeadLetters",
+  "cli/Doctor",
+  "cli/Contract",
+  "examples/Contract"
 ].map((name) => `/${name}.test.ts`)
 
 class LongestFirst extends BaseSequencer {
   override async sort(files: Array<TestSpecification>): Promise<Array<TestSpecification>> {
-    const isLong = ({ moduleId }: TestSpecification) => longest.some((name) => moduleId.endsWith(name))
+    const rank = ({ moduleId }: TestSpecification) => {
+      const at = longest.findIndex((name) => moduleId.endsWith(name))
+      return at === -1 ? longest.length : at
+    }
     // oxlint-disable-next-line unicorn/no-array-sort -- the sort of a sequencer, not of an array
     const sorted = await super.sort(files)
-    return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))]
+    return sorted.toSorted((a, b) => rank(a) - rank(b))
   }
 }
 
@@ -40,8 +55,8 @@ export default defineConfig({
     include: ["**/*.test.ts"],
     globalSetup: existsSync(new URL(globalSetup, import.meta.url)) ? [globalSetup] : [],
     sequence: { sequencer: LongestFirst },
-    // Most of the time is waiting for a broker.
-    maxWorkers: 4,
+    // Four fifths of the time of a worker is waiting for a broker, or for a time to pass.
+    maxWorkers: 6,
     // A worker keeps its modules: to import them for each file would take longer than the tests.
     isolate: false,
     // A machine that is busy with other work is ten times slower.

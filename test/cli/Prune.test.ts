@@ -26,12 +26,10 @@ describe.skipIf(!OwnNode.isPossible)("topology prune on a node of its own", () =
     return { config, plugins: ["rabbitmq_management"] }
   })
 
-  const run = (args: ReadonlyArray<string>, user = "guest", shop = "shop") =>
+  const run = (args: ReadonlyArray<string>, user = "guest") =>
     Process.run(args, {
       ...Process.at(node.url.replace("guest:guest", `${user}:guest`)),
-      RABBITMQ_MANAGEMENT_URL: `http://guest:guest@127.0.0.1:${management}`,
-      // The name that it has without this variable needs no process of its own.
-      ...(shop === "shop" ? {} : { SHOP: shop })
+      RABBITMQ_MANAGEMENT_URL: `http://guest:guest@127.0.0.1:${management}`
     })
   const prune = (...args: ReadonlyArray<string>) => run(["topology", "prune", ...Fixture.shop, ...args])
   const names = async () =>
@@ -43,8 +41,10 @@ describe.skipIf(!OwnNode.isPossible)("topology prune on a node of its own", () =
   beforeAll(async () => {
     // The queues of two versions of the shop, of which the module declares one, and a queue of no bus.
     for (const shop of ["shop", "old"]) {
-      const applied = await run(["topology", "apply", ...Fixture.shop], "guest", shop)
-      assert.strictEqual(applied.code, 0, applied.stderr)
+      await Fixture.withShop(shop, async (module) => {
+        const applied = await run(["topology", "apply", ...module])
+        assert.strictEqual(applied.code, 0, applied.stderr)
+      })
     }
     const model = await connect(node.url)
     const channel = await model.createConfirmChannel()

@@ -11,7 +11,7 @@ import * as Process from "./Process.ts"
 const url = inject("rabbitUrl") ?? ""
 
 /** The queues of the shop, under names of their own, of which `billing` and `audit` exist. */
-const withShop = async (use: (shop: string, env: Process.Env) => Promise<void>) => {
+const withShop = async (use: (shop: string, module: ReadonlyArray<string>) => Promise<void>) => {
   const shop = Leftovers.unique("shop")
   const names = [`${shop}.billing`, `${shop}.audit`]
   const declare = Effect.forEach(names, (name) =>
@@ -20,7 +20,7 @@ const withShop = async (use: (shop: string, env: Process.Env) => Promise<void>) 
   const layer = EventBus.layer.pipe(Layer.provide(AmqpBroker.layer({ url: Redacted.make(url) })))
   await Effect.runPromise(Effect.provide(declare, layer))
   try {
-    await use(shop, { ...Process.at(url), SHOP: shop })
+    await Fixture.withShop(shop, (module) => use(shop, module))
   } finally {
     await Leftovers.remove(url, { queues: names.flatMap((name) => [name, `dlq.${name}`]) })
   }
@@ -35,21 +35,20 @@ const fill = async (queue: string, count: number) => {
   await model.close()
 }
 
-const list = (env: Process.Env, ...args: ReadonlyArray<string>) =>
-  Process.run(["queue", "list", ...Fixture.shop, ...args], env)
+const run = (...args: ReadonlyArray<string>) => Process.run(["queue", ...args], Process.at(url))
 
 describe.skipIf(inject("rabbitUrl") === null)("queue", () => {
   it("list shows the queues of a module that exist, and marks events without a consumer", () =>
-    withShop(async (shop, env) => {
+    withShop(async (shop, module) => {
       await fill(`${shop}.billing`, 2)
       await fill(`dlq.${shop}.billing`, 1)
-      const json = await list(env, "--json")
+      const json = await run("list", ...module, "--json")
       const counts = { consumers: 0, retries: 0 }
       assert.deepStrictEqual(Process.objectsOf(json.stdout), [
         { queue: `${shop}.audit`, messages: 0, dead_letters: 0, backlog: false, ...counts },
         { queue: `${shop}.billing`, messages: 2, dead_letters: 1, backlog: true, ...counts }
       ])
-      const text = await list(env)
+      const text = await run("list", ...module)
       assert.strictEqual(text.code, 0)
       const [header, audit, billing] = Process.linesOf(text.stdout)
       assert.match(header ?? "", /^QUEUE +MESSAGES +CONSUMERS +DEAD +RETRIES$/)
@@ -59,8 +58,8 @@ describe.skipIf(inject("rabbitUrl") === null)("queue", () => {
     }))
 
   it("delete asks, refuses a queue in use, and leaves the dead letters", () =>
-    withShop(async (shop, env) => {
-      const remove = (...args: ReadonlyArray<string>) => Process.run(["queue", "delete", ...args], env)
+    withShop(async (shop) => {
+      const remove = (...args: ReadonlyArray<string>) => run("delete", ...args)
       const billing = `${shop}.billing`
       await fill(billing, 2)
       Process.assertFailed(await remove(billing), 2, "use --yes")

@@ -11,17 +11,20 @@ const url = inject("rabbitUrl") ?? ""
 const withShop = async (
   f: (shop: {
     readonly name: string
+    readonly module: ReadonlyArray<string>
     readonly run: (...args: ReadonlyArray<string>) => Promise<Process.Ended>
   }) => Promise<void>
 ) => {
   const name = Leftovers.unique("shop")
-  const env = { ...Process.at(url), SHOP: name, RABBITMQ_EXCHANGE: name }
+  const env = { ...Process.at(url), RABBITMQ_EXCHANGE: name }
   const queues = ["billing", "audit", "pager", "reminders"].flatMap((queue) => [
     `${name}.${queue}`,
     `dlq.${name}.${queue}`
   ])
   try {
-    await f({ name, run: (...args) => Process.run([...args, ...Fixture.shop], env) })
+    await Fixture.withShop(name, (module) =>
+      f({ name, module, run: (...args) => Process.run([...args, ...module], env) })
+    )
   } finally {
     await Leftovers.remove(url, { queues, exchanges: [name, `${name}_dlx`] })
   }
@@ -128,10 +131,10 @@ describe.skipIf(inject("rabbitUrl") === null).concurrent("Topology on RabbitMQ",
     }))
 
   it("what is bound can be said only by the management API, and a password stays a secret when that fails", () =>
-    withShop(async ({ run }) => {
+    withShop(async ({ module, run }) => {
       await run("topology", "apply")
       const env = { ...Process.at(url), RABBITMQ_MANAGEMENT_URL: `http://me:${Process.password}@127.0.0.1:1` }
-      const ended = await Process.run(["topology", "verify", ...Fixture.shop], env)
+      const ended = await Process.run(["topology", "verify", ...module], env)
       Process.assertFailed(ended, 1, "The management API at 127.0.0.1:1 does not answer")
       assert.notInclude(ended.stderr, Process.password)
     }))

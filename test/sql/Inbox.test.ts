@@ -298,6 +298,37 @@ onPostgres("An inbox amid conflicts", ({ fresh }) => {
     }).pipe(Effect.scoped, Effect.provide(layer(fresh)))
   )
 
+  it.live("records keys in one order, so that two transactions never wait for each other", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      const inbox = yield* Inbox.Inbox
+      const begun = yield* Deferred.make<void>()
+      const go = yield* Deferred.make<void>()
+      const first = yield* Effect.forkChild(
+        inbox.withTransaction(
+          Effect.gen(function* () {
+            yield* Inbox.claim("search", ["b"])
+            yield* Deferred.succeed(begun, undefined)
+            yield* Deferred.await(go)
+            return yield* Inbox.claim("search", ["c"])
+          })
+        )
+      )
+      yield* Deferred.await(begun)
+      const second = yield* Effect.forkChild(inbox.withTransaction(Inbox.claim("search", ["c", "b"])))
+      yield* eventually(
+        "the second waits for the first",
+        Effect.map(
+          sql`SELECT 1 AS found FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%eventbus_inbox%'`,
+          (rows) => rows.length > 0
+        )
+      )
+      yield* Deferred.succeed(go, undefined)
+      assert.deepStrictEqual([...(yield* Fiber.join(first))], ["c"])
+      assert.strictEqual((yield* Fiber.join(second)).size, 0)
+    }).pipe(Effect.scoped, Effect.provide(layer(fresh)))
+  )
+
   // The first conflict fails a statement, the second may fail the commit.
   for (const level of ["REPEATABLE READ", "SERIALIZABLE"]) {
     it.live(`runs a transaction again that cannot be serialized, without using up an attempt: ${level}`, () =>

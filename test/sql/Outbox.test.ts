@@ -1,8 +1,9 @@
 import { Outbox, ParkedEvents } from "@effect-eventbus/sql"
 import { assert, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Metric, Option } from "effect"
+import { Clock, Deferred, Effect, Exit, Metric, Option } from "effect"
 import { EventBus, Handler, PublishError, Subscription, Traceparent } from "effect-eventbus"
 import { SqlClient } from "effect/sql"
+import { TestClock } from "effect/testing"
 import { SpanCollector } from "../../packages/testing/src/contract/SpanCollector.ts"
 import { eventually } from "../support/eventually.ts"
 import { collect, layer, Noted, Paid, relay } from "./support/Harness.ts"
@@ -419,4 +420,71 @@ onEach("A relay whose broker fails", ({ fresh }) => {
       assert.deepStrictEqual(all.numbers(), [1])
     }).pipe(Effect.scoped, Effect.provide(layer(fresh, { broken: { publish } })))
   })
+})
+
+/** The time that so many pauses take, each twice as long as the one before. */
+const pauses = (count: number) => numbers(count).reduce((sum, n) => sum + 100 * 2 ** n, 0)
+
+onEach("A relay whose broker refuses again and again", ({ fresh, kind }) => {
+  // Each claim of PostgreSQL waits on its own.
+  const claims = kind === "postgres" ? 2 : 1
+  const reasons = {
+    "has no answer": new PublishError.Timeout({ millis: 1 }),
+    nacks: new PublishError.Nacked({ routingKey: "invoice.paid.normal" })
+  }
+  for (const [what, reason] of Object.entries(reasons)) {
+    it.live(`waits twice as long after each publish that the broker ${what}`, () => {
+      const attempts: Array<number> = []
+      return Effect.gen(function* () {
+        const clock = yield* TestClock.make()
+        const publish = () =>
+          Effect.suspend(() => {
+            attempts.push(clock.currentTimeMillisUnsafe())
+            return Effect.fail(reason)
+          })
+        yield* Effect.gen(function* () {
+          yield* Effect.provideService(relay(), Clock.Clock, clock)
+          yield* publishIn(1, { key: "a" })
+          yield* eventually(
+            "it was tried seven times",
+            Effect.andThen(
+              clock.adjust("50 millis"),
+              Effect.sync(() => attempts.length >= 7)
+            ),
+            { every: "5 millis" }
+          )
+        }).pipe(Effect.scoped, Effect.provide(layer(fresh, { broken: { publish } })))
+        for (const [n, at] of attempts.slice(0, 7).entries()) assert.isAtLeast(at, pauses(Math.floor(n / claims)))
+      })
+    })
+  }
+})
+
+onEach("The lease of a relay", ({ fresh, kind }) => {
+  const untils = Effect.flatMap(
+    SqlClient.SqlClient,
+    (sql) => sql<{ until_ms: number }>`SELECT until_ms FROM eventbus_lease`
+  )
+
+  it.live.skipIf(kind === "postgres")("is renewed while rows come, and given up at the end", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      const clock = yield* TestClock.make()
+      const all = yield* collect()
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          yield* Effect.provideService(relay(), Clock.Clock, clock)
+          yield* publishIn(1)
+          yield* all.until(1)
+          yield* isEmpty
+          yield* sql`UPDATE eventbus_lease SET until_ms = 0`
+          yield* clock.adjust("3 seconds")
+          yield* publishIn(2)
+          yield* all.until(2)
+          assert.isAbove((yield* untils)[0]?.until_ms ?? 0, 0)
+        })
+      )
+      assert.deepStrictEqual(yield* untils, [])
+    }).pipe(Effect.scoped, Effect.provide(layer(fresh)))
+  )
 })

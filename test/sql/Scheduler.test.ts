@@ -165,6 +165,37 @@ onEach("A scheduled event", ({ fresh, kind }) => {
     }).pipe(Effect.scoped, Effect.provide(layer(fresh)))
   )
 
+  it.live("takes its place among those of its key by its time, also when many are due at once", () =>
+    Effect.gen(function* () {
+      const all = yield* collect()
+      for (const n of [3, 1, 2]) yield* scheduleIn(n, new Date(n * 1000), { key: "a" })
+      yield* relay()
+      yield* all.until(3)
+      assert.deepStrictEqual(all.numbers(), [1, 2, 3])
+    }).pipe(Effect.scoped, Effect.provide(layer(fresh)))
+  )
+
+  it.live("that could not be written leaves its tick to be tried again", () =>
+    Effect.gen(function* () {
+      const all = yield* collect()
+      yield* relay()
+      const ticks: Array<number> = []
+      const everySecond = Scheduler.cron(
+        "beat",
+        Cron.parseUnsafe("* * * * * *"),
+        (tick) => {
+          ticks.push(tick.getTime() / 1000)
+          // The schema refuses the first event.
+          return Paid.event({ n: ticks.length === 1 ? 0.5 : tick.getTime() / 1000 })
+        },
+        { missed: "all" }
+      )
+      yield* Layer.build(Layer.fresh(everySecond))
+      yield* all.until(1)
+      assert.strictEqual(all.numbers()[0], ticks[0])
+    }).pipe(Effect.scoped, Effect.provide(layer(fresh)))
+  )
+
   it.live("joins tables of the first version, whose rows are published after the upgrade", () =>
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient

@@ -99,6 +99,28 @@ export const Queue = Schema.Struct({
 })
 
 /**
+ * Events per second, by the metrics of the server's process. They are those of all buses
+ * of the process, and know nothing of other processes.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Rates = Schema.Struct({
+  at: Millis,
+  /** The time over which they were counted, in milliseconds. */
+  over: Millis,
+  published: Schema.Finite,
+  /** The queues that the process handles. */
+  queues: Schema.Array(
+    Schema.Struct({
+      queue: Schema.String,
+      handled: Schema.Finite,
+      failed: Schema.Finite
+    })
+  )
+})
+
+/**
  * The state of the bus and its queues at a time.
  *
  * @category models
@@ -108,6 +130,8 @@ export const Pulse = Schema.Struct({
   at: Millis,
   health: Health,
   queues: Schema.Array(Queue),
+  /** Absent where the process handles no queue, or was not observed for long enough. */
+  rates: Schema.optional(Rates),
   /** Why the counts are those of `at` and not newer: the latest failure to read them. */
   failure: Text
 })
@@ -131,6 +155,37 @@ export const Subscription = Schema.Struct({
 })
 
 /**
+ * A binding of a queue to an exchange.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Binding = Schema.Struct({
+  exchange: Schema.String,
+  /** The routing key, or the pattern of routing keys. */
+  key: Schema.String,
+  /**
+   * Whether the broker has it, and whether the contract asks for it. It is `unseen` where
+   * the contract asks for it and the management API did not tell.
+   */
+  state: Schema.Literals(["there", "missing", "unseen", "unwanted"])
+})
+
+/**
+ * The bindings of a queue, as the management API and the contract know them.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Bindings = Schema.Struct({
+  at: Millis,
+  source: Schema.Literals(["management", "contract"]),
+  all: Schema.Array(Binding),
+  /** Why the management API did not tell. */
+  failure: Text
+})
+
+/**
  * A queue with what the contract says about it.
  *
  * @category models
@@ -139,6 +194,8 @@ export const Subscription = Schema.Struct({
 export const QueueDetail = Schema.Struct({
   at: Millis,
   queue: Queue,
+  /** Absent where neither the management API nor a contract tells of them. */
+  bindings: Schema.optional(Bindings),
   /** The subscriptions of the contract, or none without one. */
   contract: Schema.Array(Subscription)
 })

@@ -17,12 +17,16 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { NotFound } from "../ConsoleError.ts"
 import type * as Model from "../ConsoleModel.ts"
+import * as bindings from "./bindings.ts"
+import * as rates from "./rates.ts"
 import type { Settings } from "./settings.ts"
 
 type Queue = typeof Model.Queue.Type
 
 export interface Queues {
   readonly names: Effect.Effect<ReadonlyArray<string>>
+  /** The queues that this process handles. */
+  readonly handled: Effect.Effect<ReadonlyArray<string>>
   /** Fails for a queue that the console does not know. */
   readonly check: (queue: string) => Effect.Effect<void, NotFound>
   readonly pulse: Effect.Effect<typeof Model.Pulse.Type>
@@ -89,9 +93,13 @@ export const make = Effect.fnUntraced(function* (settings: Settings): Effect.fn.
     "10 seconds"
   )
 
+  const handled = Effect.map(bus.subscriptions, (all) => [
+    ...new Set(all.map(({ queue }) => queue).filter((name) => !temporary.test(name)))
+  ])
+  const readRates = yield* rates.make(handled)
+
   const names: Queues["names"] = Effect.gen(function* () {
-    const running = (yield* bus.subscriptions).map(({ queue }) => queue).filter((name) => !temporary.test(name))
-    const all = [...given, ...running, ...(given.size === 0 ? yield* listed : [])]
+    const all = [...given, ...(yield* handled), ...(given.size === 0 ? yield* listed : [])]
     return [...new Set(all)].filter((name) => !QueueSpec.isDeadLetterQueue(name))
   })
 
@@ -168,7 +176,7 @@ export const make = Effect.fnUntraced(function* (settings: Settings): Effect.fn.
     )
     if (failure === undefined) at = yield* Clock.currentTimeMillis
     const known = queues.filter((queue) => queue !== undefined)
-    const model: typeof Model.Pulse.Type = { at, health, queues: known, failure }
+    const model: typeof Model.Pulse.Type = { at, health, queues: known, rates: yield* readRates, failure }
     return model
   })
 
@@ -197,13 +205,19 @@ export const make = Effect.fnUntraced(function* (settings: Settings): Effect.fn.
 
   return {
     names,
+    handled,
     check,
     holding,
     // All tabs share one question.
     pulse: yield* Effect.cachedWithTTL(pulse, "1500 millis"),
     detail: Effect.fnUntraced(function* (name) {
       const queue = yield* look(name)
-      return { at: yield* Clock.currentTimeMillis, queue, contract: yield* subscriptionsOf(name) }
+      return {
+        at: yield* Clock.currentTimeMillis,
+        queue,
+        bindings: yield* bindings.of(settings, name),
+        contract: yield* subscriptionsOf(name)
+      }
     }),
     deadLetters: (queue) =>
       Effect.map(

@@ -32,7 +32,7 @@ import * as trace from "./trace.ts"
 type Selection = typeof Model.Selection.Type
 type Live = typeof ConsoleApi.Live.Type
 
-const session = (settings: Settings, startedAt: number, version: string) =>
+const session = (settings: Settings, queues: Queues.Queues, startedAt: number, version: string) =>
   Effect.gen(function* () {
     const { name: operator, readOnly = false } = yield* CurrentOperator
     const { amqp, contract, storage } = settings
@@ -56,7 +56,7 @@ const session = (settings: Settings, startedAt: number, version: string) =>
         outbox: feature(storage?.outbox !== undefined, inspections.reasons.outbox),
         schedule: feature(storage?.schedule !== undefined, inspections.reasons.schedule),
         pause: { available: true },
-        rates: feature(false, inspections.reasons.rates)
+        rates: feature((yield* queues.handled).length > 0, inspections.reasons.rates)
       }
     }
     return model
@@ -165,7 +165,7 @@ export const layer = (settings: Settings, version: string) =>
 
       const busGroup = HttpApiBuilder.group(ConsoleApi.ConsoleApi, "bus", (handlers) =>
         handlers.handleAll({
-          session: () => session(settings, startedAt, version),
+          session: () => session(settings, queues, startedAt, version),
           pulse: () => queues.pulse,
           live: ({ query }) => live(query),
           queue: ({ params: { queue } }) => Effect.andThen(queues.check(queue), orBrokerFailed(queues.detail(queue))),

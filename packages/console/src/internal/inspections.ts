@@ -31,7 +31,7 @@ export const reasons = {
   broker: "There is no connection to RabbitMQ to ask: the console runs on a broker in memory, or without its settings",
   outbox: "The console has no outbox: start it with --database, or give it a storage",
   schedule: "The console has no schedule: start it with --database, or give it a storage",
-  rates: "Rates are in the metrics of the application, not on the broker"
+  rates: "Rates are counted by the process that handles the events: mount the console in the application to see them"
 } as const
 
 const missing = (reason: keyof typeof reasons) => new NotAvailable({ message: reasons[reason] })
@@ -39,14 +39,14 @@ const missing = (reason: keyof typeof reasons) => new NotAvailable({ message: re
 const contractOf = ({ contract }: Settings): Effect.Effect<Contract, NotAvailable> =>
   contract === undefined ? Effect.fail(missing("contract")) : Effect.succeed(contract)
 
-const amqpOf = ({ amqp, contract }: Settings): AmqpOptions.Settings =>
+export const amqpOf = ({ amqp, contract }: Settings): AmqpOptions.Settings =>
   amqp ?? AmqpOptions.settings(contract?.options ?? {})
 
 const failed = ({ message }: { readonly message: string }): BrokerFailed =>
   new BrokerFailed({ reason: "Inspection", isRetryable: true, message })
 
 const kinds = { Exchange: "exchange", Queue: "queue", Binding: "binding" } as const
-const states = {
+export const states = {
   There: "there",
   Missing: "missing",
   Different: "different",
@@ -86,18 +86,18 @@ const graphOf = (
   return { nodes: [...nodes.values()], edges: edges.filter(({ from, to }) => nodes.has(from) && nodes.has(to)) }
 }
 
-const wantedOf = (
-  contract: Contract,
+export const wantedOf = (
+  queues: ReadonlyArray<QueueSpec.QueueSpec>,
   amqp: AmqpOptions.Settings
 ): Effect.Effect<ReadonlyArray<AmqpPlan.Wanted>, BrokerFailed> =>
   Effect.try({
-    try: () => AmqpPlan.wanted(contract.subscriptions, amqp),
+    try: () => AmqpPlan.wanted(queues, amqp),
     catch: (error) => failed({ message: error instanceof Error ? error.message : String(error) })
   })
 
 export const topology = Effect.fnUntraced(function* (settings: Settings) {
   const contract = yield* contractOf(settings)
-  const graph = graphOf(yield* wantedOf(contract, amqpOf(settings)), contract)
+  const graph = graphOf(yield* wantedOf(contract.subscriptions, amqpOf(settings)), contract)
   const { amqp, management } = settings
   const at = yield* Clock.currentTimeMillis
   if (amqp === undefined) return { at, findings: [], summary: "", graph }

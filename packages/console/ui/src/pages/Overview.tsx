@@ -8,13 +8,13 @@ import { LineMap } from "../parts/LineMap.tsx"
 import { Link } from "../parts/Link.tsx"
 import { Skeleton } from "../parts/Loaded.tsx"
 import { Failed, Notice } from "../parts/Notice.tsx"
-import { type Columns, Table } from "../parts/Table.tsx"
+import { type Column, type Columns, Table } from "../parts/Table.tsx"
 import { useAtom } from "../state/atoms.ts"
 import { firstPulse, link, pulse } from "../state/live.ts"
 import { useSession } from "../state/session.ts"
 import { command } from "../text/command.ts"
 import { Foreign } from "../text/Foreign.tsx"
-import { count, counted, time } from "../text/format.ts"
+import { count, counted, rate, span, time } from "../text/format.ts"
 
 type AnyQueue = typeof Queue.Type
 
@@ -36,7 +36,25 @@ const Change = (props: {
 
 const isPaused = ({ subscriptions }: AnyQueue): boolean => subscriptions.some(({ state }) => state !== "running")
 
-const columnsOf = (first: typeof Pulse.Type): Columns<AnyQueue> => {
+type AnyRates = NonNullable<(typeof Pulse.Type)["rates"]>
+
+/** The rates of the queues, of which the process of the console may handle some. */
+const rateColumns = (rates: AnyRates): ReadonlyArray<Column<AnyQueue>> => {
+  const byQueue = new Map(rates.queues.map((each) => [each.queue, each]))
+  const cell = (value: number | undefined) =>
+    value === undefined ? <span className="soft">not here</span> : rate(value)
+  return [
+    { name: "Handled", kind: "number", cell: ({ name }) => cell(byQueue.get(name)?.handled) },
+    {
+      name: "Failed",
+      kind: "number",
+      tone: ({ name }) => ((byQueue.get(name)?.failed ?? 0) > 0 ? "bad-text" : undefined),
+      cell: ({ name }) => cell(byQueue.get(name)?.failed)
+    }
+  ]
+}
+
+const columnsOf = (first: typeof Pulse.Type, rates: AnyRates | undefined): Columns<AnyQueue> => {
   const before = new Map(first.queues.map((queue) => [queue.name, queue]))
   return [
     {
@@ -78,6 +96,7 @@ const columnsOf = (first: typeof Pulse.Type): Columns<AnyQueue> => {
       tone: ({ consumers }) => (consumers === 0 ? "warn-text" : undefined),
       cell: ({ consumers }) => (consumers === 0 ? "none" : count(consumers))
     },
+    ...(rates === undefined ? [] : rateColumns(rates)),
     {
       name: "Dead letters",
       kind: "number",
@@ -124,8 +143,26 @@ const Sums = ({ now }: { readonly now: typeof Pulse.Type }): ReactNode => {
           {unserved === 0 ? "none" : counted(unserved, "queue")}
         </dd>
       </div>
+      {now.rates === undefined ? null : (
+        <div>
+          <dt>Published here</dt>
+          <dd>{rate(now.rates.published)}</dd>
+        </div>
+      )}
     </dl>
   )
+}
+
+/** Where the rates come from and how old they are, or why there are none. */
+const RatesLine = ({ of }: { readonly of: AnyRates | undefined }): ReactNode => {
+  const feature = useSession()?.features.rates
+  if (of !== undefined) {
+    return (
+      <AsOf isLive at={of.at} source={`Rates by the metrics of the console's own process, over ${span(of.over)}`} />
+    )
+  }
+  if (feature === undefined) return null
+  return <p className="as-of">{feature.reason ?? "Rates come with the next counts."}</p>
 }
 
 const Health = ({ now }: { readonly now: typeof Pulse.Type }): ReactNode => {
@@ -191,11 +228,12 @@ export const Overview = (): ReactNode => {
           <Table
             caption="Queues"
             className="queues"
-            columns={columnsOf(first ?? now)}
+            columns={columnsOf(first ?? now, now.rates)}
             rows={now.queues}
             keyOf={({ name }) => name}
           />
           <AsOf isLive at={now.at} source="Counts of the broker, every 2 s; changes are since you opened this page" />
+          <RatesLine of={now.rates} />
           <Health now={now} />
         </div>
       )}

@@ -3,6 +3,7 @@ import { type ReactNode, useState } from "react"
 import type { Queue as QueueModel, Subscription } from "../../../src/ConsoleModel.ts"
 import { Ask } from "../parts/Ask.tsx"
 import { Age, AsOf } from "../parts/AsOf.tsx"
+import { Bindings } from "../parts/Bindings.tsx"
 import { Button } from "../parts/Button.tsx"
 import { Charts } from "../parts/Chart.tsx"
 import { Crumbs } from "../parts/Crumbs.tsx"
@@ -238,6 +239,7 @@ export const Queue = ({ name }: { readonly name: string }): ReactNode => {
                 detail.contract.map((subscription, index) => <SubscriptionCard key={index} of={subscription} />)
               )}
             </section>
+            <Bindings of={detail.bindings} />
           </>
         )}
       </Loaded>

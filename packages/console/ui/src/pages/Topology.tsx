@@ -10,6 +10,7 @@ import { Loaded } from "../parts/Loaded.tsx"
 import { Notice } from "../parts/Notice.tsx"
 import { Table } from "../parts/Table.tsx"
 import { TopologyMap } from "../parts/TopologyMap.tsx"
+import { TopologyState } from "../parts/TopologyState.tsx"
 import { useAtom, useRefresh } from "../state/atoms.ts"
 import { setQuery, usePlace } from "../state/place.ts"
 import { explanation, topology } from "../state/resources.ts"
@@ -17,15 +18,6 @@ import { useModuleCommand, useSession } from "../state/session.ts"
 import { Foreign } from "../text/Foreign.tsx"
 
 type Model = typeof TopologyModel.Type
-
-const states = {
-  there: ["good", "there"],
-  missing: ["bad", "missing"],
-  different: ["bad", "differs"],
-  unseen: ["plain", "not seen"],
-  hidden: ["plain", "hidden"],
-  unwanted: ["warn", "unwanted"]
-} as const
 
 const order = ["different", "missing", "unwanted", "unseen", "hidden", "there"] as const
 
@@ -56,10 +48,7 @@ const Plan = ({ of }: { readonly of: Model }): ReactNode => {
         columns={[
           { name: "Name", cell: ({ name }) => <Foreign text={name} /> },
           { name: "Kind", cell: ({ isOurs, kind }) => `${kind}${isOurs ? "" : ", of others"}` },
-          {
-            name: "State",
-            cell: ({ state }) => <span className={`tag ${states[state][0]}`}>{states[state][1]}</span>
-          },
+          { name: "State", cell: ({ state }) => <TopologyState of={state} /> },
           {
             name: "Details",
             cell: ({ details }) =>

@@ -8,7 +8,12 @@ export const Button = (props: {
   readonly disabled?: boolean
   readonly label?: string
   readonly pressed?: boolean
+  /** The key that does the same. */
   readonly hint?: string
+  /** Whether what it opens and closes is open. */
+  readonly expanded?: boolean
+  /** The id of what it opens and closes. */
+  readonly controls?: string
   readonly ref?: Ref<HTMLButtonElement>
 }): ReactNode => (
   <button
@@ -19,6 +24,8 @@ export const Button = (props: {
     disabled={props.disabled}
     aria-label={props.label}
     aria-pressed={props.pressed}
+    aria-expanded={props.expanded}
+    aria-controls={props.controls}
     aria-keyshortcuts={props.hint}
   >
     {props.children}

@@ -3,6 +3,7 @@ import { type ReactNode, useState } from "react"
 import { Foreign } from "../text/Foreign.tsx"
 import { counted } from "../text/format.ts"
 import { runsOf } from "../text/stack.ts"
+import { Button } from "./Button.tsx"
 
 export const Stack = (props: { readonly stack: string }): ReactNode => {
   const [isOpen, setOpen] = useState(false)
@@ -23,9 +24,9 @@ export const Stack = (props: { readonly stack: string }): ReactNode => {
         ))}
       </pre>
       {runs.some(({ isOwn }) => !isOwn) ? (
-        <button type="button" className="button quiet" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
+        <Button kind="quiet" expanded={isOpen} onClick={() => setOpen(!isOpen)}>
           {isOpen ? "Show only the application's frames" : "Show all frames"}
-        </button>
+        </Button>
       ) : null}
     </div>
   )

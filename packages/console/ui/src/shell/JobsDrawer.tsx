@@ -57,15 +57,9 @@ export const JobsDrawer = (): ReactNode => {
         <Running of={shown} />
       )}
       <div className="drawer-foot">
-        <button
-          type="button"
-          className="button quiet"
-          aria-expanded={isOpen}
-          aria-keyshortcuts="J"
-          onClick={() => setOpen(!isOpen)}
-        >
-          <Icon name="right" /> {words.filter((word) => word !== false).join(", ")} <kbd aria-hidden="true">J</kbd>
-        </button>
+        <Button kind="quiet" hint="J" expanded={isOpen} onClick={() => setOpen(!isOpen)}>
+          <Icon name="right" /> {words.filter((word) => word !== false).join(", ")}
+        </Button>
         <Link to={{ _tag: "Jobs" }}>All jobs</Link>
         {running > 0 ? null : (
           <Button

@@ -1,17 +1,15 @@
-import * as Option from "effect/Option"
-import * as AsyncResult from "effect/reactivity/AsyncResult"
 /** The frame of every page: the map of the console at the side, the page, and the jobs. */
 import type { ReactNode } from "react"
 import { useState } from "react"
 import { Button } from "../parts/Button.tsx"
 import { Icon } from "../parts/Icon.tsx"
 import { Link } from "../parts/Link.tsx"
-import { useAtom, usePart } from "../state/atoms.ts"
+import { usePart } from "../state/atoms.ts"
 import { setKeysEnabled, useKeys, useKeysEnabled } from "../state/keys.ts"
 import { link, pulse } from "../state/live.ts"
 import { go, usePlace } from "../state/place.ts"
-import { session } from "../state/resources.ts"
 import type { Page } from "../state/route.ts"
+import { useSession } from "../state/session.ts"
 import { Foreign } from "../text/Foreign.tsx"
 import { Help } from "./Help.tsx"
 import { JobsDrawer } from "./JobsDrawer.tsx"
@@ -65,7 +63,7 @@ const Brand = (): ReactNode => (
 
 const Entries = (props: { readonly onGo: () => void }): ReactNode => {
   const { page } = usePlace()
-  const features = Option.getOrUndefined(AsyncResult.value(useAtom(session)))?.features
+  const features = useSession()?.features
   const shown = entries.filter(
     ({ to }) =>
       features === undefined ||
@@ -86,7 +84,7 @@ const Entries = (props: { readonly onGo: () => void }): ReactNode => {
 }
 
 const About = (): ReactNode => {
-  const about = Option.getOrUndefined(AsyncResult.value(useAtom(session)))
+  const about = useSession()
   const isOn = useKeysEnabled()
   return (
     <div className="about">
@@ -135,15 +133,9 @@ export const Shell = (props: { readonly children: ReactNode }): ReactNode => {
         <div className="side-top">
           <Brand />
           <span className="menu-button">
-            <button
-              type="button"
-              className="button quiet"
-              aria-expanded={isMenu}
-              aria-controls="entries"
-              onClick={() => setMenu(!isMenu)}
-            >
+            <Button kind="quiet" expanded={isMenu} controls="entries" onClick={() => setMenu(!isMenu)}>
               <Icon name={isMenu ? "close" : "menu"} /> Menu
-            </button>
+            </Button>
           </span>
         </div>
         <nav aria-label="Console" id="entries" className="side-body">

@@ -12,7 +12,8 @@ const management = (bindings: Bound): Management.Management => ({
   boundByName: () => Effect.succeed([]),
   queues: Effect.succeed([]),
   limits: Effect.succeed([]),
-  featureFlags: Effect.succeed([])
+  featureFlags: Effect.succeed([]),
+  memory: Effect.succeed([])
 })
 
 const contractOf = (options: object = {}) =>

@@ -233,5 +233,24 @@ export const mutants: ReadonlyArray<Mutant> = [
     file: "eventbus/src/subscribe/internal/responder.ts",
     edits: [[": drop\n", ": handling\n"]],
     under: "requests-storm"
+  },
+  {
+    name: "keys-out-of-turn",
+    file: "eventbus/src/subscribe/internal/Lanes.ts",
+    edits: [["before === undefined ? effect", "before === undefined || key !== '' ? effect"]],
+    under: "ordered-kill-consumer"
+  },
+  {
+    // Another process does not know which keys are parked.
+    name: "parked-keys-forgotten",
+    file: "eventbus/src/subscribe/internal/OrderedKeys.ts",
+    edits: [["if (key !== undefined && !parked.has(key)) parked.set(key, id)\n", ""]],
+    under: "ordered-kill-consumer"
+  },
+  {
+    name: "several-consumers-active",
+    file: "amqp/src/AmqpTopology.ts",
+    edits: [[`{ "x-single-active-consumer": true }`, "{}"]],
+    under: "ordered-kill-consumer"
   }
 ]

@@ -218,6 +218,30 @@ export const orderedSuite = suite("ordered keys", (test) => {
       assert.deepStrictEqual(second.of(1), [1, 11, 21, 31])
     }))
 
+  test("a consumer that works again knows what another one has parked meanwhile", () =>
+    Effect.gen(function* () {
+      const bus = yield* EventBus.EventBus
+      const queue = yield* unique("ordered")
+      const first = yield* handling(queue)
+      const second = yield* handling(queue, { times: 0 })
+      second.broken.add(11)
+      const a = yield* bus.subscribe(first.handler)
+      yield* publish(1)
+      yield* first.has(1)
+      const b = yield* bus.subscribe(second.handler)
+      yield* a.pause()
+      yield* publish(11, 21, 2)
+      yield* second.has(2)
+      yield* eventually(messages(`dlq.${queue}`), (n) => n === 2)
+      yield* a.resume
+      yield* bounded(b.stop)
+      yield* publish(31, 12)
+      yield* first.has(12)
+      yield* eventually(messages(`dlq.${queue}`), (n) => n === 3)
+      assert.deepStrictEqual(first.handled, [1, 12])
+      assert.deepStrictEqual(numbersOf((yield* parked(queue)).letters), [11, 21, 31])
+    }))
+
   test("a pause and a stop keep the order", () =>
     Effect.gen(function* () {
       const bus = yield* EventBus.EventBus
@@ -333,8 +357,11 @@ export const orderedSuite = suite("ordered keys", (test) => {
       const queue = yield* unique("ordered")
       // The same for each run.
       let seed = 42
-      const random = (most: number) => (seed = (seed * 1103515245 + 12345) % 2 ** 31) % most
-      const { broken, handled, handler, of } = yield* handling(queue, { drainTimeout: "100 millis" })
+      const random = (most: number) => {
+        seed = (Math.imul(seed, 1103515245) + 12345) >>> 0
+        return (seed >>> 16) % most
+      }
+      const { broken, handled, handler, of } = yield* handling(queue, { drainTimeout: "100 millis", times: 0 })
       let running = yield* bus.subscribe(handler)
       const total = 300
       for (let n = 1; n <= total; n++) {

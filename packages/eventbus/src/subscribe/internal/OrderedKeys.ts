@@ -58,8 +58,11 @@ interface Known {
   readonly isComplete: Deferred.Deferred<void>
 }
 
-/** The dead letter of a key that has failed again, or `given up`. `undefined`: none is left. */
-type Drained = { readonly id: string } | "given up" | undefined
+/**
+ * The dead letter of a key that has failed again, `given up` when the rest is for another session, or `out of reach`
+ * when it cannot be looked at. `undefined`: none is left.
+ */
+type Drained = { readonly id: string } | "given up" | "out of reach" | undefined
 
 export class OrderedKeys<Ev extends Event> {
   private readonly broker: Broker["Service"]
@@ -126,7 +129,7 @@ export class OrderedKeys<Ev extends Event> {
           Effect.flatMap((end) => {
             if (end === "given up") return Effect.void
             if (end === undefined) parked.delete(key)
-            else parked.set(key, end.id)
+            else if (end !== "out of reach") parked.set(key, end.id)
             return delivery.ack
           })
         )
@@ -178,7 +181,7 @@ export class OrderedKeys<Ev extends Event> {
     return Effect.suspend(() => {
       if (isOver()) return Effect.void
       const known = this.known
-      if (known?.session === delivery.session && known !== undefined) {
+      if (known !== undefined && known.session === delivery.session) {
         const waited = Effect.raceFirst(Deferred.await(known.isComplete), this.closing.await)
         return Effect.andThen(
           waited,
@@ -256,8 +259,8 @@ export class OrderedKeys<Ev extends Event> {
   }
 
   /**
-   * Handles the dead letters of a key. Returns the one that has failed again, if one has,
-   * and `given up` when the rest is for later.
+   * Handles the dead letters of a key in their order, each in its place, until one fails
+   * again.
    */
   private drain<R>(
     settle: Settle,
@@ -309,7 +312,7 @@ export class OrderedKeys<Ev extends Event> {
           end === "again" && !isOver()
             ? Effect.andThen(Effect.sleep(againAfter), this.drain(settle, wake, key, process))
             : Effect.succeed(end === "again" ? "given up" : end),
-        onFailure: () => Effect.succeed("given up")
+        onFailure: (error) => Effect.succeed(error.isRetryable ? "given up" : "out of reach")
       })
     )
   }

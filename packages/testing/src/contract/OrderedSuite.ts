@@ -242,6 +242,23 @@ export const orderedSuite = suite("ordered keys", (test) => {
       assert.deepStrictEqual(numbersOf((yield* parked(queue)).letters), [11, 21, 31])
     }))
 
+  test("what is given back at a stop comes again in its order, however much it is", () =>
+    Effect.gen(function* () {
+      const bus = yield* EventBus.EventBus
+      const queue = yield* unique("ordered")
+      const numbers = Array.from({ length: 80 }, (_, i) => 10 * (i + 1))
+      const options = { prefetch: 70, drainTimeout: "10 millis" } as const
+      const first = yield* handling(queue, { ...options, entering: () => Effect.never })
+      const running = yield* bus.subscribe(first.handler)
+      yield* publish(...numbers)
+      yield* eventually(messages(queue), (n) => n === 10)
+      yield* bounded(running.stop)
+      const second = yield* handling(queue, options)
+      yield* bus.subscribe(second.handler)
+      yield* second.has(800)
+      assert.deepStrictEqual(second.handled, numbers)
+    }))
+
   test("a pause and a stop keep the order", () =>
     Effect.gen(function* () {
       const bus = yield* EventBus.EventBus

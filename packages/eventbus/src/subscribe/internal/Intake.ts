@@ -103,12 +103,10 @@ export const make = Effect.fnUntraced(function* <Ev extends Event>(
   let trouble: string | undefined
   const openAgain = (spec: typeof subscription): Effect.Effect<void> =>
     Effect.suspend(() => left).pipe(
+      Effect.andThen(Effect.suspend(() => keys?.open(state._tag === "Probing") ?? Effect.void)),
       Effect.andThen(
         Effect.suspend(() => {
-          if (keys !== undefined) {
-            dispatch.takeWaiting()
-            keys.open()
-          }
+          if (keys !== undefined) dispatch.takeWaiting()
           dispatch.open()
           // Interrupted half-way, it would lose the consumer of deliveries that are being handled already.
           return Effect.uninterruptible(open(spec))
@@ -183,7 +181,8 @@ export const make = Effect.fnUntraced(function* <Ev extends Event>(
 
   const probeNext = Effect.suspend(() => {
     if (state._tag === "Paused") become({ _tag: "Probing", by: state.by, since: state.since })
-    return openAgain({ ...subscription, concurrency: 1, prefetch: 1 })
+    // RabbitMQ puts what is given back behind what was given back before, so an ordered subscription takes all of it.
+    return openAgain(keys === undefined ? { ...subscription, concurrency: 1, prefetch: 1 } : subscription)
   })
 
   const pause = (by: string, delay: Duration.Duration, then: Effect.Effect<void>) =>

@@ -51,6 +51,9 @@ const againAfter = 100
 /** The number of dead letters that one step takes. */
 const batchSize = 100
 
+/** The settlement of an event that goes back with its channel. */
+const left: Settlement.Settlement = { _tag: "Requeue" }
+
 /** The parked keys, each with the id of its first dead letter, as one session of the consumer knows them. */
 interface Known {
   readonly session: unknown
@@ -69,6 +72,7 @@ export class OrderedKeys<Ev extends Event> {
   private readonly subscription: Subscription<Ev>
   private readonly ordering: Ordering<Ev>
   private readonly lanes = new Lanes()
+  private readonly concurrency: number
   private readonly permits: Semaphore.Semaphore
   private readonly closing = Latch.makeUnsafe()
   private isClosed = false
@@ -78,6 +82,7 @@ export class OrderedKeys<Ev extends Event> {
     this.broker = broker
     this.subscription = subscription
     this.ordering = ordering
+    this.concurrency = concurrency
     this.permits = Semaphore.makeUnsafe(concurrency)
   }
 
@@ -87,10 +92,12 @@ export class OrderedKeys<Ev extends Event> {
     this.closing.openUnsafe()
   }
 
-  /** Starts handlers again. */
-  open(): void {
-    this.isClosed = false
-    this.closing.closeUnsafe()
+  /** Returns the effect that starts handlers again, one at a time where they are probes. */
+  open(areProbes: boolean): Effect.Effect<void> {
+    return Effect.map(this.permits.resize(areProbes ? 1 : this.concurrency), () => {
+      this.isClosed = false
+      this.closing.closeUnsafe()
+    })
   }
 
   /** Handles a delivery when those before it of its key are done, or sends it after them if the key is parked. */
@@ -143,12 +150,16 @@ export class OrderedKeys<Ev extends Event> {
     attempt: (delivered: DecodedDelivery<Ev>) => Effect.Effect<Settlement.Settlement, never, R>,
     onRetry: (retry: Settlement.Retry, delivered: DecodedDelivery<Ev>) => Effect.Effect<void>
   ): Effect.Effect<Settlement.Settlement, never, R> {
+    // While it waits for others, the subscription may stop.
+    const attemptOpen = (delivered: DecodedDelivery<Ev>) =>
+      Effect.suspend(() => (this.isClosed ? Effect.succeed<Settlement.Settlement>(left) : attempt(delivered)))
     const run = (
       delivered: DecodedDelivery<Ev>,
       since: number | undefined
     ): Effect.Effect<Settlement.Settlement, never, R> =>
-      Effect.flatMap(this.permits.withPermit(attempt(delivered)), (settlement) => {
-        if (settlement._tag !== "Retry" && settlement._tag !== "Requeue") return Effect.succeed(settlement)
+      Effect.flatMap(this.permits.withPermit(attemptOpen(delivered)), (settlement) => {
+        const isRepeated = settlement._tag === "Retry" || settlement._tag === "Requeue"
+        if (!isRepeated || settlement === left) return Effect.succeed(settlement)
         return Effect.flatMap(Clock.currentTimeMillis, (now) => {
           const delay = settlement._tag === "Retry" ? Duration.toMillis(settlement.delay) : againAfter
           const fault = Settlement.faultOf(settlement)
@@ -163,9 +174,7 @@ export class OrderedKeys<Ev extends Event> {
           const counted = settlement._tag === "Retry" ? onRetry(settlement, delivered) : Effect.void
           return counted.pipe(
             Effect.andThen(Effect.raceFirst(Effect.sleep(delay), this.closing.await)),
-            Effect.andThen(
-              Effect.suspend(() => (this.isClosed ? Effect.succeed(Settlement.requeue) : run(next, since ?? now)))
-            )
+            Effect.andThen(Effect.suspend(() => (this.isClosed ? Effect.succeed(left) : run(next, since ?? now))))
           )
         })
       })

@@ -93,6 +93,7 @@ const movedHeaders = (envelope: Envelope, origin: Origin): Headers => {
   headers["eb-queue"] = short(origin.queue)
   if (envelope.key !== undefined) headers["eb-key"] = short(envelope.key)
   if (envelope.behind !== undefined) headers["eb-behind"] = short(envelope.behind)
+  if (envelope.place !== undefined) headers["eb-place"] = envelope.place
   if (fault === undefined) return headers
   headers["eb-reason"] = short(fault.reason)
   headers["eb-message"] = short(fault.message, maxMessage)
@@ -380,6 +381,8 @@ export const returnsOf = ({ properties }: ConsumeMessage): number =>
 
 /** The largest counter that is read from headers, which may be forged. */
 const maxAttempt = 1_000_000
+/** The largest place of a dead letter. */
+const maxPlace = 2 ** 40
 
 /**
  * Reads the envelope of a delivered message.
@@ -438,7 +441,9 @@ export const toEnvelope = (
     ...(dueAt === undefined ? {} : { dueAt }),
     ...(level === undefined ? {} : { foreignPriority: level }),
     ...(attributes === undefined ? {} : { attributes }),
-    ...(key === undefined ? {} : { key, behind: text(own(headers, "eb-behind")) }),
+    ...(key === undefined
+      ? {}
+      : { key, behind: text(own(headers, "eb-behind")), place: count(own(headers, "eb-place"), maxPlace) }),
     ...(mayReply ? { replyTo, correlationId } : {})
   }
 }

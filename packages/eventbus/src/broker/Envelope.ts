@@ -87,6 +87,8 @@ export interface Envelope {
   readonly key?: string | undefined
   /** The id of the dead letter that this one waits for, because it has the same key. */
   readonly behind?: string | undefined
+  /** Its place among the dead letters of its key. A process that is killed while it looks at them may mix them up. */
+  readonly place?: number | undefined
 }
 
 const encoder = new TextEncoder()

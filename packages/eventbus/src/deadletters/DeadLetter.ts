@@ -134,6 +134,7 @@ export const Json = Schema.Struct({
   round: Count,
   key: Schema.optional(Schema.String),
   behind: Schema.optional(Schema.String),
+  place: Schema.optional(Count),
   content: Schema.optional(
     Schema.Struct({ type: Schema.optional(Schema.String), encoding: Schema.optional(Schema.String) })
   ),
@@ -208,7 +209,7 @@ export const fromJson = (json: unknown): Result.Result<DeadLetter, Schema.Schema
       persistent: true,
       traceparent: json.traceparent,
       round: json.round,
-      ...(json.key === undefined ? {} : { key: json.key, behind: json.behind }),
+      ...(json.key === undefined ? {} : { key: json.key, behind: json.behind, place: json.place }),
       attempt: 1,
       origin: json.queue === undefined ? undefined : { queue: json.queue, exchange: json.exchange },
       fault: fault === undefined ? undefined : { ...fault, stack: fault.stack, host: fault.host }

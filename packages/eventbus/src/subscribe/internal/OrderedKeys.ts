@@ -54,18 +54,35 @@ const batchSize = 100
 /** The settlement of an event that goes back with its channel. */
 const left: Settlement.Settlement = { _tag: "Requeue" }
 
-/** The parked keys, each with the id of its first dead letter, as one session of the consumer knows them. */
+/** The dead letters of a parked key. */
+interface Parked {
+  /** The id of the first one. */
+  readonly first: string
+  /** The place of the next one. */
+  readonly next: number
+}
+
+/** Passes values to `f` until it returns `false`. Returns whether it never did. */
+const takeWhile = Effect.fnUntraced(function* <A, E, R>(
+  values: ReadonlyArray<A>,
+  f: (value: A) => Effect.Effect<boolean, E, R>
+): Effect.fn.Return<boolean, E, R> {
+  for (const value of values) if (!(yield* f(value))) return false
+  return true
+})
+
+/** The parked keys, as one session of the consumer knows them. */
 interface Known {
   readonly session: unknown
-  readonly parked: Map<string, string>
+  readonly parked: Map<string, Parked>
   readonly isComplete: Deferred.Deferred<void>
 }
 
 /**
- * The dead letter of a key that has failed again, `given up` when the rest is for another session, or `out of reach`
+ * What is parked when a dead letter has failed again, `given up` when the rest is for another session, or `out of reach`
  * when it cannot be looked at. `undefined`: none is left.
  */
-type Drained = { readonly id: string } | "given up" | "out of reach" | undefined
+type Drained = Parked | "given up" | "out of reach" | undefined
 
 export class OrderedKeys<Ev extends Event> {
   private readonly broker: Broker["Service"]
@@ -112,13 +129,15 @@ export class OrderedKeys<Ev extends Event> {
     return this.lanes.run(
       key,
       this.whenKnown(delivery, ({ parked }) => {
-        const first = parked.get(key)
-        if (first === undefined) return process(delivery, delivered, this.settle(settle, parked))
+        const letters = parked.get(key)
+        if (letters === undefined) return process(delivery, delivered, this.settle(settle, parked))
+        const { first, next } = letters
+        parked.set(key, { first, next: next + 1 })
         const message = `the key "${key}" is parked behind the dead letter ${first}`
         return Effect.flatMap(Clock.currentTimeMillis, (now) =>
           settle.as(
             delivery,
-            { ...delivered, envelope: { ...envelope, behind: first } },
+            { ...delivered, envelope: { ...envelope, behind: first, place: next } },
             Settlement.deadLetter(Fault.make({ reason: "parked", message, attempts: 0, now, type: envelope.type }))
           )
         )
@@ -136,7 +155,7 @@ export class OrderedKeys<Ev extends Event> {
           Effect.flatMap((end) => {
             if (end === "given up") return Effect.void
             if (end === undefined) parked.delete(key)
-            else if (end !== "out of reach") parked.set(key, end.id)
+            else if (end !== "out of reach") parked.set(key, end)
             return delivery.ack
           })
         )
@@ -219,10 +238,15 @@ export class OrderedKeys<Ev extends Event> {
 
   /** Learns from the dead letters what is parked. */
   private look({ parked }: Known, isOver: () => boolean): Effect.Effect<void> {
+    const places = new Map<string, number>()
     return this.walk(({ envelope }) =>
       Effect.sync(() => {
-        const { id = "", key } = envelope
-        if (key !== undefined && !parked.has(key)) parked.set(key, id)
+        const { id = "", key, place = 0 } = envelope
+        if (key === undefined) return true
+        const known = parked.get(key)
+        const isFirst = known === undefined || place < (places.get(key) ?? 0)
+        if (isFirst) places.set(key, place)
+        parked.set(key, { first: isFirst ? id : known.first, next: Math.max(known?.next ?? 0, place + 1) })
         return true
       })
     ).pipe(
@@ -235,8 +259,11 @@ export class OrderedKeys<Ev extends Event> {
   /** Looks once at the dead letters, to fail at the start where that is not possible. */
   readonly check: Effect.Effect<void, BrokerError> = Effect.suspend(() => this.walk(() => Effect.succeed(false)))
 
-  /** Passes the dead letters to `f` in their order until it returns `false`. */
-  private walk<E, R>(f: (letter: Browsed) => Effect.Effect<boolean, E, R>): Effect.Effect<void, BrokerError | E, R> {
+  /** Passes the dead letters to `f` in their order until it returns `false`. Then, while they are held, runs `then`. */
+  private walk<E = never, R = never>(
+    f: (letter: Browsed) => Effect.Effect<boolean>,
+    then: Effect.Effect<void, E, R> = Effect.void
+  ): Effect.Effect<void, BrokerError | E, R> {
     const { deadLetterQueue } = this.subscription
     if (deadLetterQueue === undefined) return Effect.void
     return Effect.scoped(
@@ -245,23 +272,25 @@ export class OrderedKeys<Ev extends Event> {
         let left = browser.waiting
         while (left > 0) {
           const letters = yield* browser.take(Math.min(left, batchSize))
-          if (letters.length === 0) return
+          if (letters.length === 0) break
           left -= letters.length
-          for (const letter of letters) if (!(yield* f(letter))) return
+          if (!(yield* takeWhile(letters, f))) break
         }
+        yield* then
       })
     )
   }
 
   /** Settles a delivery, and parks its key with a dead letter. One that has to go back stays as it is. */
-  private settle({ as }: Settle, parked: Map<string, string>): Settle["as"] {
+  private settle({ as }: Settle, parked: Map<string, Parked>): Settle["as"] {
     return (delivery, delivered, settlement) => {
       if (settlement._tag === "Requeue" || settlement._tag === "Pause") return Effect.void
       const { id = "", key } = delivered.envelope
       const parks = settlement._tag === "DeadLetter" && key !== undefined && delivery.isLive()
-      return Effect.tap(as(delivery, delivered, settlement), () =>
+      const placed = parks ? { ...delivered, envelope: { ...delivered.envelope, place: 0 } } : delivered
+      return Effect.tap(as(delivery, placed, settlement), () =>
         Effect.sync(() => {
-          if (parks) parked.set(key, id)
+          if (parks) parked.set(key, { first: id, next: 1 })
         })
       )
     }
@@ -279,13 +308,22 @@ export class OrderedKeys<Ev extends Event> {
   ): Effect.Effect<Drained, never, R> {
     const isOver = () => this.isClosed || !wake.isLive()
     let end: Drained | "again"
-    const one = ({ envelope, remove }: Browsed): Effect.Effect<boolean, never, R> => {
-      if (envelope.key !== key) return Effect.succeed(true)
+    let letters: Array<Browsed> = []
+    const handled = new Set<string>()
+    const one = ({ envelope, remove }: Browsed): Effect.Effect<boolean, BrokerError, R> => {
       end = "given up"
       if (isOver()) return Effect.succeed(false)
+      const { id = "" } = envelope
+      // A process that is killed may leave an event twice.
+      if (handled.has(id)) {
+        return Effect.map(remove, () => {
+          end = undefined
+          return true
+        })
+      }
       const letter = new DeadLetterDelivery(Envelope.replayed(envelope), remove, isOver)
       const stays = (why: string) => {
-        end = { id: envelope.id ?? "" }
+        end = { first: id, next: 1 + letters.reduce((most, { envelope: { place = 0 } }) => Math.max(most, place), 0) }
         return Effect.logWarning(`The key "${key}" of "${this.subscription.name}" stays parked: ${why}`)
       }
       const decoded = this.subscription.decode(letter.envelope)
@@ -297,21 +335,33 @@ export class OrderedKeys<Ev extends Event> {
         attempt: 1,
         redelivered: true
       }
-      const handled = process(letter, delivered, (delivery, delivered, settlement) => {
+      const handling = process(letter, delivered, (delivery, delivered, settlement) => {
         if (settlement._tag === "Requeue" || settlement._tag === "Pause") return Effect.void
         if (settlement._tag === "DeadLetter") return stays(settlement.fault?.message ?? "it failed again")
         end = "again"
         return settle.as(delivery, delivered, settlement)
       })
       // Each event is handled in a fiber of its own, whose context it changes.
-      return Effect.map(Effect.flatMap(Effect.forkChild(handled), Fiber.join), () => {
-        if (letter.isRemoved) end = undefined
-        return letter.isRemoved
+      return Effect.map(Effect.flatMap(Effect.forkChild(handling), Fiber.join), () => {
+        if (!letter.isRemoved) return false
+        end = undefined
+        if (id !== "") handled.add(id)
+        return true
       })
     }
     return Effect.suspend(() => {
       end = undefined
-      return this.walk(one)
+      letters = []
+      const collect = (letter: Browsed) =>
+        Effect.sync(() => {
+          if (letter.envelope.key === key) letters.push(letter)
+          return true
+        })
+      const inOrder = Effect.suspend(() => {
+        letters.sort((a, b) => (a.envelope.place ?? 0) - (b.envelope.place ?? 0))
+        return takeWhile(letters, one)
+      })
+      return this.walk(collect, Effect.asVoid(inOrder))
     }).pipe(
       Effect.tapError((error) => Effect.logWarning(`The key "${key}" has to wait: ${error.message}`)),
       Effect.retry({ schedule: backoff, while: (error) => error.isRetryable && !isOver() }),

@@ -244,7 +244,14 @@ export const mutants: ReadonlyArray<Mutant> = [
     // Another process does not know which keys are parked.
     name: "parked-keys-forgotten",
     file: "eventbus/src/subscribe/internal/OrderedKeys.ts",
-    edits: [["if (key !== undefined && !parked.has(key)) parked.set(key, id)\n", ""]],
+    edits: [["if (key === undefined) return true\n", "return true\n"]],
+    under: "ordered-kill-consumer"
+  },
+  {
+    // Dead letters are handled in the order in which they lie, which a killed look has changed.
+    name: "places-ignored",
+    file: "eventbus/src/subscribe/internal/OrderedKeys.ts",
+    edits: [["letters.sort((a, b) => (a.envelope.place ?? 0) - (b.envelope.place ?? 0))", ""]],
     under: "ordered-kill-consumer"
   },
   {

@@ -34,6 +34,7 @@ import type { Event } from "../../event/Event.ts"
 import type { DecodedDelivery } from "../DecodedDelivery.ts"
 import * as Settlement from "../Settlement.ts"
 import type { Ordering, Subscription } from "../Subscription.ts"
+import { DeadLetterDelivery } from "./DeadLetterDelivery.ts"
 import { Lanes } from "./Lanes.ts"
 import type { Settle } from "./settle.ts"
 
@@ -374,38 +375,5 @@ export class OrderedKeys<Ev extends Event> {
         onFailure: (error) => Effect.succeed(error.isRetryable ? "given up" : "out of reach")
       })
     )
-  }
-}
-
-/** A dead letter that is handled in its place. */
-class DeadLetterDelivery implements Delivery {
-  readonly envelope: Envelope.Envelope
-  readonly redelivered = true
-  isRemoved = false
-  private readonly remove: Browsed["remove"]
-  private readonly isOver: () => boolean
-
-  constructor(envelope: Envelope.Envelope, remove: Browsed["remove"], isOver: () => boolean) {
-    this.envelope = envelope
-    this.remove = remove
-    this.isOver = isOver
-  }
-
-  isLive(): boolean {
-    return !this.isRemoved && !this.isOver()
-  }
-
-  get ack(): Effect.Effect<void> {
-    return Effect.matchEffect(this.remove, {
-      onSuccess: () =>
-        Effect.sync(() => {
-          this.isRemoved = true
-        }),
-      onFailure: (error) => Effect.logWarning(`A dead letter is handled, but not removed: ${error.message}`)
-    })
-  }
-
-  get requeue(): Effect.Effect<void> {
-    return Effect.void
   }
 }

@@ -19,6 +19,7 @@ const guides = [
   "failure-policies",
   "flow-control",
   "batches",
+  "ordered-keys",
   "outbox",
   "scheduler",
   "testing",

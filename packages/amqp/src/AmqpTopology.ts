@@ -36,7 +36,7 @@ export interface Declaration {
   readonly durable: boolean
   /** Whether it belongs to this connection alone, and is deleted with its consumer. */
   readonly exclusive: boolean
-  readonly arguments: Readonly<Record<string, string | number>>
+  readonly arguments: Readonly<Record<string, string | number | boolean>>
 }
 
 /**
@@ -120,7 +120,11 @@ export const workQueue = (queue: QueueSpec.QueueSpec, settings: Settings): Decla
   // Quorum queues have no priorities before RabbitMQ 4, two on 4.0, and all of them on 4.3.
   const queueType = queue.priorities ? "classic" : settings.forQueue(queue.name).queueType
   return durable(queue.name, queueType, {
-    ...(queueType === "quorum" ? { "x-delivery-limit": settings.deliveryLimit } : {}),
+    // The events of an ordered queue must not leave it in another way than by their key.
+    ...(queueType === "quorum"
+      ? { "x-delivery-limit": queue.singleActive === true ? deadLetterDeliveryLimit : settings.deliveryLimit }
+      : {}),
+    ...(queue.singleActive === true ? { "x-single-active-consumer": true } : {}),
     ...(queue.deadLetterQueue === undefined
       ? {}
       : deadLetterTo(queueType, settings.deadLetterExchange, queue.deadLetterQueue)),

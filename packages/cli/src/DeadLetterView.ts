@@ -207,6 +207,8 @@ export const page = (deadLetter: DeadLetter.DeadLetter, now: number, { paint }: 
     ["trace", envelope.traceId],
     ["traceparent", envelope.traceparent],
     ["replays", envelope.round],
+    ["key", envelope.key],
+    ["waits for", envelope.behind],
     ["reason", fault?.reason ?? "no reason given"],
     ["message", fault?.message],
     ["fingerprint", fault?.fingerprint],

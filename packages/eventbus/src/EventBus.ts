@@ -111,7 +111,10 @@ export class EventBus extends Context.Service<
     ) => Effect.Effect<never, SubscribeError, Exclude<R, Scope.Scope>>
     /** Returns the running subscriptions of this bus. */
     readonly subscriptions: Effect.Effect<ReadonlyArray<Running>>
-    /** Streams the deliveries of a subscription, which you settle yourself. */
+    /**
+     * Streams the deliveries of a subscription, which you settle yourself. Throws a
+     * `RangeError` for an ordered subscription.
+     */
     readonly stream: <Ev extends Event.Event>(
       subscription: Subscription<Ev>
     ) => Stream.Stream<Settleable<Ev>, SubscribeError>
@@ -221,7 +224,12 @@ export const make: Effect.Effect<EventBus["Service"], never, Broker.Broker | Sco
     subscribe,
     run: (handler) => Effect.scoped(Effect.andThen(subscribe(handler), Effect.never)),
     subscriptions: Effect.sync(() => [...active]),
-    stream: (subscription) => Subscriber.stream(broker, subscription, stalled, observer),
+    stream: (subscription) => {
+      if (subscription.ordering === undefined) return Subscriber.stream(broker, subscription, stalled, observer)
+      throw new RangeError(
+        `The subscription "${subscription.name}" is ordered: a stream would settle its events in any order`
+      )
+    },
     queueInfo: broker.queueInfo,
     purge: broker.purge,
     deadLetters: (queue, options) => DeadLetters.make(broker, queue, options),

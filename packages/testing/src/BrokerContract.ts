@@ -15,6 +15,7 @@ import { lifetimeSuite } from "./contract/LifetimeSuite.ts"
 import { lookSuite } from "./contract/LookSuite.ts"
 import { metricSuite } from "./contract/MetricSuite.ts"
 import { operateSuite } from "./contract/OperateSuite.ts"
+import { orderedSuite } from "./contract/OrderedSuite.ts"
 import { peekSuite } from "./contract/PeekSuite.ts"
 import { publishSuite } from "./contract/PublishSuite.ts"
 import { repairSuite } from "./contract/RepairSuite.ts"
@@ -41,6 +42,7 @@ const suites = [
   replaySuite,
   repairSuite,
   operateSuite,
+  orderedSuite,
   requestSuite,
   spanSuite,
   traceSuite,

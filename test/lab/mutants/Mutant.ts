@@ -233,5 +233,31 @@ export const mutants: ReadonlyArray<Mutant> = [
     file: "eventbus/src/subscribe/internal/responder.ts",
     edits: [[": drop\n", ": handling\n"]],
     under: "requests-storm"
+  },
+  {
+    name: "keys-out-of-turn",
+    file: "eventbus/src/subscribe/internal/Lanes.ts",
+    edits: [["before === undefined ? effect", "before === undefined || key !== '' ? effect"]],
+    under: "ordered-kill-consumer"
+  },
+  {
+    // Another process does not know which keys are parked.
+    name: "parked-keys-forgotten",
+    file: "eventbus/src/subscribe/internal/OrderedKeys.ts",
+    edits: [["if (key === undefined) return true\n", "return true\n"]],
+    under: "ordered-kill-consumer"
+  },
+  {
+    // Dead letters are handled in the order in which they lie, which a killed look has changed.
+    name: "places-ignored",
+    file: "eventbus/src/subscribe/internal/OrderedKeys.ts",
+    edits: [["letters.sort((a, b) => (a.envelope.place ?? 0) - (b.envelope.place ?? 0))", ""]],
+    under: "ordered-kill-consumer"
+  },
+  {
+    name: "several-consumers-active",
+    file: "amqp/src/AmqpTopology.ts",
+    edits: [[`{ "x-single-active-consumer": true }`, "{}"]],
+    under: "ordered-kill-consumer"
   }
 ]

@@ -4,6 +4,7 @@ import { flow } from "../catalogue/flow.ts"
 import { limits } from "../catalogue/limits.ts"
 import { network } from "../catalogue/network.ts"
 import { node } from "../catalogue/node.ts"
+import { ordered } from "../catalogue/ordered.ts"
 import { process } from "../catalogue/process.ts"
 import { refusals } from "../catalogue/refusals.ts"
 import { requests } from "../catalogue/requests.ts"
@@ -12,6 +13,7 @@ import { topology } from "../catalogue/topology.ts"
 import type { Experiment } from "../experiments/Experiment.ts"
 import { onCluster, onNode } from "../experiments/FaultExperiment.ts"
 import * as FrameExperiment from "../experiments/FrameExperiment.ts"
+import * as OrderedExperiment from "../experiments/OrderedExperiment.ts"
 import * as ProcessExperiment from "../experiments/ProcessExperiment.ts"
 import * as RequestExperiment from "../experiments/RequestExperiment.ts"
 import { mutants } from "../mutants/Mutant.ts"
@@ -25,6 +27,7 @@ export const all: ReadonlyArray<Experiment> = [
   ...faults,
   ...process.map(ProcessExperiment.experiment),
   ...requests.map(RequestExperiment.experiment),
+  ...ordered.map(OrderedExperiment.experiment),
   ...cluster.map(onCluster),
   FrameExperiment.experiment(1000),
   ...mutants.map(MutantExperiment.experiment)

@@ -27,6 +27,10 @@ export class AmqpDelivery implements Delivery {
     this.acknowledger = acknowledger
   }
 
+  get session(): unknown {
+    return this.acknowledger
+  }
+
   get redelivered(): boolean {
     return this.message.fields.redelivered
   }

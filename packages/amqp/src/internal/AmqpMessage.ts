@@ -91,6 +91,9 @@ const movedHeaders = (envelope: Envelope, origin: Origin): Headers => {
   headers["eb-routing-key"] = short(envelope.routingKey)
   if (origin.exchange !== undefined) headers["eb-exchange"] = short(origin.exchange)
   headers["eb-queue"] = short(origin.queue)
+  if (envelope.key !== undefined) headers["eb-key"] = short(envelope.key)
+  if (envelope.behind !== undefined) headers["eb-behind"] = short(envelope.behind)
+  if (envelope.place !== undefined) headers["eb-place"] = envelope.place
   if (fault === undefined) return headers
   headers["eb-reason"] = short(fault.reason)
   headers["eb-message"] = short(fault.message, maxMessage)
@@ -378,6 +381,8 @@ export const returnsOf = ({ properties }: ConsumeMessage): number =>
 
 /** The largest counter that is read from headers, which may be forged. */
 const maxAttempt = 1_000_000
+/** The largest place of a dead letter. */
+const maxPlace = 2 ** 40
 
 /**
  * Reads the envelope of a delivered message.
@@ -427,15 +432,18 @@ export const toEnvelope = (
   }
   // The default exchange brings what was sent to a queue by its name, as a reply is.
   const mayReply = replyTo !== undefined || fields.exchange === ""
-  if (readAs === undefined && dueAt === undefined && level === undefined && attributes === undefined && !mayReply) {
-    return envelope
-  }
+  const key = text(own(headers, "eb-key"))
+  const hasMore = readAs !== undefined || dueAt !== undefined || level !== undefined || attributes !== undefined
+  if (!hasMore && !mayReply && key === undefined) return envelope
   return {
     ...envelope,
     ...(readAs === undefined ? {} : { content: readAs }),
     ...(dueAt === undefined ? {} : { dueAt }),
     ...(level === undefined ? {} : { foreignPriority: level }),
     ...(attributes === undefined ? {} : { attributes }),
+    ...(key === undefined
+      ? {}
+      : { key, behind: text(own(headers, "eb-behind")), place: count(own(headers, "eb-place"), maxPlace) }),
     ...(mayReply ? { replyTo, correlationId } : {})
   }
 }

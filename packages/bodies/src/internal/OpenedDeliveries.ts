@@ -23,6 +23,10 @@ export class OpenedDelivery implements Delivery {
     this.unreadable = unreadable
   }
 
+  get session(): unknown {
+    return this.delivery.session
+  }
+
   get redelivered(): boolean {
     return this.delivery.redelivered
   }

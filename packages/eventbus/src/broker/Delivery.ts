@@ -37,6 +37,11 @@ export interface Delivery {
   readonly unreadable?: Unreadable | undefined
   /** The number of times that the message was put back, if the broker counts them and dead-letters it in the end. */
   readonly returns?: number | undefined
+  /**
+   * The identity of what brought it, such as a channel. While it is the same, no other
+   * consumer has received messages in between, if only one is active at a time.
+   */
+  readonly session?: unknown
   /** Returns whether the delivery can still be settled. */
   isLive(): boolean
   /** Removes the message from its queue. */

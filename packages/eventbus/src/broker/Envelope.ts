@@ -80,6 +80,15 @@ export interface Envelope {
   readonly origin: Origin | undefined
   /** The failure for which the event was retried or dead-lettered. */
   readonly fault: Fault | undefined
+  /**
+   * The key by which a subscription keeps its events in order: on a dead letter, and on the
+   * copy of one that asks for the dead letters of its key.
+   */
+  readonly key?: string | undefined
+  /** The id of the dead letter that this one waits for, because it has the same key. */
+  readonly behind?: string | undefined
+  /** Its place among the dead letters of its key. A process that is killed while it looks at them may mix them up. */
+  readonly place?: number | undefined
 }
 
 const encoder = new TextEncoder()

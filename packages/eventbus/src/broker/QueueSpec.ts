@@ -24,6 +24,11 @@ export interface QueueSpec {
   readonly messageTtl: number | undefined
   /** Whether more urgent messages overtake the others. */
   readonly priorities: boolean
+  /**
+   * Whether only one of its consumers receives messages at a time, and another one takes
+   * over when its channel has closed. Default: `false`.
+   */
+  readonly singleActive?: boolean | undefined
   /** Whether the queue belongs to this consumer alone, and is deleted with it. */
   readonly temporary: boolean
   /**

@@ -132,6 +132,9 @@ export const Json = Schema.Struct({
   ),
   traceparent: Schema.optional(Schema.String),
   round: Count,
+  key: Schema.optional(Schema.String),
+  behind: Schema.optional(Schema.String),
+  place: Schema.optional(Count),
   content: Schema.optional(
     Schema.Struct({ type: Schema.optional(Schema.String), encoding: Schema.optional(Schema.String) })
   ),
@@ -206,6 +209,7 @@ export const fromJson = (json: unknown): Result.Result<DeadLetter, Schema.Schema
       persistent: true,
       traceparent: json.traceparent,
       round: json.round,
+      ...(json.key === undefined ? {} : { key: json.key, behind: json.behind, place: json.place }),
       attempt: 1,
       origin: json.queue === undefined ? undefined : { queue: json.queue, exchange: json.exchange },
       fault: fault === undefined ? undefined : { ...fault, stack: fault.stack, host: fault.host }

@@ -24,6 +24,8 @@ export interface DeadLetterFilter {
   /** The fault's reason, such as the tag of an error. */
   readonly reason?: string | undefined
   readonly fingerprint?: string | undefined
+  /** The key of an ordered subscription. */
+  readonly key?: string | undefined
   /** The last failure is longer ago than this. */
   readonly olderThan?: Duration.Input | undefined
   /** The last failure is at most this long ago. */
@@ -39,7 +41,7 @@ export interface DeadLetterFilter {
  * @since 0.1.0
  */
 export interface Subject extends Pick<DeadLetter, "id" | "type"> {
-  readonly envelope: Pick<Envelope, "body" | "fault">
+  readonly envelope: Pick<Envelope, "body" | "fault" | "key">
 }
 
 const decoder = new TextDecoder()
@@ -51,7 +53,7 @@ const decoder = new TextDecoder()
  * @since 0.1.0
  */
 export const matches = (filter: DeadLetterFilter, now: number): ((subject: Subject) => boolean) => {
-  const { fingerprint, idPrefix, reason, type } = filter
+  const { fingerprint, idPrefix, key, reason, type } = filter
   const ids = filter.ids === undefined ? undefined : new Set(filter.ids)
   const before = filter.olderThan === undefined ? undefined : now - Duration.toMillis(filter.olderThan)
   const after = filter.newerThan === undefined ? undefined : now - Duration.toMillis(filter.newerThan)
@@ -62,6 +64,7 @@ export const matches = (filter: DeadLetterFilter, now: number): ((subject: Subje
     if (idPrefix !== undefined && !id.startsWith(idPrefix)) return false
     if (type !== undefined && type !== itsType) return false
     if (reason !== undefined && reason !== fault?.reason) return false
+    if (key !== undefined && key !== envelope.key) return false
     if (fingerprint !== undefined && fingerprint !== fault?.fingerprint) return false
     if (before !== undefined && !(fault !== undefined && fault.lastFailedAt < before)) return false
     if (after !== undefined && !(fault !== undefined && fault.lastFailedAt >= after)) return false

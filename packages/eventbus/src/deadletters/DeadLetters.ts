@@ -14,7 +14,7 @@ import type { Broker } from "../broker/Broker.ts"
 import { BrokerError, NotFound } from "../broker/BrokerError.ts"
 import type { Envelope } from "../broker/Envelope.ts"
 import type { Fault } from "../broker/Fault.ts"
-import { type PublishError, type Reason, TooLarge } from "../broker/PublishError.ts"
+import { EncodeFailed, type PublishError, type Reason, TooLarge } from "../broker/PublishError.ts"
 import * as QueueSpec from "../broker/QueueSpec.ts"
 import type * as EventType from "../event/EventType.ts"
 import * as DeadLetter from "./DeadLetter.ts"
@@ -67,6 +67,8 @@ export interface Group {
   readonly reason: string | undefined
   readonly type: string | undefined
   readonly count: number
+  /** The number of keys of an ordered subscription that they have, if they have any. */
+  readonly keys?: number | undefined
   /** The time of the earliest first failure, in milliseconds since 1970. */
   readonly first: number | undefined
   /** The time of the latest last failure, in milliseconds since 1970. */
@@ -81,7 +83,7 @@ export interface Group {
  * @category models
  * @since 0.1.0
  */
-export interface Summary extends Pick<Envelope, "timestamp" | "traceId" | "source" | "routingKey" | "round"> {
+export interface Summary extends Pick<Envelope, "timestamp" | "traceId" | "source" | "routingKey" | "round" | "key"> {
   /** Its place among those that were looked at, from 0. */
   readonly ordinal: number
   readonly id: string
@@ -253,6 +255,10 @@ export interface DeadLetters {
    * They go only to the queue that dead-lettered them. A dead letter that comes back in
    * the meantime is not replayed again.
    *
+   * The dead letters of an ordered subscription stay where they are until its consumer has
+   * handled them, one after another. A replay asks it to do so, and counts them as done.
+   * Where it selects the first one of a key, it replays the whole key, and otherwise none.
+   *
    * The replay stops at the first failure that would affect all other dead letters too.
    */
   readonly replay: (options?: ReplayOptions) => Effect.Effect<ReplayResult, BrokerError>
@@ -331,6 +337,10 @@ export const make = (broker: Broker["Service"], queue: string, options: Options 
     return send(queue, { ...again, origin, fault: letter.envelope.fault })
   }
 
+  /** Whether a dead letter is handled in its place, after those of its key. */
+  const isOrdered = ({ envelope }: DeadLetter.DeadLetter) =>
+    envelope.key !== undefined && !QueueSpec.isDeadLetterQueue(queue)
+
   return {
     peek: ({ limit = 10, order = "oldest", ...filter } = {}) => {
       const most = fromLeast(1, "limit", limit)
@@ -354,11 +364,15 @@ export const make = (broker: Broker["Service"], queue: string, options: Options 
       }),
     snapshot: ({ maxBytes = defaultMaxBytes, ...filter } = {}) =>
       snapshot(source, filter, fromLeast(0, "maxBytes", maxBytes)),
-    replay: ({ rate, ...options } = {}) => bulk(source, checkBulk(options), replay, pauseOf(rate)),
+    replay: ({ rate, ...options } = {}) => bulk(source, checkBulk(options), replay, pauseOf(rate), isOrdered),
     edit: (id, payload, type) =>
-      bulk(source, { ids: [id], limit: 1 }, (letter) =>
-        Effect.flatMap(Effect.fromResult(DeadLetter.edited(letter, payload, type)), replay)
-      ).pipe(
+      bulk(source, { ids: [id], limit: 1 }, (letter) => {
+        if (isOrdered(letter)) {
+          const detail = `its key "${letter.envelope.key}" is ordered, so it can only be replayed as it is, or discarded`
+          return Effect.fail(new EncodeFailed({ detail }))
+        }
+        return Effect.flatMap(Effect.fromResult(DeadLetter.edited(letter, payload, type)), replay)
+      }).pipe(
         Effect.flatMap(({ done, failure, skipped }) => {
           if (done > 0) return Effect.void
           const detail = `it is not among the ${skipped} dead letters of "${queue}" that were looked at`

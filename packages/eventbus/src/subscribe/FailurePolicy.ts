@@ -11,6 +11,7 @@ import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import { dual } from "effect/Function"
 import * as Pipeable from "effect/Pipeable"
 import * as Predicate from "effect/Predicate"
@@ -56,6 +57,8 @@ export interface FailurePolicy<in E, out Tag extends string = string> extends Pi
   readonly deadLetters: boolean
   /** The tags of the errors for which it has a case. */
   readonly cases: ReadonlyArray<Tag>
+  /** Returns whether its delays alone take longer than a time in milliseconds, as far as that is known in advance. */
+  readonly outlasts?: ((millis: number) => boolean) | undefined
 }
 
 class Policy<in E, out Tag extends string> extends Pipeable.Class implements FailurePolicy<E, Tag> {
@@ -63,6 +66,7 @@ class Policy<in E, out Tag extends string> extends Pipeable.Class implements Fai
   readonly retries: boolean
   readonly deadLetters: boolean
   readonly cases: ReadonlyArray<Tag>
+  readonly outlasts: (millis: number) => boolean
 
   constructor(
     decide: FailurePolicy<E>["decide"],
@@ -70,6 +74,7 @@ class Policy<in E, out Tag extends string> extends Pipeable.Class implements Fai
       readonly retries: boolean
       readonly deadLetters: boolean
       readonly cases?: ReadonlyArray<Tag> | undefined
+      readonly outlasts?: ((millis: number) => boolean) | undefined
     }
   ) {
     super()
@@ -77,6 +82,7 @@ class Policy<in E, out Tag extends string> extends Pipeable.Class implements Fai
     this.retries = asks.retries
     this.deadLetters = asks.deadLetters
     this.cases = asks.cases ?? []
+    this.outlasts = asks.outlasts ?? (() => false)
   }
 }
 
@@ -126,6 +132,24 @@ const replay = Effect.fnUntraced(function* <E, Error>(
     at = Math.min(end, at + Duration.toMillis(next[1]))
   }
 })
+
+/** Returns whether the delays of a schedule take longer than a time. A schedule that cannot be stepped at once does not. */
+const outlasts =
+  <E, Error>(schedule: Schedule.Schedule<unknown, Cause.Cause<E>, Error>) =>
+  (millis: number): boolean => {
+    const total = Effect.gen(function* () {
+      const step = yield* Schedule.toStep(schedule)
+      let at = 0
+      for (let i = 0; i < maxSteps && at <= millis; i++) {
+        const next = yield* Pull.catchDone(step(at, Cause.die("a failure")), () => Effect.undefined)
+        if (next === undefined) break
+        at += Duration.toMillis(next[1])
+      }
+      return at
+    })
+    const exit = Effect.runSyncExit(total)
+    return Exit.isSuccess(exit) && exit.value > millis
+  }
 
 /**
  * Retries the event after the delays of a schedule, and abstains when the schedule ends.
@@ -195,7 +219,7 @@ export const retry: {
       },
       Effect.catch((error) => Effect.as(Effect.logError("The schedule of a retry failed", error), undefined))
     ),
-    { retries: true, deadLetters: false }
+    { retries: true, deadLetters: false, outlasts: outlasts(schedule) }
   )
 
 /**
@@ -331,7 +355,8 @@ export const orElse: {
       {
         retries: self.retries || that.retries,
         deadLetters: self.deadLetters || that.deadLetters,
-        cases: [...new Set<Tag | Tag2>([...self.cases, ...that.cases])]
+        cases: [...new Set<Tag | Tag2>([...self.cases, ...that.cases])],
+        outlasts: (millis) => [self, that].some((policy) => policy.outlasts?.(millis) === true)
       }
     )
 )
@@ -390,7 +415,8 @@ export const tags = <const Cases extends { readonly [Tag: string]: FailurePolicy
     {
       retries: policies.some((policy) => policy.retries),
       deadLetters: policies.some((policy) => policy.deadLetters),
-      cases: Struct.keys(cases)
+      cases: Struct.keys(cases),
+      outlasts: (millis) => policies.some((policy) => policy.outlasts?.(millis) === true)
     }
   )
 }

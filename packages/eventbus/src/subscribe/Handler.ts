@@ -359,7 +359,8 @@ export type Superfluous<Tag extends string, E> = string extends Tag
  * failure, and is not answered.
  *
  * Throws a `RangeError` when the policy retries or dead-letters, but the subscription
- * has no retries or no dead letters.
+ * has no retries or no dead letters, and when it retries for longer than an ordered
+ * subscription holds an event.
  *
  * **Example** (Answering each error)
  *
@@ -406,7 +407,7 @@ export const onFailure: {
     policy: FailurePolicy<E, Tag>
   ): Handler<Ev, never, R>
 } = dual(2, <Ev extends Event, E, R>(self: Handler<Ev, E, R>, policy: FailurePolicy<E>): Handler<Ev, never, R> => {
-  const { atMostOnce, deadLetterQueue, name: queue } = self.subscription
+  const { atMostOnce, deadLetterQueue, name: queue, ordering } = self.subscription
   if (atMostOnce && policy.retries) {
     throw new RangeError(
       `"${queue}" is at-most-once, so its handler can neither retry nor pause: use a policy that discards`
@@ -414,6 +415,12 @@ export const onFailure: {
   }
   if (deadLetterQueue === undefined && policy.deadLetters) {
     throw new RangeError(`"${queue}" has no dead letters, so its handler cannot use them: use a policy that discards`)
+  }
+  if (ordering !== undefined && policy.outlasts?.(Duration.toMillis(ordering.holdFor)) === true) {
+    const hold = Duration.format(ordering.holdFor)
+    throw new RangeError(
+      `"${queue}" is ordered and holds an event for ${hold}, so its handler cannot retry for longer: use fewer or shorter delays, or raise holdFor`
+    )
   }
   return aroundStep(
     self,

@@ -20,7 +20,7 @@ import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Broker from "../broker/Broker.ts"
-import type { SubscribeError } from "../broker/BrokerError.ts"
+import { SubscribeError } from "../broker/BrokerError.ts"
 import { countStale, type Delivery } from "../broker/Delivery.ts"
 import * as Fault from "../broker/Fault.ts"
 import * as QueueSpec from "../broker/QueueSpec.ts"
@@ -36,6 +36,7 @@ import { Dispatch } from "./internal/dispatch.ts"
 import { Draining } from "./internal/draining.ts"
 import * as Intake from "./internal/Intake.ts"
 import * as Lifetime from "./internal/lifetime.ts"
+import { OrderedKeys, type Process } from "./internal/OrderedKeys.ts"
 import * as Responder from "./internal/responder.ts"
 import * as Settle from "./internal/settle.ts"
 import { StalledSettlements } from "./internal/StalledSettlements.ts"
@@ -44,6 +45,13 @@ import type { Subscription } from "./Subscription.ts"
 
 /** The time that interrupted handlers get to clean up. */
 const interruptTimeout = "1 second"
+
+/** The longest key, in bytes: it has to fit into a header. */
+const maxKey = 255
+
+const encoder = new TextEncoder()
+
+const utf8Length = (text: string): number => encoder.encode(text).length
 
 /** The policy for failures that the handler leaves unanswered. */
 const defaultPolicy = FailurePolicy.retryUpToMax
@@ -60,7 +68,7 @@ const gone = ({ envelope, redelivered, unreadable }: Delivery): Delivery => ({
 
 /** Returns a function that decodes deliveries. It returns `undefined` for one that it has settled itself. */
 const receiver = <Ev extends Event.Event>(
-  { atMostOnce, decode, name: queue }: Subscription<Ev>,
+  { atMostOnce, decode, name: queue, ordering }: Subscription<Ev>,
   maxBodyBytes: number,
   { refuse }: Settle.Settle,
   count: Metrics.Series,
@@ -85,6 +93,29 @@ const receiver = <Ev extends Event.Event>(
       )
     )
 
+  /** Adds the key of the event, if its subscription is ordered. */
+  const keyed = (
+    delivery: Delivery,
+    delivered: DecodedDelivery<Ev>
+  ): Effect.Effect<DecodedDelivery<Ev> | undefined> => {
+    if (ordering === undefined) return Effect.succeed(delivered)
+    try {
+      const key: unknown = ordering.keyOf(delivered.event)
+      if (typeof key === "string" && key !== "" && utf8Length(key) <= maxKey) {
+        return Effect.succeed({ ...delivered, envelope: { ...delivered.envelope, key, behind: undefined } })
+      }
+      const said = typeof key === "string" ? `${utf8Length(key)} bytes` : `the type ${typeof key}`
+      return refuseAs(delivery, "InvalidKey", `a key is a text of 1 to ${maxKey} bytes, and this one has ${said}`, 0)
+    } catch (error) {
+      return Effect.flatMap(Clock.currentTimeMillis, (now) =>
+        Effect.as(
+          refuse(delivery, Fault.fromCause(Cause.die(error), { attempts: 0, now, type: delivery.envelope.type })),
+          undefined
+        )
+      )
+    }
+  }
+
   /** Decodes a delivery. Settles one that cannot be decoded, or that has expired. */
   const open = (delivery: Delivery): Effect.Effect<DecodedDelivery<Ev> | undefined> => {
     const { envelope, redelivered, unreadable } = delivery
@@ -105,16 +136,18 @@ const receiver = <Ev extends Event.Event>(
       redelivered
     }
     // A responder has its own way with requests that have expired.
-    if (responds && envelope.replyTo !== undefined) return Effect.succeed(delivered)
+    if (responds && envelope.replyTo !== undefined) return keyed(delivery, delivered)
     // Dead letters never expire, and neither do replayed ones: an operator asked for them.
     const expiresAt =
       envelope.round > 0 || QueueSpec.isDeadLetterQueue(queue) ? undefined : Lifetime.expiresAt(event, envelope)
     // The broker expires first attempts, but for delayed events: a broker may forget their time to live while they wait.
-    if (expiresAt === undefined || (attempt === 1 && envelope.dueAt === undefined)) return Effect.succeed(delivered)
+    if (expiresAt === undefined || (attempt === 1 && envelope.dueAt === undefined)) return keyed(delivery, delivered)
     const outlived =
       attempt === 1 ? "waited longer than its time to live" : "outlived its time to live between two attempts"
     return Effect.flatMap(Clock.currentTimeMillis, (now) =>
-      expiresAt <= now ? refuseAs(delivery, "expired", `the event ${outlived}`, attempt - 1) : Effect.succeed(delivered)
+      expiresAt <= now
+        ? refuseAs(delivery, "expired", `the event ${outlived}`, attempt - 1)
+        : keyed(delivery, delivered)
     )
   }
 
@@ -162,9 +195,16 @@ export const start = Effect.fnUntraced(function* <Ev extends Event.Event, E, R>(
 ): Effect.fn.Return<Intake.Intake, SubscribeError, R | Scope.Scope> {
   const { subscription } = handler
   const prefetch = QueueSpec.prefetchOf(subscription, broker.prefetch)
-  const dispatch = new Dispatch(Math.min(subscription.concurrency ?? broker.prefetch, prefetch), prefetch)
+  const { ordering } = subscription
+  const concurrency = Math.min(subscription.concurrency ?? broker.prefetch, prefetch)
+  const ordered = ordering === undefined ? undefined : new OrderedKeys(broker, subscription, ordering, concurrency)
+  // The events of an ordered subscription wait for those of their key, and not for others.
+  const dispatch = new Dispatch(ordered === undefined ? concurrency : prefetch, prefetch)
   // This comes first, because a failed start must leave nothing behind.
-  const intake = yield* Intake.make(broker, subscription, dispatch)
+  const intake = yield* Intake.make(broker, subscription, dispatch, ordered)
+  if (ordered !== undefined) {
+    yield* Effect.mapError(ordered.check, ({ reason }) => new SubscribeError({ queue: subscription.name, reason }))
+  }
   const draining = Latch.makeUnsafe()
   const handle = yield* Effect.provideService(handler.prepare(yield* Effect.scope), Draining, draining)
   const clock = yield* Clock.Clock
@@ -185,14 +225,17 @@ export const start = Effect.fnUntraced(function* <Ev extends Event.Event, E, R>(
   const process = (
     fiber: Fiber.Fiber<unknown, unknown>,
     delivery: Delivery,
-    delivered: DecodedDelivery<Ev>
+    delivered: DecodedDelivery<Ev>,
+    settleAs: Settle.Settle["as"] = settle.as
   ): Effect.Effect<void, never, R> => {
     // The fiber belongs to this delivery, so its context need not be restored.
     fiber.setContext(Context.add(fiber.context, Correlation.Current, Event.toCorrelation(delivered.event)))
     const { period } = intake
-    const handling = Effect.catchCause(responder.withinDeadline(delivered, handle(delivered)), (cause) =>
-      stopping ? Effect.failCause(Cause.interrupt()) : Handler.answer(defaultPolicy, cause, delivered)
-    )
+    const attempt = (delivered: DecodedDelivery<Ev>) =>
+      Effect.catchCause(responder.withinDeadline(delivered, handle(delivered)), (cause) =>
+        stopping ? Effect.failCause(Cause.interrupt()) : Handler.answer(defaultPolicy, cause, delivered)
+      )
+    const handling = ordered === undefined ? attempt(delivered) : ordered.hold(delivered, attempt, settle.retried)
     const since = clock.monotonicTimeNanosUnsafe()
     running += 1
     handlersRunning(1)
@@ -204,7 +247,7 @@ export const start = Effect.fnUntraced(function* <Ev extends Event.Event, E, R>(
         handlersRunning(-1)
       }
       const settlement = settle.possible(asked)
-      return intake.settling(settlement, period, settle.as(delivery, delivered, settlement))
+      return intake.settling(settlement, period, settleAs(delivery, delivered, settlement))
     })
   }
 
@@ -223,13 +266,22 @@ export const start = Effect.fnUntraced(function* <Ev extends Event.Event, E, R>(
           )
         )
 
+  const processHere: Process<Ev, R> = (delivery, delivered, settleAs) =>
+    Effect.withFiber((fiber) => process(fiber, delivery, intake.asProbe(delivered), settleAs))
+
   const handleOne = (delivery: Delivery): Effect.Effect<void, never, R> =>
     Effect.catchCause(
-      Effect.withFiber((fiber) =>
-        Effect.flatMap(receive(delivery), (delivered) =>
-          delivered === undefined ? Effect.void : process(fiber, delivery, intake.asProbe(delivered))
-        )
-      ),
+      Effect.withFiber((fiber) => {
+        if (ordered !== undefined && delivery.envelope.key !== undefined) {
+          return ordered.wake(settle, delivery, processHere)
+        }
+        return Effect.flatMap(receive(delivery), (delivered) => {
+          if (delivered === undefined) return Effect.void
+          return ordered === undefined
+            ? process(fiber, delivery, intake.asProbe(delivered))
+            : ordered.inTurn(settle, delivery, delivered, processHere)
+        })
+      }),
       (cause) => giveUp(delivery, cause)
     )
 

@@ -5,6 +5,7 @@
  */
 
 import * as Duration from "effect/Duration"
+import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import type * as Schema from "effect/Schema"
 import * as QueueSpec from "../broker/QueueSpec.ts"
@@ -38,6 +39,21 @@ export interface Subscription<out E extends Event.Event> extends QueueSpec.Queue
   readonly drainTimeout: Duration.Duration
   /** The relation of the span that published an event to the span that handles it. */
   readonly producerSpan: "link" | "parent"
+  /** The order of its events, if they have one. */
+  readonly ordering?: Ordering<E> | undefined
+}
+
+/**
+ * The order in which a subscription handles its events.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Ordering<E extends Event.Event> {
+  /** Returns the key of an event. Events with the same key are handled in the order of the queue. */
+  keyOf(event: E): string
+  /** The longest time for which an event is retried in its place. Then its key is parked. */
+  readonly holdFor: Duration.Duration
 }
 
 /**
@@ -92,12 +108,63 @@ export interface Options {
   /** The time that running handlers get when the subscription stops. Default: 10 seconds. */
   readonly drainTimeout?: Duration.Input | undefined
   /**
+   * The longest time for which an event of an ordered subscription is retried in its place.
+   * Later events of its key wait for it. Default: 30 seconds. At most 10 minutes.
+   */
+  readonly holdFor?: Duration.Input | undefined
+  /**
    * The relation of the span that published an event to the span that handles it. With
    * `link`, each handling has a trace of its own, as OpenTelemetry recommends. With
    * `parent`, publish and handling share a trace, which suits events that a few handlers
    * handle within seconds. Default: `link`.
    */
   readonly producerSpan?: "link" | "parent" | undefined
+}
+
+/**
+ * The option that orders the events of a subscription.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface OrderedBy<in E extends Event.Event> {
+  /**
+   * Returns the key of an event, of 1 to 255 bytes. Events with the same key are handled one
+   * at a time, in the order of the queue, also across processes: one process handles them,
+   * and others stand by. Events with different keys are handled at once.
+   *
+   * When an event cannot be handled, its key is parked: the event and all later ones of its
+   * key become dead letters, in their order. A replay of them lets the key go on. An event
+   * for which the function throws becomes a dead letter by itself.
+   */
+  readonly orderedBy?: ((event: E) => string) | undefined
+}
+
+/** RabbitMQ ends a channel that holds a delivery for longer than its `consumer_timeout`, 30 minutes by default. */
+const maxHold = Duration.minutes(10)
+
+/** Returns the order that options ask for, if they ask for one. */
+const orderingOf = (
+  name: string,
+  { holdFor, orderedBy, priorities }: Options & OrderedBy<never>,
+  atMostOnce: boolean
+): Ordering<never> | undefined => {
+  if (orderedBy === undefined) {
+    if (holdFor === undefined) return undefined
+    throw new RangeError(`The subscription "${name}" has a holdFor, but is not ordered: use orderedBy`)
+  }
+  const refuse = (why: string) => new RangeError(`The subscription "${name}" cannot be ordered: ${why}`)
+  if (atMostOnce) throw refuse("it is at-most-once, so its events leave the queue before they are handled")
+  if (priorities === true) throw refuse("with priorities, events overtake each other")
+  if (QueueSpec.isDeadLetterQueue(name)) throw refuse("it handles dead letters")
+  const hold = Duration.fromInput(holdFor ?? "30 seconds")
+  if (Option.isNone(hold) || Duration.isLessThanOrEqualTo(hold.value, Duration.zero)) {
+    throw new RangeError(`The holdFor of "${name}" must be more than 0, not ${String(holdFor)}`)
+  }
+  if (Duration.isGreaterThan(hold.value, maxHold)) {
+    throw new RangeError(`The holdFor of "${name}" must be at most ${Duration.format(maxHold)}`)
+  }
+  return { keyOf: orderedBy, holdFor: hold.value }
 }
 
 const wholeFromOne = (what: string, value: number | undefined, most: number): number | undefined => {
@@ -131,7 +198,9 @@ const maxTtl = 2 ** 32 - 1
  * Throws a `RangeError` for an invalid name or pattern, for two event types with the
  * same name, for a subscription that could never receive an event, for a `concurrency`
  * or `prefetch` that is not a whole number from 1 to 65535, for a `prefetch` below the
- * concurrency, and for dead letters with at-most-once.
+ * concurrency, for dead letters with at-most-once, and for `orderedBy` with at-most-once,
+ * with priorities, with dead letters of another queue, or with a `holdFor` that is not from
+ * 0 to 10 minutes.
  *
  * **Example** (Subscribing by type and by pattern)
  *
@@ -164,10 +233,11 @@ export const make: {
    */
   (
     name: string,
-    options: Options & {
-      readonly patterns: ReadonlyArray<string>
-      readonly events?: undefined
-    }
+    options: Options &
+      OrderedBy<Event.Event<string, Schema.JsonObject>> & {
+        readonly patterns: ReadonlyArray<string>
+        readonly events?: undefined
+      }
   ): Subscription<Event.Event<string, Schema.JsonObject>>
   /**
    * Creates a subscription that selects events by their types.
@@ -178,17 +248,19 @@ export const make: {
    */
   <const Types extends readonly [EventType.Any, ...ReadonlyArray<EventType.Any>]>(
     name: string,
-    options: Options & {
-      readonly events: Types
-      readonly patterns?: ReadonlyArray<string> | undefined
-    }
+    options: Options &
+      OrderedBy<EventType.EventOf<Types[number]>> & {
+        readonly events: Types
+        readonly patterns?: ReadonlyArray<string> | undefined
+      }
   ): Subscription<EventType.EventOf<Types[number]>>
 } = (
   name: string,
-  options: Options & {
-    readonly events?: ReadonlyArray<EventType.Any> | undefined
-    readonly patterns?: ReadonlyArray<string> | undefined
-  } = {}
+  options: Options &
+    OrderedBy<never> & {
+      readonly events?: ReadonlyArray<EventType.Any> | undefined
+      readonly patterns?: ReadonlyArray<string> | undefined
+    } = {}
 ): Subscription<never> => {
   QueueSpec.checkQueue(name)
   const types = options.events ?? []
@@ -215,6 +287,7 @@ export const make: {
       `The subscription "${name}" is at-most-once, so it cannot have dead letters: its events leave the queue first`
     )
   }
+  const ordering = orderingOf(name, options, atMostOnce)
   const concurrency = wholeFromOne(`The concurrency of "${name}"`, options.concurrency, 65535)
   const prefetch = wholeFromOne(`The prefetch of "${name}"`, options.prefetch, 65535)
   if (prefetch !== undefined && concurrency !== undefined && prefetch < concurrency) {
@@ -237,6 +310,7 @@ export const make: {
     temporary,
     drainTimeout: Duration.fromInputUnsafe(options.drainTimeout ?? "10 seconds"),
     producerSpan: options.producerSpan ?? "link",
+    ...(ordering === undefined ? {} : { ordering, singleActive: true }),
     decode: EventCodec.decoder(types)
   }
 }

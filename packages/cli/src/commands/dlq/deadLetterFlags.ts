@@ -74,6 +74,7 @@ export const filters = {
   type: Flag.optional(text("type", "TYPE", "Only this event type")),
   reason: Flag.optional(text("reason", "TAG", "Only failures with this error")),
   fingerprint: text("fingerprint", "HEX", "Only this group").pipe(Flag.withAlias("group"), Flag.optional),
+  key: Flag.optional(text("key", "KEY", "Only this key of an ordered queue")),
   olderThan: Flag.optional(Parameters.duration("older-than", "Last failed at least this long ago: 15m, 2h, 7d")),
   newerThan: Flag.optional(Parameters.duration("newer-than", "Last failed less than this ago")),
   text: Flag.optional(text("text", "TEXT", "Only with this text in the body or message")),
@@ -103,6 +104,7 @@ export const filterOf = (input: Command.Command.Config.Infer<typeof filters>): D
   type: Option.getOrUndefined(input.type),
   reason: Option.getOrUndefined(input.reason),
   fingerprint: Option.getOrUndefined(input.fingerprint),
+  key: Option.getOrUndefined(input.key),
   olderThan: Option.getOrUndefined(input.olderThan),
   newerThan: Option.getOrUndefined(input.newerThan),
   text: Option.getOrUndefined(input.text)

@@ -5,6 +5,7 @@
  */
 
 import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -27,12 +28,21 @@ const isItsOwn = (reason: Reason): boolean => reason._tag === "TooLarge" || reas
 export const toError = ({ id, type }: DeadLetter.DeadLetter, reason: Reason): PublishError =>
   new PublishError({ eventId: id, eventType: type ?? "unknown", reason })
 
+interface Selected {
+  readonly letter: DeadLetter.DeadLetter
+  /** The action on it. */
+  readonly done: Effect.Effect<void, Reason>
+  readonly remove: Browsed["remove"]
+}
+
 /** Runs an action on each selected dead letter, and removes those for which it succeeds. */
 export const bulk = (
   source: Source,
   { limit = Infinity, onProgress = () => Effect.void, onTaken = () => Effect.void, ...filter }: BulkOptions,
   act: (letter: DeadLetter.DeadLetter) => Effect.Effect<void, Reason>,
-  pause?: Duration.Input
+  pause?: Duration.Input,
+  /** Whether a dead letter goes with the first one of its key, on which the action is run, and stays until it is handled. */
+  isOrdered: (letter: DeadLetter.DeadLetter) => boolean = () => false
 ): Effect.Effect<ReplayResult, BrokerError> =>
   Effect.scoped(
     Effect.gen(function* () {
@@ -41,24 +51,35 @@ export const bulk = (
       let result: ReplayResult = { waiting: browser.waiting, done: 0, skipped: 0, failed: 0, failure: undefined }
       let taken = 0
       let stopped = false
+      /** The first dead letter of each key: whether the action on it has succeeded. */
+      const firsts = new Map<string, Deferred.Deferred<void, Reason> | "skipped">()
       const wantsMore = () => !stopped && taken < limit && result.skipped + result.failed < source.maxHeld
 
-      const select = ({ envelope, remove }: Browsed) => {
+      const select = ({ envelope, remove }: Browsed): ReadonlyArray<Selected> => {
         if (!wantsMore()) return []
         const letter = DeadLetter.fromEnvelope(envelope)
-        if (isSelected(letter)) {
+        const key = isOrdered(letter) ? envelope.key : undefined
+        const first = key === undefined ? undefined : firsts.get(key)
+        if (first === undefined ? isSelected(letter) : first !== "skipped") {
           taken++
-          return [{ letter, remove }]
+          if (key === undefined) return [{ letter, done: act(letter), remove }]
+          if (first !== undefined && first !== "skipped")
+            return [{ letter, done: Deferred.await(first), remove: Effect.void }]
+          const done = Deferred.makeUnsafe<void, Reason>()
+          firsts.set(key, done)
+          const woken = Effect.onExit(act(letter), (exit) => Deferred.done(done, exit))
+          return [{ letter, done: woken, remove: Effect.void }]
         }
+        if (key !== undefined) firsts.set(key, "skipped")
         result = { ...result, skipped: result.skipped + 1 }
         return []
       }
 
-      const run = ({ letter, remove }: ReturnType<typeof select>[number]) =>
+      const run = ({ done, letter, remove }: Selected) =>
         Effect.suspend(() =>
           stopped
             ? Effect.void
-            : Effect.matchEffect(act(letter), {
+            : Effect.matchEffect(done, {
                 onSuccess: () =>
                   Effect.flatMap(remove, () => {
                     result = { ...result, done: result.done + 1 }

@@ -14,8 +14,11 @@ const later = (a: number | undefined, b: number | undefined): number | undefined
 
 export class Grouping {
   private readonly groups = new Map<string | undefined, Group>()
+  private readonly keys = new Map<string | undefined, Set<string>>()
 
-  add({ envelope: { fault }, id, type }: DeadLetter): void {
+  add({ envelope: { fault, key }, id, type }: DeadLetter): void {
+    const keys = this.keys.get(fault?.fingerprint) ?? new Set()
+    if (key !== undefined) this.keys.set(fault?.fingerprint, keys.add(key))
     const group = this.groups.get(fault?.fingerprint)
     this.groups.set(fault?.fingerprint, {
       fingerprint: fault?.fingerprint,
@@ -23,6 +26,7 @@ export class Grouping {
       type,
       sample: { id, message: fault?.message ?? "" },
       ...group,
+      ...(keys.size === 0 ? {} : { keys: keys.size }),
       count: (group?.count ?? 0) + 1,
       first: earlier(group?.first, fault?.firstFailedAt),
       last: later(group?.last, fault?.lastFailedAt)

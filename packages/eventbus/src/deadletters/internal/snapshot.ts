@@ -21,7 +21,7 @@ const sizeOf = ({ envelope: { body, fault } }: DeadLetter): number => body.lengt
 const withoutStack = (fault: Fault): Omit<Fault, "stack"> => Struct.omit(fault, ["stack"])
 
 const summarize = (letter: DeadLetter, ordinal: number, isKept: boolean): Summary => {
-  const { body, fault, round, routingKey, source, timestamp, traceId } = letter.envelope
+  const { body, fault, key, round, routingKey, source, timestamp, traceId } = letter.envelope
   return {
     ordinal,
     id: letter.id,
@@ -31,6 +31,7 @@ const summarize = (letter: DeadLetter, ordinal: number, isKept: boolean): Summar
     source,
     routingKey,
     round,
+    ...(key === undefined ? {} : { key }),
     bytes: body.length,
     fault: fault === undefined ? undefined : withoutStack(fault),
     letter: isKept ? letter : undefined

@@ -25,6 +25,10 @@ export class MemoryDelivery implements Delivery.Delivery {
     this.redelivered = message.redelivered
   }
 
+  get session(): unknown {
+    return this.consumer
+  }
+
   get envelope(): Envelope {
     return this.message.envelope
   }

@@ -187,6 +187,10 @@ export class MemoryQueue {
   }
 
   private nextConsumer(): MemoryConsumer | undefined {
+    if (this.declared.singleActive === true) {
+      const [active] = this.consumers
+      return active?.hasRoom === true ? active : undefined
+    }
     for (let i = 0; i < this.consumers.length; i++) {
       const consumer = this.consumers[(this.nextIndex + i) % this.consumers.length]
       if (consumer?.hasRoom === true) {

@@ -79,7 +79,7 @@ export class MemoryQueues {
       const detail = "a temporary queue belongs to one subscription alone"
       return Effect.fail(new Refused({ operation: `declare the queue "${wanted.name}"`, detail }))
     }
-    const differs = (["deadLetterQueue", "messageTtl", "priorities"] as const).find(
+    const differs = (["deadLetterQueue", "messageTtl", "priorities", "singleActive"] as const).find(
       (argument) => existing.declared[argument] !== wanted[argument]
     )
     if (differs === undefined) return Effect.succeed(existing)

@@ -12,6 +12,7 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as FiberHandle from "effect/FiberHandle"
 import * as PubSub from "effect/PubSub"
 import * as Schedule from "effect/Schedule"
@@ -28,6 +29,7 @@ import type { Pause, Settlement } from "../Settlement.ts"
 import type { Subscription } from "../Subscription.ts"
 import { type PauseOptions, pauseTime, running, type SubscriptionState } from "../SubscriptionState.ts"
 import type { Dispatch } from "./dispatch.ts"
+import type { OrderedKeys } from "./OrderedKeys.ts"
 import { mostReturns } from "./settle.ts"
 
 export interface Intake {
@@ -59,7 +61,8 @@ interface Session {
 export const make = Effect.fnUntraced(function* <Ev extends Event>(
   broker: Broker.Broker["Service"],
   subscription: Subscription<Ev>,
-  dispatch: Dispatch
+  dispatch: Dispatch,
+  keys?: Pick<OrderedKeys<Ev>, "open" | "close">
 ): Effect.fn.Return<Intake, SubscribeError, Scope.Scope> {
   const { atMostOnce, name } = subscription
   const { currentTimeMillisUnsafe: now } = yield* Clock.Clock
@@ -76,6 +79,8 @@ export const make = Effect.fnUntraced(function* <Ev extends Event>(
   let probe: Probe | undefined
   let session: Session | undefined
   let isStopped = false
+  /** Succeeds when an ordered subscription has given everything back that it took before it was closed. */
+  let left: Effect.Effect<unknown> = Effect.void
 
   const become = (next: SubscriptionState): void => {
     const isNews = (state._tag === "Running") !== (next._tag === "Running")
@@ -97,11 +102,16 @@ export const make = Effect.fnUntraced(function* <Ev extends Event>(
 
   let trouble: string | undefined
   const openAgain = (spec: typeof subscription): Effect.Effect<void> =>
-    Effect.suspend(() => {
-      dispatch.open()
-      // Interrupted half-way, it would lose the consumer of deliveries that are being handled already.
-      return Effect.uninterruptible(open(spec))
-    }).pipe(
+    Effect.suspend(() => left).pipe(
+      Effect.andThen(Effect.suspend(() => keys?.open(state._tag === "Probing") ?? Effect.void)),
+      Effect.andThen(
+        Effect.suspend(() => {
+          if (keys !== undefined) dispatch.takeWaiting()
+          dispatch.open()
+          // Interrupted half-way, it would lose the consumer of deliveries that are being handled already.
+          return Effect.uninterruptible(open(spec))
+        })
+      ),
       Effect.tapError(({ message }) => {
         const isNews = message !== trouble
         trouble = message
@@ -122,6 +132,18 @@ export const make = Effect.fnUntraced(function* <Ev extends Event>(
     session = undefined
     // An event of an at-most-once queue may not be put back, so those that are here are handled.
     if (!atMostOnce) dispatch.close()
+    if (keys !== undefined) {
+      keys.close()
+      if (current === undefined) return Effect.void
+      // What is put back one by one changes its place, and a consumer that is cancelled makes way for another at once.
+      const leave = Effect.andThen(
+        Effect.suspend(() => dispatch.done),
+        Scope.close(current.scope, Exit.void)
+      )
+      return Effect.map(Effect.forkIn(leave, sessions, { startImmediately: true }), (fiber) => {
+        left = Fiber.await(fiber)
+      })
+    }
     if (current === undefined) return Effect.void
     const finish = atMostOnce
       ? dispatch.idle
@@ -159,7 +181,8 @@ export const make = Effect.fnUntraced(function* <Ev extends Event>(
 
   const probeNext = Effect.suspend(() => {
     if (state._tag === "Paused") become({ _tag: "Probing", by: state.by, since: state.since })
-    return openAgain({ ...subscription, concurrency: 1, prefetch: 1 })
+    // RabbitMQ puts what is given back behind what was given back before, so an ordered subscription takes all of it.
+    return openAgain(keys === undefined ? { ...subscription, concurrency: 1, prefetch: 1 } : subscription)
   })
 
   const pause = (by: string, delay: Duration.Duration, then: Effect.Effect<void>) =>
@@ -228,7 +251,13 @@ export const make = Effect.fnUntraced(function* <Ev extends Event>(
     stop: Effect.suspend(() => {
       isStopped = true
       if (state._tag !== "Running") paused(-1)
-      const cancel = Effect.suspend(() => session?.consumer.cancel ?? Effect.void)
+      const cancel = Effect.suspend(() => {
+        if (keys === undefined) return session?.consumer.cancel ?? Effect.void
+        // Its deliveries go back in their order, all at once, when the scope closes.
+        dispatch.close()
+        keys.close()
+        return Effect.void
+      })
       return Effect.andThen(FiberHandle.clear(coming), cancel).pipe(
         alone.withPermit,
         Effect.andThen(PubSub.shutdown(states))

@@ -29,6 +29,8 @@ export interface Settle {
   readonly possible: (settlement: Settlement.Settlement) => Settlement.Settlement
   /** Settles a delivery as asked. */
   readonly as: (delivery: Delivery, decoded: DecodedDelivery, settlement: Settlement.Settlement) => Effect.Effect<void>
+  /** Counts an attempt that is repeated without leaving its place in the queue. */
+  readonly retried: (settlement: Settlement.Retry, decoded: DecodedDelivery) => Effect.Effect<void>
   /** Dead-letters a delivery that must not reach the handler. */
   readonly refuse: (delivery: Delivery, fault: Fault) => Effect.Effect<void>
 }
@@ -91,8 +93,13 @@ export const make = (
       Effect.andThen(delivery.ack)
     )
 
-  const deadLetter = (delivery: Delivery, to: string, fault: Fault | undefined) =>
-    Effect.flatMap(move(delivery, to, Envelope.deadLettered(delivery.envelope, fault)), (isDone) => {
+  const deadLetter = (
+    delivery: Delivery,
+    to: string,
+    fault: Fault | undefined,
+    envelope: Envelope.Envelope = delivery.envelope
+  ) =>
+    Effect.flatMap(move(delivery, to, Envelope.deadLettered(envelope, fault)), (isDone) => {
       if (!isDone) return Effect.void
       deadLettered(1)
       return Effect.logWarning(`Dead-lettered an event of "${name}"`)
@@ -158,7 +165,7 @@ export const make = (
               delivery,
               settlement.fault,
               deadline,
-              deadLetter(delivery, deadLetterQueue ?? "", settlement.fault)
+              deadLetter(delivery, deadLetterQueue ?? "", settlement.fault, decoded.envelope)
             )
           case "Retry":
             return retry(delivery, decoded, settlement)
@@ -170,6 +177,14 @@ export const make = (
   return {
     possible,
     as,
+    retried: ({ delay, fault }, { envelope }) => {
+      retried(1)
+      if (fault !== undefined) failed(fault.reason)
+      return Effect.annotateLogs(
+        Effect.logDebug(`Retrying an event of "${name}" in its place in ${Duration.format(delay)}`),
+        { eventId: envelope.id, reason: fault?.reason, message: fault?.message }
+      )
+    },
     refuse: (delivery, fault) =>
       Effect.withFiber((fiber) => {
         failed(fault.reason)

@@ -39,6 +39,10 @@ export class TrackedDelivery implements Delivery {
     this.listener = listener
   }
 
+  get session(): unknown {
+    return this.delivery.session
+  }
+
   /** Whether it was settled while it was live. */
   get isSettled(): boolean {
     return this.isAcknowledged || this.isReturned

@@ -1,0 +1,54 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Schedule } from "effect"
+import { EventBus, EventType, FailurePolicy, Handler, Subscription } from "effect-eventbus"
+
+const Moved = EventType.untyped("moved")
+const orderedBy = () => "a key"
+
+describe("An ordered subscription", () => {
+  for (const [what, make] of [
+    ["at-most-once", () => Subscription.make("q", { events: [Moved], orderedBy, guarantee: "at-most-once" })],
+    ["a temporary queue", () => Subscription.make("q", { events: [Moved], orderedBy, temporary: true })],
+    ["priorities", () => Subscription.make("q", { events: [Moved], orderedBy, priorities: true })],
+    ["the dead letters of a queue", () => Subscription.make("dlq.q", { events: [Moved], orderedBy })],
+    ["a hold of no time", () => Subscription.make("q", { events: [Moved], orderedBy, holdFor: 0 })],
+    ["a hold that is too long", () => Subscription.make("q", { events: [Moved], orderedBy, holdFor: "11 minutes" })],
+    ["a hold, but no order", () => Subscription.make("q", { events: [Moved], holdFor: "1 second" })]
+  ] as const) {
+    it(`is not defined with ${what}`, () => assert.throws(make, RangeError, /"q"|"dlq.q"/))
+  }
+
+  const ordered = Handler.make(Subscription.make("q", { events: [Moved], orderedBy, holdFor: "10 seconds" }), () =>
+    Effect.fail("no")
+  )
+  const spaced = (seconds: number, times: number) =>
+    FailurePolicy.retry(Schedule.spaced(seconds * 1000).pipe(Schedule.upTo({ times })))
+
+  it("does not retry for longer than it holds an event", () => {
+    for (const policy of [
+      spaced(11, 1),
+      spaced(3, 4),
+      FailurePolicy.retry(Schedule.spaced("1 second")),
+      FailurePolicy.orElse(FailurePolicy.deadLetter, spaced(11, 1))
+    ]) {
+      assert.throws(() => Handler.onFailure(ordered, policy), RangeError, /holds an event for 10s/)
+    }
+    for (const policy of [spaced(10, 1), spaced(3, 3), FailurePolicy.retryUpToMax, FailurePolicy.deadLetter]) {
+      Handler.onFailure(ordered, policy)
+    }
+  })
+
+  it("is told of each case of a policy", () => {
+    const cases = { Flaky: FailurePolicy.deadLetter, Slow: spaced(6, 2) }
+    assert.isTrue(FailurePolicy.tags(cases).outlasts?.(10_000))
+    assert.isFalse(FailurePolicy.tags(cases).outlasts?.(12_000))
+    assert.isTrue(FailurePolicy.tags({ Flaky: FailurePolicy.deadLetter }, { defect: spaced(11, 1) }).outlasts?.(10_000))
+  })
+
+  it.effect("is not streamed", () =>
+    Effect.gen(function* () {
+      const bus = yield* EventBus.EventBus
+      assert.throws(() => bus.stream(ordered.subscription), RangeError, /is ordered/)
+    }).pipe(Effect.provide(EventBus.layerMemory))
+  )
+})

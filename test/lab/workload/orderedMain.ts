@@ -1,0 +1,69 @@
+/** A process that handles the events of an ordered queue, and writes down each, until it is killed. */
+import { appendFileSync } from "node:fs"
+import { AmqpBroker } from "@effect-eventbus/amqp"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import { Effect, Layer, Redacted, Schedule } from "effect"
+import { EventBus, FailurePolicy, Handler, Subscription } from "effect-eventbus"
+import { SeededRandom } from "../../support/SeededRandom.ts"
+import { Doomed, Flaky } from "./HandlerScript.ts"
+import { OrderedWork } from "./OrderedWork.ts"
+
+/** The job of the process, passed as JSON in its environment. */
+export interface OrderedJob {
+  readonly url: string
+  readonly name: string
+  /** The file to which it appends the number of each event that it has handled. */
+  readonly journal: string
+  readonly isOrdered: boolean
+  readonly seed: number
+}
+
+const job: OrderedJob = JSON.parse(process.env["EVENTBUS_LAB_JOB"] ?? "{}")
+// The environment of a process is visible to others, and the job contains a password.
+delete process.env["EVENTBUS_LAB_JOB"]
+
+// Ends when the parent process ends.
+process.stdin.on("close", () => process.exit(1)).resume()
+
+const random = new SeededRandom(job.seed)
+const subscription = Subscription.make(`${job.name}.ordered`, {
+  events: [OrderedWork],
+  patterns: ["lab.ordered"],
+  concurrency: 16,
+  prefetch: 64,
+  ...(job.isOrdered ? { orderedBy: ({ payload }) => payload.key } : {})
+})
+
+const handler = Handler.make(
+  subscription,
+  Effect.fnUntraced(function* ({ payload }) {
+    yield* Effect.sleep(random.int(0, 3))
+    const drawn = random.int(0, 999)
+    if (drawn < 5) return yield* new Doomed({})
+    if (drawn < 40) return yield* new Flaky({})
+    // Synchronously, so that a kill comes before or after it.
+    appendFileSync(job.journal, `${payload.key} ${payload.n}\n`)
+  })
+).pipe(
+  Handler.onFailure(
+    FailurePolicy.tags({
+      Doomed: FailurePolicy.deadLetter,
+      Flaky: FailurePolicy.retry(Schedule.spaced("20 millis").pipe(Schedule.upTo({ times: 5 })))
+    })
+  )
+)
+
+const Work = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const bus = yield* EventBus.EventBus
+    yield* bus.subscribe(handler)
+    console.log("working")
+  })
+)
+
+const App = Work.pipe(
+  Layer.provide(EventBus.layer),
+  Layer.provide(AmqpBroker.layer({ url: Redacted.make(job.url), exchange: job.name, heartbeat: "2 seconds" }))
+)
+
+Layer.launch(App).pipe(NodeRuntime.runMain)

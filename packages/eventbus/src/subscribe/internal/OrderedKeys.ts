@@ -80,7 +80,7 @@ interface Known {
 }
 
 /**
- * What is parked when a dead letter has failed again, `given up` when the rest is for another session, or `out of reach`
+ * The dead letters that stay when one of them has failed again, `given up` when the rest is for another session, or `out of reach`
  * when it cannot be looked at. `undefined`: none is left.
  */
 type Drained = Parked | "given up" | "out of reach" | undefined

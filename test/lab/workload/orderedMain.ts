@@ -26,13 +26,11 @@ delete process.env["EVENTBUS_LAB_JOB"]
 process.stdin.on("close", () => process.exit(1)).resume()
 
 const random = new SeededRandom(job.seed)
-const subscription = Subscription.make(`${job.name}.ordered`, {
-  events: [OrderedWork],
-  patterns: ["lab.ordered"],
-  concurrency: 16,
-  prefetch: 64,
-  ...(job.isOrdered ? { orderedBy: ({ payload }) => payload.key } : {})
-})
+const name = `${job.name}.ordered`
+const options = { events: [OrderedWork], patterns: ["lab.ordered"], concurrency: 16, prefetch: 64 } as const
+const subscription = job.isOrdered
+  ? Subscription.make(name, { ...options, orderedBy: ({ payload }) => payload.key })
+  : Subscription.make(name, options)
 
 const handler = Handler.make(
   subscription,

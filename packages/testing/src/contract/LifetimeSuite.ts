@@ -135,7 +135,8 @@ export const lifetimeSuite = suite("subscriptions that start and stop", (test, {
       yield* bounded(Deferred.await(started))
       const [took] = yield* Effect.timed(bounded(Scope.close(scope, Exit.void)))
       assert.strictEqual(yield* seen.size, 0)
-      assert.isAtLeast(Duration.toMillis(took), drainTimeout)
+      // A timer of Node can be early by a part of a millisecond.
+      assert.isAtLeast(Duration.toMillis(took) + 1, drainTimeout)
       yield* eventually(messages(queue), (n) => n === 1)
     }))
 

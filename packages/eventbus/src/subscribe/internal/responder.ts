@@ -157,7 +157,12 @@ export const make = (
     withinDeadline: (decoded, handling) => {
       const deadline = responds ? deadlineOf(decoded) : Infinity
       if (deadline === Infinity) return handling
-      const drop = Effect.map(Clock.currentTimeMillis, (now) => expired(decoded, now))
+      // A timer can be early. Before the deadline, the requester would be told that its responder died.
+      const drop: Effect.Effect<Settlement.Settlement> = Effect.flatMap(Clock.currentTimeMillis, (now) =>
+        now < deadline
+          ? Effect.andThen(Effect.sleep(Math.ceil(deadline - now)), drop)
+          : Effect.succeed(expired(decoded, now))
+      )
       return Effect.flatMap(Clock.currentTimeMillis, (now) =>
         now < deadline ? Effect.timeoutOrElse(handling, { duration: deadline - now, orElse: () => drop }) : drop
       )

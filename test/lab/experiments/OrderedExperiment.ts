@@ -40,15 +40,15 @@ const startWorker = async (job: OrderedJob, monitor: BusMonitor): Promise<ChildP
       stdio: ["pipe", "pipe", "pipe"]
     }
   )
-  const started = Promise.withResolvers<void>()
-  for (const stream of [child.stdout, child.stderr]) {
-    createInterface({ input: stream }).on("line", (line) => {
-      if (line === "working") started.resolve()
-      else monitor.addLogLine(line)
-    })
-  }
-  child.once("exit", (code, signal) => started.reject(new Error(`a process ended with ${code ?? signal}`)))
-  await started.promise
+  await new Promise<void>((resolve, reject) => {
+    for (const stream of [child.stdout, child.stderr]) {
+      createInterface({ input: stream }).on("line", (line) => {
+        if (line === "working") resolve()
+        else monitor.addLogLine(line)
+      })
+    }
+    child.once("exit", (code, signal) => reject(new Error(`a process ended with ${code ?? signal}`)))
+  })
   return child
 }
 

@@ -31,7 +31,7 @@ const subscription = Subscription.make(`${job.name}.ordered`, {
   patterns: ["lab.ordered"],
   concurrency: 16,
   prefetch: 64,
-  ...(job.isOrdered ? { orderedBy: ({ payload }) => payload.key } : {})
+  orderedBy: job.isOrdered ? ({ payload }) => payload.key : undefined
 })
 
 const handler = Handler.make(

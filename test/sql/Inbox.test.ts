@@ -1,6 +1,6 @@
 import { Inbox, Outbox } from "@effect-eventbus/sql"
 import { assert, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Layer, Option, Schema } from "effect"
+import { Deferred, Effect, Fiber, Layer, Metric, Option, Schema } from "effect"
 import {
   Batch,
   EventBus,
@@ -12,6 +12,7 @@ import {
   Subscription
 } from "effect-eventbus"
 import { SqlClient } from "effect/sql"
+import { readings } from "../../packages/testing/src/contract/Readings.ts"
 import { eventually } from "../support/eventually.ts"
 import { collect, layer as outbox, Paid, relay } from "./support/Harness.ts"
 import { onEach, onPostgres } from "./support/onEach.ts"
@@ -64,7 +65,11 @@ onEach("An inbox", ({ fresh }) => {
       )
       assert.deepStrictEqual(yield* booked, [1, 1, 2, 2])
       assert.strictEqual((yield* inboxKeys).length, 4)
-    }).pipe(Effect.scoped, Effect.provide(layer(fresh)))
+      const all = yield* readings
+      for (const queue of ["billing", "audit"]) {
+        assert.strictEqual(all[`eventbus_inbox_skipped_total{queue="${queue}"}`], 2)
+      }
+    }).pipe(Effect.scoped, Effect.provide(layer(fresh)), Effect.provideService(Metric.MetricRegistry, new Map()))
   )
 
   it.live("forgets a failed attempt, so that its retry runs", () =>

@@ -140,7 +140,7 @@ export const mutants: ReadonlyArray<Mutant> = [
     // The consumer of a paused subscription is closed before its deliveries are settled.
     name: "paused-before-settled",
     file: "eventbus/src/subscribe/internal/Intake.ts",
-    edits: [["Effect.suspend(() => dispatch.done)", "Effect.void"]],
+    edits: [["const settled = Effect.suspend(() => dispatch.done)", "const settled = Effect.void"]],
     under: "pause-resume"
   },
   {

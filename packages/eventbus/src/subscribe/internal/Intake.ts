@@ -100,6 +100,9 @@ export const make = Effect.fnUntraced(function* <Ev extends Event>(
       )
     )
 
+  /** Succeeds when all that is being handled is settled. */
+  const settled = Effect.suspend(() => dispatch.done)
+
   let trouble: string | undefined
   const openAgain = (spec: typeof subscription): Effect.Effect<void> =>
     Effect.suspend(() => left).pipe(
@@ -136,10 +139,7 @@ export const make = Effect.fnUntraced(function* <Ev extends Event>(
       keys.close()
       if (current === undefined) return Effect.void
       // What is put back one by one changes its place, and a consumer that is cancelled makes way for another at once.
-      const leave = Effect.andThen(
-        Effect.suspend(() => dispatch.done),
-        Scope.close(current.scope, Exit.void)
-      )
+      const leave = Effect.andThen(settled, Scope.close(current.scope, Exit.void))
       return Effect.map(Effect.forkIn(leave, sessions, { startImmediately: true }), (fiber) => {
         left = Fiber.await(fiber)
       })
@@ -149,7 +149,7 @@ export const make = Effect.fnUntraced(function* <Ev extends Event>(
       ? dispatch.idle
       : Effect.andThen(
           Effect.suspend(() => Effect.forEach(dispatch.takeWaiting(), giveBack, { discard: true })),
-          Effect.suspend(() => dispatch.done)
+          settled
         )
     // What is put back before the consumer is cancelled would come again at once.
     return Effect.andThen(

@@ -1,5 +1,5 @@
 import { AmqpBroker } from "@effect-eventbus/amqp"
-import { BlobStore, Bodies, ClaimCheck, CloudEvents, Compression, Encryption } from "@effect-eventbus/bodies"
+import { BlobStore, Bodies, ClaimCheck, Compression, Encryption } from "@effect-eventbus/bodies"
 import { BrokerContract } from "@effect-eventbus/testing"
 import { describe } from "@effect/vitest"
 import { Effect, Layer, Redacted } from "effect"
@@ -17,30 +17,12 @@ const sealed = Bodies.layer([
   ClaimCheck.make({ over: 0 })
 ]).pipe(Layer.provide(store))
 
-// Each test has names and a bus of its own, and mostly waits.
-describe.concurrent("The contract in memory, with sealed bodies", () =>
-  BrokerContract.run({
-    name: "memory, with sealed bodies",
-    layer: (options) => Layer.provideMerge(sealed, MemoryBroker.layer(options)),
-    features: { durable: false, testClock: true },
-    // The contract of the broker itself runs more.
-    programs: 200
-  }))
-
-const source = "/shop"
-
-/** The brokers below run all programs. */
-const programs = { memory: 100, rabbit: 8 }
-
-describe.concurrent("The contract in memory, with CloudEvents", () => {
-  for (const mode of ["binary", "structured"] as const) {
-    BrokerContract.run({
-      name: `memory, with ${mode} CloudEvents`,
-      layer: (options) => Layer.provideMerge(CloudEvents.layer({ mode, source }), MemoryBroker.layer(options)),
-      features: { durable: false, testClock: true },
-      programs: programs.memory
-    })
-  }
+BrokerContract.run({
+  name: "memory, with sealed bodies",
+  layer: (options) => Layer.provideMerge(sealed, MemoryBroker.layer(options)),
+  features: { durable: false, testClock: true },
+  // The contract of the broker itself runs more.
+  programs: 200
 })
 
 const url = inject("rabbitUrl")
@@ -48,6 +30,7 @@ const url = inject("rabbitUrl")
 /** A busy machine takes longer than the defaults. */
 const patient = { connectionTimeout: "1 minute", publishTimeout: "1 minute" } as const
 
+// Each test has names and a bus of its own, and mostly waits for the broker.
 describe.concurrent("The contract on RabbitMQ, with sealed bodies", () =>
   BrokerContract.run({
     name: "RabbitMQ, with sealed bodies",
@@ -58,21 +41,6 @@ describe.concurrent("The contract on RabbitMQ, with sealed bodies", () =>
     layer: (options, { unique }) =>
       Layer.provide(
         sealed,
-        AmqpBroker.layer({ ...patient, ...options, url: Redacted.make(url ?? ""), exchange: unique("events") })
-      ),
-    cleanUp: ContractCleanUp.cleanUp(url ?? "")
-  }))
-
-describe.concurrent("The contract on RabbitMQ, with CloudEvents", () =>
-  BrokerContract.run({
-    name: "RabbitMQ, with CloudEvents",
-    features: { durable: true },
-    patience: "45 seconds",
-    skip: url === null || process.env["TEST_RABBITMQ_HOME"] === undefined,
-    programs: programs.rabbit,
-    layer: (options, { unique }) =>
-      Layer.provide(
-        CloudEvents.layer({ source }),
         AmqpBroker.layer({ ...patient, ...options, url: Redacted.make(url ?? ""), exchange: unique("events") })
       ),
     cleanUp: ContractCleanUp.cleanUp(url ?? "")

@@ -68,11 +68,29 @@ onEach("A scheduled event", ({ fresh, kind }) => {
       assert.strictEqual(yield* Scheduler.cancel(cancelled), "Cancelled")
       assert.strictEqual(yield* Scheduler.cancel(cancelled), "TooLate")
       const moved = yield* scheduleIn(3, "1 hours")
-      assert.strictEqual(yield* Scheduler.reschedule(moved, 50), "Rescheduled")
+      // Then the relay waits for an hour, if it is not woken.
+      yield* sql.withTransaction(Effect.flatMap(Paid.event({ n: 4 }), (event) => Outbox.publish(event)))
       yield* all.until(1)
-      assert.deepStrictEqual(all.numbers(), [3])
+      yield* noneWaits
+      assert.strictEqual(yield* Scheduler.reschedule(moved, 50), "Rescheduled")
+      yield* all.until(2)
+      assert.deepStrictEqual(all.numbers(), [4, 3])
       assert.strictEqual(yield* Scheduler.cancel(moved), "TooLate")
       assert.strictEqual(yield* Scheduler.reschedule(moved, 50), "TooLate")
+    }).pipe(Effect.scoped, Effect.provide(layer(fresh)))
+  )
+
+  it.live("is cancelled and moved by its id, and an event that is not scheduled is not", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      const all = yield* collect()
+      const event = yield* Paid.event({ n: 1 })
+      yield* sql.withTransaction(Outbox.publish(event))
+      assert.strictEqual(yield* Scheduler.cancel(event.eventId), "TooLate")
+      assert.strictEqual(yield* Scheduler.reschedule(event.eventId, "1 hour"), "TooLate")
+      yield* relay()
+      yield* all.until(1)
+      assert.deepStrictEqual(all.numbers(), [1])
     }).pipe(Effect.scoped, Effect.provide(layer(fresh)))
   )
 

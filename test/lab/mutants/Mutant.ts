@@ -218,12 +218,13 @@ export const mutants: ReadonlyArray<Mutant> = [
     under: "requests-rst-requester"
   },
   {
+    // A kill has to come between the two, so there is some time between them.
     name: "ack-before-reply",
     file: "eventbus/src/subscribe/internal/settle.ts",
     edits: [
       [
         "Effect.andThen(responder.reply(delivery, settlement.reply, deadline), acked)",
-        "Effect.andThen(acked, responder.reply(delivery, settlement.reply, deadline))"
+        "Effect.andThen(acked, Effect.delay(responder.reply(delivery, settlement.reply, deadline), 10))"
       ]
     ],
     under: "requests-kill-responder"

@@ -65,7 +65,12 @@ describe("The gate", () => {
       status: 1,
       said: "No second run: 2 failed: A.test.ts, B.test.ts"
     })
-    assert.strictEqual(faults({ a: [slow], b: [slow] }).status, 1)
+    assert.deepStrictEqual(faults({ a: [slow], b: [slow] }), {
+      status: 1,
+      said: `No second run: 2 failed: a, b\na:\n  ${slow}\nb:\n  ${slow}`
+    })
+    const many = Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`fault-${i}`, [slow.repeat(90)]]))
+    assert.isBelow(faults(many).said.length, 3_500)
     assert.strictEqual(tests({}).status, 1)
     assert.strictEqual(secondRuns(), "Nothing got a second run.")
   })

@@ -35,7 +35,7 @@ const failures = {
       .filter(({ breaches, lost }) => breaches.length > 0 || lost > 0)
       .map(({ breaches, fault, lost }) => {
         const isGrave = lost > 0 || !breaches.every(isSlowness)
-        return { name: fault, options: `--only ${fault} --seed ${report.seed}`, isGrave }
+        return { name: fault, options: `--only ${fault} --seed ${report.seed}`, isGrave, reason: breaches.join("\n") }
       })
 }
 
@@ -45,7 +45,7 @@ const reasonsLength = 8_000
 const reasonLines = 15
 const colours = new RegExp(`${String.fromCharCode(27)}\\[[0-9;]*m`, "g")
 
-/** The start of a message, each line of it indented. */
+/** The start of a message, each line of it indented, in its share of what the reasons of all failures may take. */
 const reasonOf = (message, failures) => {
   const whole = message.replace(colours, "").trim()
   const cut = whole
@@ -69,8 +69,10 @@ const commands = {
     const [first] = failed
     if (first === undefined) return refuse("the report names no failure")
     const grave = failed.filter(({ isGrave }) => isGrave).map(({ name }) => name)
-    if (grave.length > 0) return refuse(`slowness is not the reason of what failed in ${grave.join(", ")}`)
-    if (failed.length > 1) return refuse(`${failed.length} failed: ${failed.map(({ name }) => name).join(", ")}`)
+    const reasons = failed.map(({ name, reason = "" }) => (reason === "" ? "" : `\n${name}:${reasonOf(reason, 4)}`))
+    const why = reasons.join("").slice(0, 2_500)
+    if (grave.length > 0) return refuse(`slowness is not the reason of what failed in ${grave.join(", ")}${why}`)
+    if (failed.length > 1) return refuse(`${failed.length} failed: ${failed.map(({ name }) => name).join(", ")}${why}`)
     if (linesOf(secondRuns).some((line) => line.startsWith(kind)))
       return refuse(`another one of the ${kind} has had it`)
     appendFileSync(secondRuns, `${kind} (${basename(path, ".json")}): ${first.name}\n`)

@@ -7,7 +7,7 @@
 import { RoutingKey } from "effect-eventbus"
 import * as Option from "effect/Option"
 import * as Observation from "./Observation.ts"
-import { nameOf, routingKey } from "./Program.ts"
+import { canStopAmid, nameOf, routingKey } from "./Program.ts"
 import type { Event, Kind, Operation, Program, Target } from "./Program.ts"
 
 /** An event in a queue. */
@@ -19,6 +19,8 @@ interface Item {
   readonly fault: Observation.Sight["fault"]
   /** Whether it expires while it waits. */
   readonly expires: boolean
+  /** Whether it is a request whose requester no longer waits. */
+  readonly isLate: boolean
 }
 
 class Queue {
@@ -67,6 +69,8 @@ const failureOf = (
   isBusy: boolean
 ): string | undefined => {
   if (isLetters) return script === "fail for ever" || (script === "give up" && attempt === 1) ? "Flaky" : undefined
+  // The failure of a responder is a reply.
+  if (is.replying && (script === "give up" || script === "discard")) return undefined
   const flaky = isBusy ? "Busy" : "Flaky"
   switch (script) {
     case "fail once":
@@ -95,6 +99,7 @@ export class Model {
   private readonly program: Program
   private readonly queues = new Map<string, Queue>()
   private sights: Array<Observation.Sight> = []
+  private answers: Array<string> = []
   private published = 0
 
   constructor(program: Program) {
@@ -105,9 +110,11 @@ export class Model {
   /** Performs an operation, and returns what must be seen once the bus is idle. */
   step(operation: Operation): Observation.Observation {
     this.sights = []
+    this.answers = []
     const results = this.perform(operation)
     return {
       results,
+      answers: this.answers,
       handled: Observation.handled(this.sights, orderOf(operation)),
       queues: Object.fromEntries(
         [...this.queues.values()]
@@ -130,6 +137,10 @@ export class Model {
       // Their delay is longer than everything else takes.
       due.forEach((enter) => enter())
       return results
+    }
+    if (operation._tag === "Ask") {
+      for (const event of operation.events) this.ask(event)
+      return []
     }
     const queue = this.queues.get(nameOf(this.program, operation))
     switch (operation._tag) {
@@ -154,7 +165,7 @@ export class Model {
         return []
       }
       case "StopAmid": {
-        if (!queue?.isRunning) return []
+        if (!queue?.isRunning || !canStopAmid(queue.name)) return []
         queue.isStopping = true
         const result = this.publish(operation.event)
         queue.isStopping = false
@@ -204,11 +215,29 @@ export class Model {
     return this.route(n, event) === 0 ? "Unroutable" : "published"
   }
 
+  private ask(event: Event): void {
+    const n = ++this.published
+    this.answers.push(Observation.answer(n, this.answerTo(n, event)))
+  }
+
+  private answerTo(n: number, event: Event): string {
+    if (event.script === "never fits") return "EncodeFailed"
+    const isAnswered = this.targetsOf(event).some(({ is, isRunning }) => is.replying && isRunning)
+    if (this.route(n, event, !isAnswered) === 0) return "NoResponder"
+    if (!isAnswered) return "NoReply"
+    if (event.script === "give up" || event.script === "discard") return "refused"
+    return event.script === "throw" || event.script === "fail for ever" ? "ResponderDied" : "answered"
+  }
+
+  private targetsOf(event: Event): ReadonlyArray<Queue> {
+    return [...this.queues.values()].filter((queue) => queue.wants(routingKey(event)))
+  }
+
   /** Adds an event to the queues that are bound for it, and returns their number. */
-  private route(n: number, event: Event): number {
-    const targets = [...this.queues.values()].filter((queue) => queue.wants(routingKey(event)))
+  private route(n: number, event: Event, isLate = false): number {
+    const targets = this.targetsOf(event)
     for (const queue of targets) {
-      this.enter(queue, { n, event, attempt: 1, retryCount: 0, fault: undefined, expires: event.expires })
+      this.enter(queue, { n, event, attempt: 1, retryCount: 0, fault: undefined, expires: event.expires, isLate })
     }
     return targets.length
   }
@@ -239,6 +268,10 @@ export class Model {
     if (queue.is.typed && event.type !== "task.done") {
       return this.die(queue, item, [event.type === "task.failed" ? "InvalidPayload" : "UnknownEventType", 0])
     }
+    if (queue.is.replying) {
+      if (event.type !== "task.asked") return this.die(queue, item, ["UnknownEventType", 0])
+      if (item.isLate) return
+    }
     if (attempt > 1 && event.expires && !queue.isLetters) return this.die(queue, item, expired(item))
     const { priority } = event
     this.sights.push({ queue: queue.name, n, attempt, retryCount, priority, fault, routingKey: routingKey(event) })
@@ -250,7 +283,7 @@ export class Model {
     }
     const failure = failureOf(item, queue, isBusy)
     if (failure === undefined || failure === "Useless" || queue.is.once) return
-    if (attempt >= (attempts[failure] ?? 1)) return this.die(queue, item, [failure, attempt])
+    if (attempt >= (queue.is.replying ? 3 : (attempts[failure] ?? 1))) return this.die(queue, item, [failure, attempt])
     this.enter(queue, {
       ...item,
       attempt: attempt + 1,

@@ -18,6 +18,8 @@ export interface Sight {
 export interface Observation {
   /** The results of the operation itself. */
   readonly results: ReadonlyArray<string>
+  /** The answers to the requests of the operation, which come later. */
+  readonly answers: ReadonlyArray<string>
   /** By queue: the events that were handled. */
   readonly handled: Readonly<Record<string, ReadonlyArray<string>>>
   /** By queue: the numbers of its messages and of its consumers. */
@@ -55,6 +57,9 @@ export const handled = (sights: ReadonlyArray<Sight>, orderOf: (queue: string) =
   )
 }
 
+/** Describes the answer to a request. */
+export const answer = (n: number, what: string): string => `#${n} ${what}`
+
 /** Describes a queue, or its absence. */
 export const queue = (info: Option.Option<Omit<Broker.QueueInfo, "name">>): string =>
   Option.match(info, {
@@ -64,6 +69,7 @@ export const queue = (info: Option.Option<Omit<Broker.QueueInfo, "name">>): stri
 
 const lines = (observation: Observation): ReadonlyArray<string> => [
   ...observation.results.map((result, at) => `result ${at + 1}: ${result}`),
+  ...observation.answers.toSorted(),
   ...Object.entries(observation.handled).flatMap(([name, sights]) => sights.map((sight) => `${name} handled ${sight}`)),
   ...Object.entries(observation.queues).map(([name, state]) => `${name}: ${state}`)
 ]

@@ -3,9 +3,11 @@
 import * as Arbitrary from "effect/Arbitrary"
 import * as Schema from "effect/Schema"
 
-const kinds = ["plain", "serial", "hasty", "bare", "brief", "urgent", "typed", "once"] as const
+const kinds = ["plain", "serial", "hasty", "bare", "brief", "urgent", "typed", "once", "batching", "replying"] as const
 const patterns = ["#", "task.#", "task.*.critical", "*.done.*", "user.joined.*", "tenant.*"] as const
 const types = ["task.done", "task.failed", "user.joined"] as const
+/** The type of requests. */
+const question = "task.asked"
 const priorities = ["normal", "low", "high", "critical"] as const
 const keys = ["by type", "tenant.acme", "no.queue"] as const
 
@@ -28,6 +30,9 @@ export const delay = 150
 /** The time to live, in milliseconds, of an event that expires. `fail too late` makes it expire between two attempts. */
 export const ttl = 100
 
+/** The time in milliseconds for which a requester waits that gets no reply. */
+export const silence = 1000
+
 export type Kind = (typeof kinds)[number]
 export type Script = (typeof scripts)[number]
 
@@ -37,7 +42,7 @@ export interface Queue {
 }
 
 export interface Event {
-  readonly type: (typeof types)[number]
+  readonly type: (typeof types)[number] | typeof question
   readonly priority: (typeof priorities)[number]
   readonly key: (typeof keys)[number]
   readonly script: Script
@@ -54,6 +59,8 @@ export interface Target {
 
 export type Operation =
   | { readonly _tag: "Publish"; readonly events: ReadonlyArray<Event> }
+  /** Sends events as requests. */
+  | { readonly _tag: "Ask"; readonly events: ReadonlyArray<Event> }
   | ({ readonly _tag: "Start"; readonly pattern: string | undefined; readonly differs: boolean } & Target)
   | ({ readonly _tag: "Stop" } & Target)
   | ({ readonly _tag: "Pause" } & Target)
@@ -94,6 +101,13 @@ const event: Arbitrary.Arbitrary<Event> = Arbitrary.all({
   })
 )
 
+/** Returns the event as a request. Without retries elsewhere: whether one comes before its deadline depends on the machine. */
+const asked = (event: Event, queues: ReadonlyArray<Queue>): Event => {
+  const { script, ...others } = unhurried(event)
+  const isCalm = queues.every(({ kind }) => kind === "replying") || !script.startsWith("fail")
+  return { ...others, type: question, delayed: false, script: isCalm ? script : "ack" }
+}
+
 /** Returns the same event, without a time to live. */
 const unhurried = (event: Event): Event => ({
   ...event,
@@ -102,7 +116,19 @@ const unhurried = (event: Event): Event => ({
 })
 
 const operation: Arbitrary.Arbitrary<Operation> = Arbitrary.all({
-  tag: oneOf("Publish", "Publish", "Publish", "Stop", "Start", "StopAmid", "StopAmid", "Purge", "Pause", "Resume"),
+  tag: oneOf(
+    "Publish",
+    "Publish",
+    "Publish",
+    "Ask",
+    "Stop",
+    "Start",
+    "StopAmid",
+    "StopAmid",
+    "Purge",
+    "Pause",
+    "Resume"
+  ),
   queue: oneOf(0, 1, 2),
   letters: oneOf(false, false, true),
   events: Arbitrary.array(event, { minLength: 1, maxLength: 4 }),
@@ -115,6 +141,8 @@ const operation: Arbitrary.Arbitrary<Operation> = Arbitrary.all({
       case "Publish":
         // One of many events at once may wait for the others, and how long depends on the machine.
         return { _tag: tag, events: events.length === 1 ? events : events.map(unhurried) }
+      case "Ask":
+        return { _tag: tag, events }
       case "Start":
         return { _tag: tag, queue, letters, differs, pattern: pattern === "" ? undefined : pattern }
       case "StopAmid":
@@ -126,7 +154,9 @@ const operation: Arbitrary.Arbitrary<Operation> = Arbitrary.all({
 )
 
 const eachEvent = (operation: Operation, change: (event: Event) => Event): Operation => {
-  if (operation._tag === "Publish") return { ...operation, events: operation.events.map(change) }
+  if (operation._tag === "Publish" || operation._tag === "Ask") {
+    return { ...operation, events: operation.events.map(change) }
+  }
   return operation._tag === "StopAmid" ? { ...operation, event: change(operation.event) } : operation
 }
 
@@ -150,7 +180,8 @@ export const arbitrary: Arbitrary.Arbitrary<Program> = Arbitrary.all({
       ...(isCalm ? unhurried(event) : event),
       priority: only === "any" ? event.priority : only
     })
-    return { queues, operations: operations.map((each) => eachEvent(each, change)) }
+    const toRequest = (event: Event) => asked(change(event), queues)
+    return { queues, operations: operations.map((each) => eachEvent(each, each._tag === "Ask" ? toRequest : change)) }
   })
 )
 
@@ -159,6 +190,9 @@ export const nameOf = ({ queues }: Program, { letters, queue }: Target): string 
   const at = queue % queues.length
   return `${letters ? "dlq." : ""}${queues[at]?.kind}-${at + 1}`
 }
+
+/** Whether a queue of this name can be stopped while it is busy with one event. A batch waits for others before. */
+export const canStopAmid = (name: string): boolean => !name.startsWith("batching")
 
 export const routingKey = ({ key, priority, type }: Event): string => (key === "by type" ? `${type}.${priority}` : key)
 
@@ -181,6 +215,8 @@ const line = (program: Program, operation: Operation): string => {
   switch (operation._tag) {
     case "Publish":
       return `publish ${operation.events.map(describe).join("; ")}`
+    case "Ask":
+      return `ask ${operation.events.map(describe).join("; ")}`
     case "Start":
       return (
         `start ${nameOf(program, operation)}` +

@@ -62,7 +62,7 @@ export const run = Effect.fnUntraced(function* (program: Program, pace: Pace) {
     const names = Object.keys(expected.queues)
     for (let look = 1; ; look++) {
       const handled = Observation.handled(subject.sights(), orderOf(operation))
-      const actual = { results, handled, queues: yield* subject.queues(names) }
+      const actual = { results, answers: subject.answers(), handled, queues: yield* subject.queues(names) }
       const differences = Observation.difference(expected, actual)
       if (differences.length === 0) break
       // More looks cannot unsee an event.

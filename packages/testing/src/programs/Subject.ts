@@ -10,7 +10,7 @@ import * as Scope from "effect/Scope"
 import { Names } from "../contract/Suite.ts"
 import * as Handlers from "./Handlers.ts"
 import * as Observation from "./Observation.ts"
-import { delay, nameOf, routingKey } from "./Program.ts"
+import { canStopAmid, delay, nameOf, routingKey } from "./Program.ts"
 import type { Event, Operation, Program, Target } from "./Program.ts"
 
 /** A subscription that was started. */
@@ -30,6 +30,7 @@ export const make = Effect.fnUntraced(function* (program: Program) {
   const { unique } = yield* Names
   const running = new Map<string, Started>()
   const sights: Array<Observation.Sight> = []
+  const answers: Array<string> = []
   let published = 0
   let hold: Hold | undefined
 
@@ -94,6 +95,13 @@ export const make = Effect.fnUntraced(function* (program: Program) {
     )
   })
 
+  /** Sends an event as a request. Its answer comes later. */
+  const ask = (event: Event, isAnswered: (n: number) => boolean) =>
+    Effect.suspend(() => {
+      const n = ++published
+      return Effect.map(Handlers.ask(event, n, isAnswered(n)), (answer) => answers.push(Observation.answer(n, answer)))
+    }).pipe(Effect.provideService(EventBus.EventBus, bus), Effect.forkScoped({ startImmediately: true }))
+
   /** Publishes an event, and stops a queue while its handler is busy with that event. */
   const stopAmid = Effect.fnUntraced(function* (target: Target, event: Event, isHandled: boolean) {
     const name = nameOf(program, target)
@@ -114,9 +122,14 @@ export const make = Effect.fnUntraced(function* (program: Program) {
   return {
     /** Performs one operation, and returns its results. */
     perform: Effect.fnUntraced(function* (operation: Operation, expected: Observation.Observation) {
-      sights.length = 0
+      sights.length = answers.length = 0
       if (operation._tag === "Publish") {
         return yield* Effect.forEach(operation.events, (event) => publish(event, null), { concurrency: "unbounded" })
+      }
+      if (operation._tag === "Ask") {
+        const isAnswered = (n: number) => !expected.answers.includes(Observation.answer(n, "NoReply"))
+        yield* Effect.forEach(operation.events, (event) => ask(event, isAnswered))
+        return []
       }
       const name = nameOf(program, operation)
       switch (operation._tag) {
@@ -132,7 +145,7 @@ export const make = Effect.fnUntraced(function* (program: Program) {
           yield* running.get(name)?.subscription.resume ?? Effect.void
           return []
         case "StopAmid":
-          if (!(yield* isTaking(name))) return []
+          if (!canStopAmid(name) || !(yield* isTaking(name))) return []
           return [yield* stopAmid(operation, operation.event, expected.handled[name] !== undefined)]
         case "Purge":
           return [
@@ -145,6 +158,7 @@ export const make = Effect.fnUntraced(function* (program: Program) {
     }),
     start: (queue: number) => start({ queue, letters: false }, undefined, false),
     sights: (): ReadonlyArray<Observation.Sight> => [...sights],
+    answers: (): ReadonlyArray<string> => [...answers],
     /** Describes the queues of these names. */
     queues: (names: ReadonlyArray<string>) =>
       Effect.map(

@@ -137,16 +137,13 @@ const receiver = <Ev extends Event.Event>(
     }
     // A responder has its own way with requests that have expired.
     if (responds && envelope.replyTo !== undefined) return keyed(delivery, delivered)
-    // Dead letters never expire, and neither do replayed ones: an operator asked for them.
-    const expiresAt =
-      envelope.round > 0 || QueueSpec.isDeadLetterQueue(queue) ? undefined : Lifetime.expiresAt(event, envelope)
+    // Dead letters never expire.
+    const expiresAt = QueueSpec.isDeadLetterQueue(queue) ? undefined : Lifetime.expiresAt(event, envelope)
     // The broker expires first attempts, but for delayed events: a broker may forget their time to live while they wait.
     if (expiresAt === undefined || (attempt === 1 && envelope.dueAt === undefined)) return keyed(delivery, delivered)
-    const outlived =
-      attempt === 1 ? "waited longer than its time to live" : "outlived its time to live between two attempts"
     return Effect.flatMap(Clock.currentTimeMillis, (now) =>
       expiresAt <= now
-        ? refuseAs(delivery, "expired", `the event ${outlived}`, attempt - 1)
+        ? refuseAs(delivery, "expired", Lifetime.outlived(attempt - 1), attempt - 1)
         : keyed(delivery, delivered)
     )
   }
@@ -235,7 +232,14 @@ export const start = Effect.fnUntraced(function* <Ev extends Event.Event, E, R>(
       Effect.catchCause(responder.withinDeadline(delivered, handle(delivered)), (cause) =>
         stopping ? Effect.failCause(Cause.interrupt()) : Handler.answer(defaultPolicy, cause, delivered)
       )
-    const handling = ordered === undefined ? attempt(delivered) : ordered.hold(delivered, attempt, settle.retried)
+    let latest = delivered
+    const handling =
+      ordered === undefined
+        ? attempt(delivered)
+        : ordered.hold(delivered, attempt, (retry, failed, next) => {
+            latest = next
+            return settle.retried(retry, failed)
+          })
     const since = clock.monotonicTimeNanosUnsafe()
     running += 1
     handlersRunning(1)
@@ -247,7 +251,7 @@ export const start = Effect.fnUntraced(function* <Ev extends Event.Event, E, R>(
         handlersRunning(-1)
       }
       const settlement = settle.possible(asked)
-      return intake.settling(settlement, period, settleAs(delivery, delivered, settlement))
+      return intake.settling(settlement, period, settleAs(delivery, latest, settlement))
     })
   }
 

@@ -136,6 +136,7 @@ const optionsOf: Readonly<Record<Kind, Subscription.Options>> = {
   typed: { concurrency: 4 },
   replying: { concurrency: 4 },
   batching: { concurrency: 4 },
+  ordered: { concurrency: 4 },
   once: { concurrency: 4, guarantee: "at-most-once" }
 }
 
@@ -195,7 +196,10 @@ export const subscribe = (
     const subscription = Subscription.make(queue, { ...wanted, events: [types["task.done"], stricter] })
     return bus.subscribe(Handler.make(subscription, attempt).pipe(Handler.onFailure(policyOf(subscription))))
   }
-  const subscription = Subscription.make(queue, wanted)
+  // RabbitMQ 4 keeps the order within one priority.
+  const isOrdered = kind === "ordered" && !letters
+  const orderedBy = isOrdered ? ({ priority }: { readonly priority: string }) => priority : undefined
+  const subscription = Subscription.make(queue, { ...wanted, orderedBy })
   const handler = Handler.make(subscription, attempt)
   // Without retries there is no use for a policy.
   return bus.subscribe(subscription.atMostOnce ? handler : handler.pipe(Handler.onFailure(policyOf(subscription))))

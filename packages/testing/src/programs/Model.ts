@@ -21,6 +21,8 @@ interface Item {
   readonly expires: boolean
   /** Whether it is a request whose requester no longer waits. */
   readonly isLate: boolean
+  /** The key that it has parked, or behind which it was parked. */
+  readonly key?: string | undefined
 }
 
 class Queue {
@@ -32,6 +34,8 @@ class Queue {
   isRunning = false
   /** Whether its subscription takes no events for now. Then it is not running. */
   isPaused = false
+  /** The parked keys, as its running subscription knows them since its first event. */
+  parked: Set<string> | undefined
   /** Whether its subscription stops as soon as the handler is busy. */
   isStopping = false
 
@@ -193,6 +197,7 @@ export class Model {
     const { waiting } = queue
     queue.isRunning = true
     queue.isPaused = false
+    queue.parked = undefined
     queue.waiting = []
     waiting.forEach((item) =>
       item.expires || queue.is.brief ? this.die(queue, item, expired(item)) : this.handle(queue, item)
@@ -263,6 +268,11 @@ export class Model {
     if (letters !== undefined) this.enter(letters, { ...item, attempt: 1, fault, expires: false })
   }
 
+  /** Returns the keys of the dead letters of a queue. */
+  private parkedBehind({ deadLetterQueue = "" }: Queue): Set<string> {
+    return new Set(this.queues.get(deadLetterQueue)?.waiting.flatMap(({ key }) => key ?? []))
+  }
+
   private handle(queue: Queue, item: Item): void {
     const { attempt, event, fault, n, retryCount } = item
     if (queue.is.typed && event.type !== "task.done") {
@@ -271,6 +281,10 @@ export class Model {
     if (queue.is.replying) {
       if (event.type !== "task.asked") return this.die(queue, item, ["UnknownEventType", 0])
       if (item.isLate) return
+    }
+    if (queue.is.ordered) {
+      queue.parked ??= this.parkedBehind(queue)
+      if (queue.parked.has(event.priority)) return this.die(queue, { ...item, key: event.priority }, ["parked", 0])
     }
     if (attempt > 1 && event.expires && !queue.isLetters) return this.die(queue, item, expired(item))
     const { priority } = event
@@ -283,7 +297,13 @@ export class Model {
     }
     const failure = failureOf(item, queue, isBusy)
     if (failure === undefined || failure === "Useless" || queue.is.once) return
-    if (attempt >= (queue.is.replying ? 3 : (attempts[failure] ?? 1))) return this.die(queue, item, [failure, attempt])
+    if (attempt >= (queue.is.replying ? 3 : (attempts[failure] ?? 1))) {
+      const key = queue.is.ordered ? event.priority : undefined
+      if (key !== undefined) queue.parked?.add(key)
+      return this.die(queue, { ...item, key }, [failure, attempt])
+    }
+    // What waits for its next attempt in its place goes back as it is.
+    if (isBusy && queue.is.ordered) return this.enter(queue, item)
     this.enter(queue, {
       ...item,
       attempt: attempt + 1,
@@ -301,8 +321,10 @@ const expired = ({ attempt }: Item): Observation.Sight["fault"] => ["expired", a
 export const orderOf =
   (operation: Operation) =>
   (queue: string): Observation.Order =>
-    queue.startsWith("serial")
-      ? "by priority"
-      : queue.startsWith("urgent") && (operation._tag === "Start" || operation._tag === "Resume")
-        ? "total"
-        : "none"
+    queue.startsWith("ordered")
+      ? "by key"
+      : queue.startsWith("serial")
+        ? "by priority"
+        : queue.startsWith("urgent") && (operation._tag === "Start" || operation._tag === "Resume")
+          ? "total"
+          : "none"

@@ -35,12 +35,14 @@ const urgency = { low: 0, normal: 1, high: 2, critical: 3 }
 /**
  * How far the order of first attempts is certain: not at all; among events of one
  * priority, since RabbitMQ 4 lets urgent events overtake in every queue; or for all events.
+ * `by key` it is certain for all attempts, where the key is the priority.
  */
-export type Order = "none" | "by priority" | "total"
+export type Order = "none" | "by priority" | "by key" | "total"
 
 const compare: Readonly<Record<Order, (a: Sight, b: Sight) => number>> = {
   none: (a, b) => a.n - b.n,
   "by priority": (a, b) => urgency[a.priority] - urgency[b.priority],
+  "by key": (a, b) => urgency[a.priority] - urgency[b.priority],
   total: () => 0
 }
 
@@ -50,7 +52,9 @@ export const handled = (sights: ReadonlyArray<Sight>, orderOf: (queue: string) =
   return Object.fromEntries(
     queues.map((queue) => {
       const own = sights.filter((sight) => sight.queue === queue)
-      const first = own.filter(({ attempt }) => attempt === 1).toSorted(compare[orderOf(queue)])
+      const order = orderOf(queue)
+      if (order === "by key") return [queue, own.toSorted(compare[order]).map(show)]
+      const first = own.filter(({ attempt }) => attempt === 1).toSorted(compare[order])
       const later = own.filter(({ attempt }) => attempt > 1).toSorted((a, b) => a.n - b.n || a.attempt - b.attempt)
       return [queue, [...first, ...later].map(show)]
     })

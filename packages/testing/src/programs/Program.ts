@@ -3,7 +3,19 @@
 import * as Arbitrary from "effect/Arbitrary"
 import * as Schema from "effect/Schema"
 
-const kinds = ["plain", "serial", "hasty", "bare", "brief", "urgent", "typed", "once", "batching", "replying"] as const
+const kinds = [
+  "plain",
+  "serial",
+  "hasty",
+  "bare",
+  "brief",
+  "urgent",
+  "typed",
+  "once",
+  "batching",
+  "replying",
+  "ordered"
+] as const
 const patterns = ["#", "task.#", "task.*.critical", "*.done.*", "user.joined.*", "tenant.*"] as const
 const types = ["task.done", "task.failed", "user.joined"] as const
 /** The type of requests. */

@@ -36,6 +36,7 @@ import * as Settlement from "../Settlement.ts"
 import type { Ordering, Subscription } from "../Subscription.ts"
 import { DeadLetterDelivery } from "./DeadLetterDelivery.ts"
 import { Lanes } from "./Lanes.ts"
+import * as Lifetime from "./lifetime.ts"
 import type { Settle } from "./settle.ts"
 
 /** Handles a delivery, and settles it in a way of its own. */
@@ -61,6 +62,32 @@ interface Parked {
   readonly first: string
   /** The place of the next one. */
   readonly next: number
+}
+
+/** Returns whether an event has expired. That of a request is decided by its responder. */
+const isExpired = ({ envelope, event }: DecodedDelivery, now: number): boolean =>
+  envelope.replyTo === undefined && (Lifetime.expiresAt(event, envelope) ?? Infinity) <= now
+
+/** Returns a delivery whose dead letter parks nothing. */
+const alone = (delivered: DecodedDelivery): DecodedDelivery => ({
+  ...delivered,
+  envelope: { ...delivered.envelope, key: undefined }
+})
+
+/** Returns the next attempt of an event. */
+const retried = <Ev extends Event>(
+  delivered: DecodedDelivery<Ev>,
+  fault: Fault.Fault | undefined
+): DecodedDelivery<Ev> => {
+  const { attempt, envelope, event } = delivered
+  const retryCount = Math.max(event.retryCount, attempt)
+  const next = { number: attempt + 1, retryCount, fault: fault ?? envelope.fault }
+  return {
+    ...delivered,
+    event: { ...event, retryCount },
+    attempt: attempt + 1,
+    envelope: Envelope.retried(envelope, next)
+  }
 }
 
 /** Passes values to `f` until it returns `false`. Returns whether it never did. */
@@ -168,7 +195,7 @@ export class OrderedKeys<Ev extends Event> {
   hold<R>(
     delivered: DecodedDelivery<Ev>,
     attempt: (delivered: DecodedDelivery<Ev>) => Effect.Effect<Settlement.Settlement, never, R>,
-    onRetry: (retry: Settlement.Retry, delivered: DecodedDelivery<Ev>) => Effect.Effect<void>
+    onRetry: (retry: Settlement.Retry, delivered: DecodedDelivery<Ev>, next: DecodedDelivery<Ev>) => Effect.Effect<void>
   ): Effect.Effect<Settlement.Settlement, never, R> {
     // While it waits for others, the subscription may stop.
     const attemptOpen = (delivered: DecodedDelivery<Ev>) =>
@@ -186,15 +213,20 @@ export class OrderedKeys<Ev extends Event> {
           if (now - (since ?? now) + delay > Duration.toMillis(this.ordering.holdFor)) {
             return Effect.succeed(Settlement.deadLetter(fault))
           }
-          const { attempt, envelope } = delivered
-          const next =
-            settlement._tag === "Retry"
-              ? { ...delivered, attempt: attempt + 1, envelope: { ...envelope, fault: fault ?? envelope.fault } }
-              : delivered
-          const counted = settlement._tag === "Retry" ? onRetry(settlement, delivered) : Effect.void
+          const next = settlement._tag === "Retry" ? retried(delivered, fault) : delivered
+          const counted = settlement._tag === "Retry" ? onRetry(settlement, delivered, next) : Effect.void
           return counted.pipe(
             Effect.andThen(Effect.raceFirst(Effect.sleep(delay), this.closing.await)),
-            Effect.andThen(Effect.suspend(() => (this.isClosed ? Effect.succeed(left) : run(next, since ?? now))))
+            Effect.andThen(Clock.currentTimeMillis),
+            Effect.flatMap((later) => {
+              if (this.isClosed) return Effect.succeed(left)
+              if (!isExpired(next, later)) return run(next, since ?? now)
+              const { attempt, envelope, event } = next
+              const message = Lifetime.outlived(attempt - 1)
+              const previous = envelope.fault
+              const expired = { reason: "expired", message, attempts: attempt - 1, type: event.eventType, previous }
+              return Effect.succeed(Settlement.deadLetter(Fault.make({ ...expired, now: later })))
+            })
           )
         })
       })
@@ -287,13 +319,18 @@ export class OrderedKeys<Ev extends Event> {
     return (delivery, delivered, settlement) => {
       if (settlement._tag === "Requeue" || settlement._tag === "Pause") return Effect.void
       const { id = "", key } = delivered.envelope
-      const parks = settlement._tag === "DeadLetter" && key !== undefined && delivery.isLive()
-      const placed = parks ? { ...delivered, envelope: { ...delivered.envelope, place: 0 } } : delivered
-      return Effect.tap(as(delivery, placed, settlement), () =>
-        Effect.sync(() => {
-          if (parks) parked.set(key, { first: id, next: 1 })
-        })
-      )
+      if (settlement._tag !== "DeadLetter" || key === undefined) return as(delivery, delivered, settlement)
+      return Effect.flatMap(Clock.currentTimeMillis, (now) => {
+        // One that has expired is a dead letter by itself, as it would be in the queue.
+        if (isExpired(delivered, now)) return as(delivery, alone(delivered), settlement)
+        if (!delivery.isLive()) return as(delivery, delivered, settlement)
+        const placed = { ...delivered, envelope: { ...delivered.envelope, place: 0 } }
+        return Effect.tap(as(delivery, placed, settlement), () =>
+          Effect.sync(() => {
+            parked.set(key, { first: id, next: 1 })
+          })
+        )
+      })
     }
   }
 

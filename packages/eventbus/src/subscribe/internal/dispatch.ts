@@ -21,6 +21,8 @@ export class Dispatch {
   private readonly waiting: Array<Delivery> = []
   /** The fibers of the deliveries that are being handled. */
   private readonly fibers = new Set<Fiber.Fiber<void>>()
+  /** The number of deliveries whose handlers begin right now, further down the stack. They have no fibers yet. */
+  private beginning = 0
   /** Whether the deliveries that wait are started in the next turn of the event loop. */
   private isPaused = false
   private handle: ((delivery: Delivery) => Fiber.Fiber<void>) | undefined
@@ -62,20 +64,31 @@ export class Dispatch {
 
   /** Succeeds when the deliveries are done that are being handled now. */
   get done(): Effect.Effect<void> {
-    return Effect.asVoid(Fiber.awaitAll([...this.fibers]))
+    return Effect.andThen(
+      this.begun,
+      Effect.suspend(() => Effect.asVoid(Fiber.awaitAll([...this.fibers])))
+    )
   }
 
   /** Succeeds when no delivery is being handled and none waits. */
   readonly idle: Effect.Effect<void> = Effect.suspend(() => {
     if (this.fibers.size > 0) return Effect.andThen(Fiber.awaitAll([...this.fibers]), this.idle)
-    return this.isPaused ? Effect.andThen(Effect.yieldNow, this.idle) : Effect.void
+    return this.isPaused || this.beginning > 0 ? Effect.andThen(Effect.yieldNow, this.idle) : Effect.void
   })
 
   /** Interrupts the running handlers, and drops the deliveries that wait. */
   readonly interrupt: Effect.Effect<void> = Effect.suspend(() => {
     this.waiting.length = 0
-    return Fiber.interruptAll([...this.fibers])
+    return Effect.andThen(
+      this.begun,
+      Effect.suspend(() => Fiber.interruptAll([...this.fibers]))
+    )
   })
+
+  /** Succeeds when every handler has its fiber. One that stops its subscription at once has none yet. */
+  private readonly begun: Effect.Effect<void> = Effect.suspend(() =>
+    this.beginning > 0 ? Effect.andThen(Effect.yieldNow, this.begun) : Effect.void
+  )
 
   private proceed(): void {
     while (!this.isClosed && this.handle !== undefined && this.fibers.size < this.most && !this.isPaused) {
@@ -98,7 +111,9 @@ export class Dispatch {
   }
 
   private run(delivery: Delivery, handle: (delivery: Delivery) => Fiber.Fiber<void>): void {
+    this.beginning += 1
     const fiber = handle(delivery)
+    this.beginning -= 1
     if (fiber.pollUnsafe() !== undefined) return
     this.fibers.add(fiber)
     fiber.addObserver(() => {

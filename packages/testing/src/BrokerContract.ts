@@ -11,6 +11,7 @@ import { delaySuite } from "./contract/DelaySuite.ts"
 import { expirySuite } from "./contract/ExpirySuite.ts"
 import { failureSuite } from "./contract/FailureSuite.ts"
 import { flowSuite } from "./contract/FlowSuite.ts"
+import { heldSuite } from "./contract/HeldSuite.ts"
 import { lifetimeSuite } from "./contract/LifetimeSuite.ts"
 import { lookSuite } from "./contract/LookSuite.ts"
 import { metricSuite } from "./contract/MetricSuite.ts"
@@ -43,6 +44,7 @@ const suites = [
   repairSuite,
   operateSuite,
   orderedSuite,
+  heldSuite,
   requestSuite,
   spanSuite,
   traceSuite,

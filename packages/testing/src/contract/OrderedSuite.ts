@@ -1,69 +1,13 @@
 import { assert } from "@effect/vitest"
 import { EventBus, FailurePolicy, Handler, Subscription } from "effect-eventbus"
-import type { DeadLetter } from "effect-eventbus"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
+import { handling, numbersOf, ordered, parked, publish } from "./OrderedFixture.ts"
 import { bounded, eventually } from "./Patience.ts"
 import { messages, recorder } from "./Recorder.ts"
 import { suite, unique } from "./Suite.ts"
 import { Flaky, TaskDone } from "./TestEvents.ts"
-
-/** The key of an event is the last digit of its number. */
-const keyOf = (n: number): string => `k${n % 10}`
-
-const publish = (...numbers: ReadonlyArray<number>) =>
-  EventBus.EventBus.use((bus) =>
-    Effect.forEach(numbers, (n) => Effect.flatMap(TaskDone.event({ n }), bus.publish), { discard: true })
-  )
-
-const ordered = (queue: string, options: Subscription.Options = {}) =>
-  Subscription.make(queue, {
-    events: [TaskDone],
-    orderedBy: ({ payload }) => keyOf(payload.n),
-    concurrency: 4,
-    prefetch: 40,
-    ...options
-  })
-
-/** A handler that fails for the numbers in `broken`, and the numbers that it has handled, in their order. */
-const handling = Effect.fnUntraced(function* (
-  queue: string,
-  options: Subscription.Options & {
-    readonly times?: number
-    readonly entering?: (n: number) => Effect.Effect<void>
-  } = {}
-) {
-  const { entering = () => Effect.void, times = 1, ...own } = options
-  const broken = new Set<number>()
-  const handled: Array<number> = []
-  const attempts: Array<number> = []
-  const policy = FailurePolicy.tags({
-    Flaky: FailurePolicy.retry(Schedule.spaced("20 millis").pipe(Schedule.upTo({ times })))
-  })
-  const handler = Handler.make(
-    ordered(queue, own),
-    Effect.fnUntraced(function* ({ payload: { n } }) {
-      attempts.push(n)
-      yield* entering(n)
-      if (broken.has(n)) return yield* new Flaky({ n })
-      handled.push(n)
-    })
-  ).pipe(Handler.onFailure(policy))
-  const of = (key: number, numbers = handled) => numbers.filter((n) => n % 10 === key)
-  const has = (...numbers: ReadonlyArray<number>) =>
-    eventually(
-      Effect.sync(() => [...handled]),
-      (handled) => numbers.every((n) => handled.includes(n))
-    )
-  return { attempts, broken, handled, handler, has, of }
-})
-
-const numbersOf = (letters: ReadonlyArray<DeadLetter.DeadLetter>): ReadonlyArray<number> =>
-  letters.map(({ envelope }) => JSON.parse(new TextDecoder().decode(envelope.body)).payload.n)
-
-const parked = (queue: string, key?: string) =>
-  EventBus.EventBus.use((bus) => bus.deadLetters(queue).peek({ limit: 100, key }))
 
 export const orderedSuite = suite("ordered keys", (test) => {
   test("events of a key are handled one at a time and in order, and other keys beside them", () =>
@@ -85,25 +29,6 @@ export const orderedSuite = suite("ordered keys", (test) => {
       assert.deepStrictEqual(of(1), [1, 11, 21, 31])
       assert.deepStrictEqual(of(2), [2, 12, 22])
       yield* eventually(messages(queue), (n) => n === 0)
-    }))
-
-  test("a failing event is retried in its place, and blocks its own key alone", () =>
-    Effect.gen(function* () {
-      const bus = yield* EventBus.EventBus
-      const queue = yield* unique("ordered")
-      const { attempts, broken, handler, has, of } = yield* handling(queue, { times: 1000, holdFor: "1 minute" })
-      broken.add(1)
-      yield* bus.subscribe(handler)
-      yield* publish(1, 11, 2, 12)
-      yield* has(2, 12)
-      yield* eventually(
-        Effect.sync(() => attempts.filter((n) => n === 1).length),
-        (count) => count > 2
-      )
-      assert.notInclude(attempts, 11)
-      broken.clear()
-      yield* has(1, 11)
-      assert.deepStrictEqual(of(1), [1, 11])
     }))
 
   test("an event that cannot be handled parks its key: it and all later ones are dead letters, in their order", () =>

@@ -24,7 +24,7 @@ export const patiently = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<
     Effect.retry(self, Schedule.spaced("20 millis").pipe(Schedule.upTo({ duration: patience })))
   )
 
-class Unexpected extends Schema.TaggedError<Unexpected>()("Unexpected", { answer: Schema.String }) {
+export class Unexpected extends Schema.TaggedError<Unexpected>()("Unexpected", { answer: Schema.String }) {
   override get message() {
     return `The last answer was ${this.answer}`
   }

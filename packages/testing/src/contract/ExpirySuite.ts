@@ -1,8 +1,10 @@
 import { assert } from "@effect/vitest"
-import { EventBus, Handler, Subscription } from "effect-eventbus"
+import { EventBus, Handler, Settlement, Subscription } from "effect-eventbus"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import { eventually } from "./Patience.ts"
+import * as Fiber from "effect/Fiber"
+import * as Stream from "effect/Stream"
+import { bounded, eventually } from "./Patience.ts"
 import { assertFault, deadLetters, messages, recorder } from "./Recorder.ts"
 import { suite, unique } from "./Suite.ts"
 import { TaskDone } from "./TestEvents.ts"
@@ -73,6 +75,33 @@ export const expirySuite = suite("failing", (test) => {
       assert.deepStrictEqual(letter.event.payload, { n: 2 })
       assertFault(letter, { reason: "expired", attempts: 0 })
       assert.strictEqual(yield* handled.size, 0)
+    }))
+
+  test("TTL: a replayed event does not expire, however often it is put back", () =>
+    Effect.gen(function* () {
+      const bus = yield* EventBus.EventBus
+      const queue = yield* unique("tasks")
+      const tasks = Subscription.make(queue, { events: [TaskDone], concurrency: 1, prefetch: 1 })
+      yield* bus.declare(tasks)
+      for (const n of [1, 2]) yield* bus.publish(yield* TaskDone.event({ n }, { ttlSeconds: 0 }))
+      yield* eventually(messages(`dlq.${queue}`), (n) => n === 2)
+      const attempts = yield* bus.stream(tasks).pipe(
+        Stream.zipWithIndex,
+        Stream.take(22),
+        // One waits in the queue while the other is held.
+        Stream.mapEffect(([{ attempt, settle }, i]) =>
+          Effect.as(
+            Effect.andThen(Effect.sleep("20 millis"), settle(i < 20 ? Settlement.requeue : Settlement.ack)),
+            attempt
+          )
+        ),
+        Stream.runCollect,
+        Effect.forkScoped
+      )
+      assert.strictEqual((yield* bus.deadLetters(queue).replay()).done, 2)
+      const seen = yield* bounded(Fiber.join(attempts))
+      assert.deepStrictEqual([...new Set(seen)], [1])
+      assert.strictEqual(yield* messages(`dlq.${queue}`), 0)
     }))
 
   test("message TTL: without a DLQ an expired event is gone", () =>

@@ -1,12 +1,10 @@
 import { assert } from "@effect/vitest"
 import { EventBus, FailurePolicy, Handler } from "effect-eventbus"
 import type { DecodedDelivery } from "effect-eventbus"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import * as Schedule from "effect/Schedule"
 import { handling, numbersOf, ordered, parked, publish } from "./OrderedFixture.ts"
-import { bounded, eventually } from "./Patience.ts"
+import { eventually } from "./Patience.ts"
 import { messages, recorder } from "./Recorder.ts"
 import { suite, unique } from "./Suite.ts"
 import { Flaky, TaskDone } from "./TestEvents.ts"
@@ -88,25 +86,5 @@ export const heldSuite = suite("events that are held in their place", (test) => 
         assert.isUndefined(envelope.key)
         assert.deepInclude(envelope.fault, { reason: "expired", attempts: 1 })
       }
-    }))
-
-  test("a stop waits for the handler that has only just begun", () =>
-    Effect.gen(function* () {
-      const bus = yield* EventBus.EventBus
-      const queue = yield* unique("ordered")
-      const begun = yield* Deferred.make<void>()
-      const gate = yield* Deferred.make<void>()
-      const { handled, handler } = yield* handling(queue, {
-        // The test goes on at once, while the handler is at its first step.
-        entering: () => Effect.andThen(Deferred.succeed(begun, undefined), Deferred.await(gate))
-      })
-      const running = yield* bus.subscribe(handler)
-      yield* publish(1)
-      yield* bounded(Deferred.await(begun))
-      const stopping = yield* Effect.forkChild(running.stop, { startImmediately: true })
-      yield* Deferred.succeed(gate, undefined)
-      yield* bounded(Fiber.join(stopping))
-      assert.deepStrictEqual(handled, [1])
-      assert.strictEqual(yield* messages(queue), 0)
     }))
 })

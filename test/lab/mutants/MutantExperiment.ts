@@ -17,7 +17,7 @@ const timeToRepeat = 100_000
 const caught = (row: ResultRow.ResultRow | undefined): boolean =>
   row !== undefined && row.confirmed > 0 && !ResultRow.holds(row)
 
-/** What one run of the lab says of a mutant. */
+/** The result of one run of the lab on a mutant. */
 interface Verdict {
   readonly isCaught: boolean
   readonly row: ResultRow.ResultRow | undefined

@@ -1,4 +1,4 @@
-import { AmqpConnection, AmqpOptions, AmqpPlan } from "@effect-eventbus/amqp"
+import { AmqpConnection, AmqpOptions, AmqpPlan, AmqpQueue } from "@effect-eventbus/amqp"
 import { assert, describe, inject, it } from "@effect/vitest"
 import { Effect, Queue, type Scope } from "effect"
 import { Handler, Subscription } from "effect-eventbus"
@@ -157,6 +157,26 @@ describe.skipIf(url === "")("AmqpPlan on RabbitMQ", () => {
       ])
       // To declare it as it was is allowed only if it still is what it was.
       yield* asTheyAre()
+    })
+  )
+
+  it.live("sees that a queue which shall be ordered has several consumers, and the other way round", () =>
+    Effect.gen(function* () {
+      const { queue, settings } = yield* rig
+      const name = queue("work")
+      const plain = work(name)
+      const ordered = Subscription.make(name, { patterns: ["ping.*"], orderedBy: ({ eventId }) => eventId })
+      const active = Effect.fnUntraced(function* (declared: QueueSpec.QueueSpec, wanted: QueueSpec.QueueSpec) {
+        const live = yield* connected(settings())
+        yield* AmqpPlan.apply(live, yield* look(settings(), [declared]))
+        const found = differences(yield* look(settings(), [wanted]), name)
+        yield* AmqpQueue.remove(live, name)
+        return found.filter(([argument]) => argument === "x-single-active-consumer")
+      })
+      const argument = "x-single-active-consumer"
+      assert.deepStrictEqual(yield* active(plain, ordered), [[argument, undefined, true]])
+      assert.deepStrictEqual(yield* active(ordered, plain), [[argument, true, undefined]])
+      assert.deepStrictEqual(yield* active(ordered, ordered), [])
     })
   )
 

@@ -126,6 +126,17 @@ describe.concurrent("eventbus explain", () => {
     assert.include(stdout, "the subscription pauses until one succeeds: 1 s, 2 s, 4 s, 4 s, 4 s, … 4 s")
   })
 
+  it("says that the events of a key keep their order, and for how long one of them is retried", async () => {
+    const args = ["explain", "stock.moved.low", ...Fixture.module("stock")]
+    const text = (await Process.run(args)).stdout.replace(/\n {4,}/g, " ")
+    assert.match(text, /^ +in order +one event of a key at a time, by one process while others stand by; /m)
+    assert.include(text, "a failing one is retried in its place for 30 s at most, and its dead letter parks the key")
+    assert.notInclude(text, "waits in")
+    assert.notInclude(text, "consumer lost")
+    const [stock] = Process.objectsOf((await Process.run([...args, "--json"])).stdout)
+    assert.deepInclude(stock, { ordered: true, hold_for_ms: 30_000, wait_queues: [], delivery_limit: null })
+  })
+
   it("says how payloads are sealed, and where a delayed event waits", async () => {
     const args = ["explain", "report.made.low", "--delay", "1m", ...Fixture.module("blobs")]
     const { stdout } = await Process.run(args)

@@ -249,6 +249,26 @@ describe("AsyncAPI", () => {
     })
   )
 
+  it.effect("says of an operation whether the events of a key keep their order", () =>
+    Effect.gen(function* () {
+      const options = { patterns: ["#"], concurrency: 4 }
+      const stock = Subscription.make("stock", { ...options, orderedBy: ({ eventId }) => eventId, holdFor: "1 minute" })
+      const audit = Subscription.make("audit", options)
+      const document = yield* documentOf({ stock, audit })
+      const { diagnostics } = yield* Effect.promise(() => new Parser().parse(JSON.stringify(document)))
+      assert.deepStrictEqual(
+        diagnostics.filter(({ code }) => code !== "asyncapi-latest-version"),
+        []
+      )
+      const { operations } = JSON.parse(JSON.stringify(document))
+      assert.deepStrictEqual(operations["receive:stock"]["x-flow"], {
+        concurrency: 4,
+        ordered: { by: "key", holdForMs: 60_000 }
+      })
+      assert.deepStrictEqual(operations["receive:audit"]["x-flow"], { concurrency: 4 })
+    })
+  )
+
   it.effect("refuses two plans of bodies, and one that cannot be made", () =>
     Effect.gen(function* () {
       const billing = Subscription.make("billing", { patterns: ["#"] })

@@ -142,6 +142,21 @@ describe("Diagnosis", () => {
     ])
   })
 
+  it("fails where another application hands the events of an ordered subscription to several consumers", () => {
+    const texts = (args: Readonly<Record<string, unknown>>) =>
+      Diagnosis.order(["stock"], [{ name: "stock", messages: 0, consumers: 2, arguments: args }]).map(
+        ({ detail, status }) => `${status}: ${detail}`
+      )
+    assert.deepStrictEqual(texts({ "x-single-active-consumer": true }), ['ok: "stock" has one active consumer'])
+    const fails = [
+      'fail: "stock" hands its events to several consumers at once, so processes do not keep the order of a key'
+    ]
+    assert.deepStrictEqual(texts({}), fails)
+    assert.deepStrictEqual(texts({ "x-single-active-consumer": false }), fails)
+    // That it is missing is reported with the topology.
+    assert.deepStrictEqual(Diagnosis.order(["gone"], []), [])
+  })
+
   it("counts delayed events, and fails where one of their queues is missing below another", () => {
     const texts = (...levels: ReadonlyArray<number>) =>
       Diagnosis.delays(

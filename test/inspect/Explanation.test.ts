@@ -201,6 +201,30 @@ describe("Explanation", () => {
     })
   )
 
+  it.effect("tells how long an ordered event is retried in its place, which takes no queue for waits", () =>
+    Effect.gen(function* () {
+      const explain = Effect.fnUntraced(function* (holdFor: "30 seconds" | "5 seconds") {
+        const patterns = ["ping.#"]
+        const subscription = Subscription.make("stock", { patterns, orderedBy: ({ eventId }) => eventId, holdFor })
+        const work = Handler.make(subscription, () => Effect.fail("no"))
+        const contract = yield* Contract.fromExports({ work }, { title: "work", version: "1.0.0" })
+        const [first] = yield* Explanation.make("ping.low", contract, AmqpOptions.settings({}))
+        const { delays, end } = first?.outcomes?.[0] ?? {}
+        return { ...first, retries: delays?.length, end }
+      })
+      assert.deepInclude(yield* explain("30 seconds"), {
+        ordering: { holdFor: 30_000 },
+        retries: 3,
+        end: "dead-lettered",
+        waitQueues: [],
+        deliveryLimit: undefined
+      })
+      // The third retry would come too late.
+      assert.deepInclude(yield* explain("5 seconds"), { ordering: { holdFor: 5000 }, retries: 2, end: "dead-lettered" })
+      assert.isUndefined((yield* explained("invoice.paid.low")).of("shop.billing")?.ordering)
+    })
+  )
+
   it.effect("tells the versions that a handler reads", () =>
     Effect.gen(function* () {
       const old = Schema.Struct({ id: Schema.String })

@@ -160,6 +160,8 @@ export const Receiver = Schema.Struct({
   patterns: Schema.Array(Schema.String),
   isKnownType: Schema.Boolean,
   atMostOnce: Schema.Boolean,
+  /** The longest time for which an ordered event is retried in its place. Absent where there is no order. */
+  holdFor: Schema.optional(Millis),
   concurrency: Schema.optional(Count),
   timeout: Schema.optional(Millis),
   deadLetterQueue: Text,

@@ -8,7 +8,8 @@
  * step from is a message, `order.placed.v1`, which queues receive and nothing sends.
  * The schema of a payload is nested in the platform's envelope, as on the wire. Where a
  * plan of bodies seals payloads, a payload is sealed or as its schema says, and
- * `x-bodies` lists the steps. `x-flow` of an operation says how events are taken.
+ * `x-bodies` lists the steps. `x-flow` of an operation says how events are taken,
+ * and whether those of a key keep their order.
  *
  * @since 0.1.0
  */
@@ -323,7 +324,7 @@ const receive = (
 })
 
 /** Returns what is known of how a queue's events are taken. */
-const flowOf = ({ concurrency, prefetch }: Subscription<Event.Event>, handler: Handler.Any | undefined) => {
+const flowOf = ({ concurrency, ordering, prefetch }: Subscription<Event.Event>, handler: Handler.Any | undefined) => {
   const steps = handler?.steps ?? []
   const around = steps.flatMap((step) => (step._tag === "Around" ? [step.name] : []))
   const batch = steps.flatMap((step) =>
@@ -332,6 +333,7 @@ const flowOf = ({ concurrency, prefetch }: Subscription<Event.Event>, handler: H
   return {
     ...(concurrency === undefined ? {} : { concurrency }),
     ...(prefetch === undefined ? {} : { prefetch }),
+    ...(ordering === undefined ? {} : { ordered: { by: "key", holdForMs: Duration.toMillis(ordering.holdFor) } }),
     ...(batch === undefined ? {} : { batch }),
     ...(around.length === 0 ? {} : { steps: around })
   }

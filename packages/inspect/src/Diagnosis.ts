@@ -18,7 +18,7 @@ import { noManagement } from "./internal/checks/advice.ts"
 import { blobsOf } from "./internal/checks/blobChecks.ts"
 import { expiry, featureFlags, memory, noConnection, version } from "./internal/checks/brokerChecks.ts"
 import { publishing, subscribing } from "./internal/checks/permissionChecks.ts"
-import { backlogs, delaysOf, limits, replies } from "./internal/checks/queueChecks.ts"
+import { backlogs, delaysOf, limits, order, replies } from "./internal/checks/queueChecks.ts"
 import { topology } from "./internal/checks/topologyChecks.ts"
 import type { Management } from "./Management.ts"
 import type { ManagementError } from "./ManagementError.ts"
@@ -27,7 +27,7 @@ import * as TopologyReport from "./TopologyReport.ts"
 export type { Check } from "./internal/check.ts"
 export { blobs } from "./internal/checks/blobChecks.ts"
 export { clock, expiry, memory, noConnection, version } from "./internal/checks/brokerChecks.ts"
-export { backlog, delays, limits, replies } from "./internal/checks/queueChecks.ts"
+export { backlog, delays, limits, order, replies } from "./internal/checks/queueChecks.ts"
 export { topology } from "./internal/checks/topologyChecks.ts"
 
 /**
@@ -74,6 +74,10 @@ const managed = <A>(
 export const run = (target: Target): Stream.Stream<Check, ContractError | ManagementError> => {
   const { management, queues, settings } = target
   const [{ username, vhost }] = settings.endpoints
+  // The arguments of the others are compared with the topology.
+  const orderedElsewhere = queues.flatMap(({ name, singleActive }) =>
+    singleActive === true && settings.forQueue(name).topology !== "assert" ? [name] : []
+  )
   const connected = (live: AmqpConnection.Live): ReadonlyArray<Check> => [
     { check: "connection", status: "ok", detail: `${live.address}, virtual host "${vhost}", as "${username}"` },
     version(live.version),
@@ -88,6 +92,9 @@ export const run = (target: Target): Stream.Stream<Check, ContractError | Manage
       subscribing(live, queues, settings),
       Effect.map(TopologyReport.make(live, queues, management), (report) => topology(report, settings)),
       backlogs(live, queues, management),
+      ...(orderedElsewhere.length === 0
+        ? []
+        : [managed(management, "order", ({ queues }) => queues, (found) => order(orderedElsewhere, found))]),
       delaysOf(live, settings),
       managed(management, "replies", ({ queues }) => queues, replies),
       managed(management, "limits", ({ limits }) => limits, limits),

@@ -81,6 +81,11 @@ export interface Explanation {
   readonly prefetch: number | undefined
   readonly messageTtl: number | undefined
   readonly atMostOnce: boolean
+  /**
+   * Whether events of one key are handled in their order, and the longest time in milliseconds for which a failing one
+   * is retried in its place. Then its key is parked. `undefined`: it is not ordered.
+   */
+  readonly ordering: { readonly holdFor: number } | undefined
   readonly timeout: number | undefined
   /** The names of the steps that wrap the handler, from the inside out. */
   readonly around: ReadonlyArray<string>
@@ -126,12 +131,13 @@ const ends = {
   DeadLetter: "dead-lettered"
 } as const
 
-/** Follows an event from attempt to attempt, each of which takes some time, in milliseconds. */
+/** Follows an event from attempt to attempt, each of which takes some time, as long as it is held. Times are in milliseconds. */
 const follow = Effect.fnUntraced(function* (
   policy: FailurePolicy.FailurePolicy<never>,
   cause: Cause.Cause<never>,
   event: Event,
-  handling: number
+  handling: number,
+  holdFor: number
 ): Effect.fn.Return<Course> {
   const delays: Array<number> = []
   const pauses: Array<number> = []
@@ -153,6 +159,7 @@ const follow = Effect.fnUntraced(function* (
     if (settlement?._tag === "Pause") pauses.push(Math.round(Duration.toMillis(settlement.delay)))
     else if (settlement?._tag === "Retry") {
       const delay = Duration.toMillis(settlement.delay)
+      if (elapsed + delay > holdFor) return { delays, pauses, end: "dead-lettered" }
       delays.push(Math.round(delay))
       elapsed += delay + handling
     } else return { delays, pauses, end: settlement === undefined ? "dead-lettered" : ends[settlement._tag] }
@@ -169,11 +176,12 @@ const outcome = Effect.fnUntraced(function* (
   failure: string,
   policy: FailurePolicy.FailurePolicy<never>,
   cause: Cause.Cause<never>,
-  deadLetterQueue: string | undefined
+  { deadLetterQueue, ordering }: Handler.Any["subscription"]
 ): Effect.fn.Return<Outcome> {
+  const holdFor = ordering === undefined ? Infinity : Duration.toMillis(ordering.holdFor)
   const [event, persistent] = yield* Effect.all([Sample.event({}), Sample.event({}, { maxRetries: maxAttempts })])
   const courseOf = (value: number, event: Event, handling = 0) =>
-    Effect.provideService(follow(policy, cause, event, handling), Random.Random, constant(value))
+    Effect.provideService(follow(policy, cause, event, handling, holdFor), Random.Random, constant(value))
   const [low, high, longer, slower] = yield* Effect.all([
     courseOf(0, event),
     courseOf(1 - 1e-9, event),
@@ -215,7 +223,7 @@ const outcomesOf = Effect.fnUntraced(function* ({ steps, subscription }: Handler
   const timeoutTag = "TimeoutError"
   const tags = policy.cases.filter((tag) => timeout < 0 || tag !== timeoutTag)
   const ask = (failure: string, policy: FailurePolicy.FailurePolicy<never>, cause: Cause.Cause<never>) =>
-    outcome(failure, policy, cause, subscription.deadLetterQueue)
+    outcome(failure, policy, cause, subscription)
   const byTag = yield* Effect.forEach(tags, (tag) => ask(tag, policy, tagged(tag)))
   const other = yield* ask(
     byTag.length === 0 ? "any failure" : "any other error",
@@ -265,9 +273,11 @@ const explain = Effect.fnUntraced(function* (
   settings: AmqpOptions.Settings,
   bodies: ReadonlyArray<BodyPlan.Step>
 ): Effect.fn.Return<Explanation> {
-  const { atMostOnce, concurrency, deadLetterQueue, events, messageTtl, patterns, prefetch, name: queue } = subscription
+  const { atMostOnce, concurrency, deadLetterQueue, events, messageTtl, ordering, patterns, prefetch } = subscription
+  const { name: queue } = subscription
   const outcomes = atMostOnce ? atMostOnceOutcomes : handler === undefined ? undefined : yield* outcomesOf(handler)
-  const tiers = new Set(outcomes?.flatMap(({ delays }) => delays.flatMap(tiersOf)))
+  // An ordered event waits in its place.
+  const tiers = new Set(ordering === undefined ? outcomes?.flatMap(({ delays }) => delays.flatMap(tiersOf)) : [])
   const timeouts = handler?.steps.flatMap((step) => (step._tag === "Timeout" ? [Duration.toMillis(step.duration)] : []))
   const type = routingKey.replace(priorities, "")
   const limit = AmqpTopology.workQueue(subscription, settings).arguments["x-delivery-limit"]
@@ -280,13 +290,15 @@ const explain = Effect.fnUntraced(function* (
     prefetch,
     messageTtl,
     atMostOnce,
+    ordering: ordering === undefined ? undefined : { holdFor: Duration.toMillis(ordering.holdFor) },
     around: handler?.steps.flatMap((step) => (step._tag === "Around" ? [step.name] : [])) ?? [],
     request: handler?.steps.flatMap((step) => (step._tag === "Reply" ? [step.request] : []))[0],
     batch: handler?.steps.flatMap((step) =>
       step._tag === "Batch" ? [{ size: step.size, within: Duration.toMillis(step.within) }] : []
     )[0],
     timeout: timeouts === undefined || timeouts.length === 0 ? undefined : Math.min(...timeouts),
-    deliveryLimit: typeof limit === "number" ? limit : undefined,
+    // That of an ordered queue is out of reach.
+    deliveryLimit: typeof limit === "number" && ordering === undefined ? limit : undefined,
     outcomes,
     waitQueues: [...tiers].toSorted((a, b) => a - b).map((tier) => AmqpDelay.waitQueue(queue, tier, settings).name),
     deadLetterQueue,

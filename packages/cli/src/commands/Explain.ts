@@ -72,6 +72,7 @@ const rows = (explanation: Explanation): ReadonlyArray<readonly [label: string, 
     deliveryLimit,
     isKnownType,
     messageTtl,
+    ordering,
     outcomes,
     prefetch,
     queue,
@@ -89,6 +90,14 @@ const rows = (explanation: Explanation): ReadonlyArray<readonly [label: string, 
   ]
   return [
     ["handled", handled.join(", ")],
+    ...(ordering === undefined
+      ? []
+      : [
+          [
+            "in order",
+            `one event of a key at a time, by one process while others stand by; a failing one is retried in its place for ${OutcomeText.range([ordering.holdFor, ordering.holdFor])} at most, and its dead letter parks the key`
+          ] as const
+        ]),
     ...(batch === undefined
       ? []
       : [["in batches", `of up to ${batch.size}, within ${OutcomeText.range([batch.within, batch.within])}`] as const]),
@@ -147,6 +156,7 @@ const toJson = (routingKey: string, explanation: Explanation, delay: Delay | und
   concurrency: explanation.concurrency ?? null,
   prefetch: explanation.prefetch ?? null,
   at_most_once: explanation.atMostOnce,
+  ...(explanation.ordering === undefined ? {} : { ordered: true, hold_for_ms: explanation.ordering.holdFor }),
   around: explanation.around,
   ...(explanation.request === undefined ? {} : { replies_to: explanation.request }),
   ...(explanation.batch === undefined

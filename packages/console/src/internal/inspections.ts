@@ -119,6 +119,7 @@ const receiverOf = (explained: Explanation.Explanation): typeof Inspection.Recei
   patterns: explained.patterns,
   isKnownType: explained.isKnownType,
   atMostOnce: explained.atMostOnce,
+  holdFor: explained.ordering?.holdFor,
   concurrency: explained.concurrency,
   timeout: explained.timeout,
   deadLetterQueue: explained.deadLetterQueue,

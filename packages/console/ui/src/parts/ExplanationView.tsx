@@ -65,6 +65,12 @@ export const ExplanationView = ({ of }: { readonly of: typeof Explanation.Type }
             {receiver.concurrency === undefined ? "" : `, ${count(receiver.concurrency)} at once`}
             {receiver.timeout === undefined ? "" : `, at most ${span(receiver.timeout)} each`}
           </p>
+          {receiver.holdFor === undefined ? null : (
+            <p className="soft">
+              Events of a key are handled in their order. A failing one is retried in its place for {span(receiver.holdFor)}{" "}
+              at most, and its dead letter parks the key.
+            </p>
+          )}
           {receiver.outcomes === undefined ? (
             <p className="soft">The contract has no handler of this queue.</p>
           ) : (

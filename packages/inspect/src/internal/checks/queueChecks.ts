@@ -12,7 +12,7 @@ import { isDeadLetterQueue, originOf, type QueueSpec } from "effect-eventbus/Que
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as BrokerConnection from "../../BrokerConnection.ts"
-import type { Management } from "../../Management.ts"
+import type { ListedQueue, Management } from "../../Management.ts"
 import * as QueueLimit from "../../QueueLimit.ts"
 import * as QueueReport from "../../QueueReport.ts"
 import type { Check } from "../check.ts"
@@ -100,6 +100,33 @@ export const backlogs = Effect.fnUntraced(function* (
   const advice = "Use --module, or set RABBITMQ_MANAGEMENT_URL to check all queues."
   return [{ check: "backlog", status: "skip", detail: "no queue is known", advice }]
 })
+
+/**
+ * Checks that ordered subscriptions whose queues another application declares have one
+ * active consumer each. Other arguments of such queues are of no concern here.
+ *
+ * @category checks
+ * @since 0.1.0
+ */
+export const order = (wanted: ReadonlyArray<string>, found: ReadonlyArray<ListedQueue>): ReadonlyArray<Check> => {
+  const check = "order"
+  const byName = new Map(found.map((queue) => [queue.name, queue]))
+  return wanted.flatMap((name): ReadonlyArray<Check> => {
+    const queue = byName.get(name)
+    if (queue === undefined) return []
+    if (queue.arguments["x-single-active-consumer"] === true) {
+      return [{ check, status: "ok", detail: `"${name}" has one active consumer` }]
+    }
+    return [
+      {
+        check,
+        status: "fail",
+        detail: `"${name}" hands its events to several consumers at once, so processes do not keep the order of a key`,
+        advice: "Its owner has to declare it again with x-single-active-consumer. Until then, run one process."
+      }
+    ]
+  })
+}
 
 /**
  * Checks the queues in which delayed events wait, out of the names of queues and what they

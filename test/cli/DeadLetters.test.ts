@@ -75,6 +75,19 @@ const die = async (queue: string, count: number): Promise<ReadonlyArray<string>>
   return letters.map(({ id }) => id)
 }
 
+/** Makes dead letters of an ordered queue, each behind the first one of its key, and gives their ids in order. */
+const dieOrdered = async (queue: string, keys: ReadonlyArray<string>): Promise<ReadonlyArray<string>> => {
+  const made = keys.map((key) => ({ ...letter(0), key }))
+  const letters = made.map((one, n) => {
+    const before = made.slice(0, n).filter(({ key }) => key === one.key)
+    return Result.getOrThrow(DeadLetter.fromJson({ ...one, behind: before[0]?.id, place: before.length }))
+  })
+  await runtime.runPromise(
+    EventBus.EventBus.use((bus) => Effect.forEach(letters, bus.deadLetters(queue).put, { discard: true }))
+  )
+  return letters.map(({ id }) => id)
+}
+
 /** The ids of the dead letters of a queue, in order. */
 const waiting = async (queue: string): Promise<ReadonlyArray<string>> => {
   const { letters } = await runtime.runPromise(
@@ -280,6 +293,35 @@ describe.skipIf(inject("rabbitUrl") === null)("dlq", () => {
       assert.deepStrictEqual(await drain(queue), [])
     }))
 
+  it("--key selects the dead letters of a key of an ordered queue, for each command", () =>
+    withQueue(async (queue) => {
+      const ids = await dieOrdered(queue, ["k1", "k2", "k1", "k2", "k1"])
+      const of = (key: string) => ids.filter((_, n) => n % 2 === (key === "k1" ? 0 : 1))
+      const peeked = await dlq(["peek", queue, "--key", "k2", "--json"])
+      assert.deepStrictEqual(idsOf(peeked), of("k2"))
+      assert.containSubset(Process.objectsOf(peeked.stdout), [{ key: "k2" }, { key: "k2", behind: of("k2")[0] }])
+      assert.include((await dlq(["peek", queue, "--key", "k2"])).stdout, "key k2: Timeout happened\n")
+      const shown = await dlq(["show", queue, of("k2")[1] ?? ""])
+      assert.match(shown.stdout, new RegExp(`^key +k2\nwaits for +${of("k2")[0]}$`, "m"))
+
+      const [group] = Process.objectsOf((await dlq(["groups", queue, "--key", "k1", "--json"])).stdout)
+      assert.deepInclude(group, { count: 3, keys: 1, key: "k1" })
+      assert.match((await dlq(["groups", queue, "--key", "k1"])).stdout, /^ +key k1: Timeout happened$/m)
+      assert.match((await dlq(["groups", queue])).stdout, /^ +2 keys: Timeout happened$/m)
+      assert.deepStrictEqual(idsOf(await dlq(["export", queue, "--key", "k2"])), of("k2"))
+
+      const edited = await dlq(["edit", queue, of("k1")[0] ?? "", "--payload", '{"task_id":"mended"}'], "")
+      Process.assertFailed(edited, 2, 'its key "k1" is ordered')
+      // A copy of the first wakes its consumer, which handles all of them.
+      const replayed = await dlq(["replay", queue, "--key", "k1"])
+      assert.strictEqual(replayed.stdout, "3 replayed + 2 not selected = 5 waiting\n")
+      assert.deepStrictEqual(await eventIds(queue), of("k1").slice(0, 1))
+      const discarded = await dlq(["discard", queue, "--key", "k1", "--yes", "--json"])
+      assert.containSubset(Process.objectsOf(discarded.stdout), [{ waiting: 5, discarded: 3, skipped: 2 }])
+      assert.deepStrictEqual(await waiting(queue), of("k2"))
+      assert.strictEqual((await dlq(["replay", queue, "--key", "k3"])).stdout, "0 replayed + 2 not selected = 2 waiting\n")
+    }))
+
   it("edit delivers a letter with another payload, which the schema of its type has checked", () =>
     withQueue(async (queue) => {
       const ids = await die(queue, 2)
@@ -358,6 +400,7 @@ describe.concurrent("dlq, called in a way it cannot be", () => {
     [["peek", "billing", "--count", "0"], "is not a whole number"],
     [["replay", "billing", "--rate", "fast"], "is not a whole number"],
     [["discard", "billing", "--text", "", "--yes"], "--text needs a value"],
+    [["discard", "billing", "--key", "", "--yes"], "--key needs a value"],
     [["show", "billing"], "Missing argument <id>"],
     [["peek"], "Missing argument <queue>"]
   ] as const

@@ -96,6 +96,35 @@ const suite = (name: string, layer: () => Layer.Layer<Broker.Broker, unknown>, i
       }).pipe(Effect.scoped)
     )
 
+    it.live("selects the dead letters of a key of an ordered queue", () =>
+      Effect.gen(function* () {
+        const { queue, site } = yield* console()
+        const bodies = Array.from({ length: 3 }, () => new TextEncoder().encode("{}"))
+        const [first, second] = yield* Site.bury(site, bodies, queue, ["k1", "k 2", "k1"])
+        const { groups, id } = yield* Site.look(site, queue)
+        assert.deepInclude(groups[0], { count: 3, keys: 2 })
+        assert.isNull(groups[0].key)
+        const page = yield* site.get(`/snapshots/${id}/dead-letters?key=k1`)
+        assert.strictEqual(page.body.matching, 2)
+        assert.deepInclude(page.body.items[0], { id: first, key: "k1" })
+        const { text } = yield* site.get(`/snapshots/${id}/export?key=k%202`)
+        assert.deepStrictEqual(
+          linesOf(text).map((line) => JSON.parse(line).key),
+          ["k 2"]
+        )
+        const { body: job } = yield* site.post(`/queues/${queue}/discard`, { selection: { key: "k1" }, snapshot: id })
+        assert.deepInclude(job, { kind: "discard", expected: 2 })
+        assert.strictEqual(job.command, `eventbus dlq discard ${queue} --key k1`)
+        assert.include(job.title, "key k1")
+        const { tally } = yield* site.ended(job.id)
+        assert.deepInclude(tally, { waiting: 3, done: 2, skipped: 1 })
+        const left = yield* Site.look(site, queue)
+        assert.deepInclude(left.groups[0], { count: 1, keys: 1, key: "k 2" })
+        const { body: letter } = yield* site.get(`/snapshots/${left.id}/dead-letter?letter=${second}`)
+        assert.strictEqual(letter.key, "k 2")
+      }).pipe(Effect.scoped)
+    )
+
     it.live("tells how many dead letters are left while a job holds them back", () =>
       Effect.gen(function* () {
         const { queue, site } = yield* console()

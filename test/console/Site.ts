@@ -138,16 +138,17 @@ export const fail = Effect.fnUntraced(function* (
   )
 })
 
-/** Makes dead letters of the same failure with these bodies, without a handler. */
+/** Makes dead letters of the same failure with these bodies, and keys of an ordered queue, without a handler. */
 export const bury = Effect.fnUntraced(function* (
   { bus }: Site,
   bodies: ReadonlyArray<Uint8Array>,
-  queue = "billing"
+  queue = "billing",
+  keys: ReadonlyArray<string> = []
 ): Effect.fn.Return<ReadonlyArray<string>, unknown> {
   yield* Effect.scoped(bus.declare(billing(queue)))
   const letters = bodies.map((body, n) => {
     const id = `letter-${n}-${crypto.randomUUID()}`
-    return { id, type: "invoice.paid", envelope: { ...empty, id, body } }
+    return { id, type: "invoice.paid", envelope: { ...empty, id, body, key: keys[n] } }
   })
   yield* Effect.forEach(letters, (letter) => bus.deadLetters(queue).put(letter), { discard: true })
   return letters.map(({ id }) => id)

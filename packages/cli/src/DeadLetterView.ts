@@ -101,6 +101,13 @@ const rowsOf = <A>(columns: ReadonlyArray<Column<A>>, items: ReadonlyArray<A>, p
 const remainder = (text: string | undefined, columns: number, used: number): string =>
   cut(plain(text ?? ""), Math.max(8, columns - used))
 
+/** The longest key that a line shows whole. */
+const keyWidth = 24
+
+/** Returns a message behind the key of an ordered queue, where there is one. */
+const keyed = (key: string | undefined, message: string | undefined): string | undefined =>
+  key === undefined ? message : `key ${cut(plain(key), keyWidth)}: ${message ?? ""}`
+
 /** The longest event type of the platform has 19 characters. */
 const typeWidth = 19
 
@@ -127,13 +134,20 @@ export const table = (
     deadLetters,
     paint
   )
-  const messages = deadLetters.map(({ envelope: { fault } }) => remainder(fault?.message, columns, width + 2))
+  const messages = deadLetters.map(({ envelope: { fault, key } }) =>
+    remainder(keyed(key, fault?.message), columns, width + 2)
+  )
   const heading = `${titles.padEnd(width)}  MESSAGE`
   return [paint("dim", heading), ...rows.map((row, i) => `${row}  ${messages[i]}`.trimEnd())].join("\n")
 }
 
+/** Returns the example of a group, behind its key or the number of its keys. */
+const sampleOf = ({ key, keys = 0, sample: { message } }: Group): string | undefined =>
+  keys > 1 ? `${keys} keys: ${message}` : keyed(key, message)
+
 /**
- * Formats groups as a table, with an example message below each.
+ * Formats groups as a table, with an example message below each, and the key of an ordered
+ * queue before it.
  *
  * @category formatting
  * @since 0.1.0
@@ -158,7 +172,7 @@ export const groupTable = (
     paint
   )
   const indent = " ".repeat(13)
-  const samples = groups.map(({ sample }) => remainder(sample.message, columns, indent.length))
+  const samples = groups.map((group) => remainder(sampleOf(group), columns, indent.length))
   const below = (sample: string | undefined) => (sample ? [`${indent}${paint("dim", sample)}`] : [])
   return [paint("dim", titles), ...rows.flatMap((row, i) => [row.trimEnd(), ...below(samples[i])])].join("\n")
 }

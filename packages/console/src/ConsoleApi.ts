@@ -75,6 +75,7 @@ const filter = {
   fingerprint: Schema.optional(Schema.String),
   type: Schema.optional(Schema.String),
   reason: Schema.optional(Schema.String),
+  key: Schema.optional(Schema.String),
   text: Schema.optional(Schema.String),
   olderThan: Schema.optional(Number),
   newerThan: Schema.optional(Number)

@@ -212,6 +212,9 @@ export const Group = Schema.Struct({
   reason: Text,
   type: Text,
   count: Count,
+  /** The number of keys of an ordered subscription that they have, if any, and the key where there is one. */
+  keys: Schema.optional(Count),
+  key: Text,
   first: Schema.optional(Millis),
   last: Schema.optional(Millis),
   sample: Schema.Struct({ id: Schema.String, message: Schema.String })
@@ -257,6 +260,8 @@ export const Summary = Schema.Struct({
   /** At most 200 characters. */
   message: Schema.String,
   fingerprint: Text,
+  /** The key of an ordered subscription. */
+  key: Text,
   attempts: Count,
   round: Count,
   firstFailedAt: Schema.optional(Millis),
@@ -305,6 +310,8 @@ export const DeadLetter = Schema.Struct({
   message: Schema.String,
   stack: Text,
   host: Text,
+  /** The id of the first dead letter of its key, if that is another one. */
+  behind: Text,
   routingKey: Schema.String,
   origin: Schema.optional(Schema.Struct({ queue: Schema.String, exchange: Text })),
   source: Text,
@@ -334,6 +341,7 @@ export const Selection = Schema.Struct({
   fingerprint: Text,
   type: Text,
   reason: Text,
+  key: Text,
   /** A text in the body or in the error's message. */
   text: Text,
   olderThan: Schema.optional(Millis),

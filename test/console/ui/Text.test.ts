@@ -56,10 +56,11 @@ describe("text of others in the console's page", () => {
   })
 
   it("reads the filter from the address, for the page, the command and the job", () => {
-    const query = new URLSearchParams("group=3f2a&q=card&older=2h&letter=7")
+    const query = new URLSearchParams("group=3f2a&q=card&key=sku-42&older=2h&letter=7")
     const filter = filterOf(query)
     assert.deepStrictEqual(JSON.parse(JSON.stringify(filter)), {
       fingerprint: "3f2a",
+      key: "sku-42",
       text: "card",
       olderThan: 7_200_000
     })
@@ -67,9 +68,10 @@ describe("text of others in the console's page", () => {
     assert.deepStrictEqual(selectionOf(filterOf(new URLSearchParams())), { all: true })
     assert.strictEqual(
       command(["dlq", "replay", "billing"], flagsOf(query)),
-      "eventbus dlq replay billing --group 3f2a --older-than 2h --text card"
+      "eventbus dlq replay billing --group 3f2a --key sku-42 --older-than 2h --text card"
     )
     assert.strictEqual(exportQuery({ ids: ["a", "b"] }).ids, "a,b")
+    assert.strictEqual(exportQuery(selectionOf(filter)).key, "sku-42")
     assert.strictEqual(millisOf("15x"), undefined)
   })
 

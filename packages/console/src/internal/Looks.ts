@@ -136,12 +136,12 @@ export const make = Effect.fnUntraced(function* (
 const distinct = (values: ReadonlyArray<string | undefined>): ReadonlyArray<string> =>
   [...new Set(values.filter((value) => value !== undefined))].toSorted()
 
-/** Returns the groups with the words of their samples as the rows have them. */
+/** Returns the groups with the words and keys of their samples as the rows have them. */
 const groupsOf = ({ groups, rows }: Look): ReadonlyArray<typeof Model.Group.Type> => {
   const byId = new Map(rows.map((row) => [row.id, row]))
   return groups.map(({ sample: { id }, ...group }) => {
-    const { message = "", reason, type } = byId.get(id) ?? {}
-    return { ...group, reason, type, sample: { id, message } }
+    const { key, message = "", reason, type } = byId.get(id) ?? {}
+    return { ...group, key: group.key === undefined ? undefined : key, reason, type, sample: { id, message } }
   })
 }
 

@@ -25,7 +25,7 @@ export const shown = ({ bodies }: Settings, letter: Letter): Letter =>
   typeof bodies === "function" ? bodies(letter) : letter
 
 const row = (
-  { bytes, fault, id, round, type }: Pick<Summary, "id" | "type" | "round" | "bytes" | "fault">,
+  { bytes, fault, id, key, round, type }: Pick<Summary, "id" | "type" | "round" | "bytes" | "fault" | "key">,
   index: number
 ): Row => ({
   index,
@@ -34,6 +34,7 @@ const row = (
   reason: fault?.reason,
   message: (fault?.message ?? "").slice(0, maxMessage),
   fingerprint: fault?.fingerprint,
+  key,
   attempts: fault?.attempts ?? 0,
   round,
   firstFailedAt: fault?.firstFailedAt,
@@ -41,15 +42,15 @@ const row = (
   bytes
 })
 
-export const summaryOf = ({ envelope: { body, fault, round }, id, type }: Letter, index: number): Row =>
-  row({ id, type, round, bytes: body.length, fault }, index)
+export const summaryOf = ({ envelope: { body, fault, key, round }, id, type }: Letter, index: number): Row =>
+  row({ id, type, round, bytes: body.length, fault, key }, index)
 
-/** Returns the row of a dead letter as it may be shown. Without the whole of it, its message is left out. */
+/** Returns the row of a dead letter as it may be shown. Without the whole of it, its message and key are left out. */
 export const rowOf = (settings: Settings, seen: Summary, index: number): Row => {
   if (bodiesOf(settings) !== "redact") return row(seen, index)
   const { bytes, letter } = seen
   return letter === undefined
-    ? { ...row(seen, index), message: "" }
+    ? { ...row(seen, index), message: "", key: undefined }
     : { ...summaryOf(shown(settings, letter), index), bytes }
 }
 
@@ -113,6 +114,7 @@ export const detailOf = (
     message: fault?.message ?? "",
     stack: fault?.stack,
     host: fault?.host,
+    behind: envelope.behind,
     routingKey: envelope.routingKey,
     origin: envelope.origin,
     source: envelope.source,
@@ -136,6 +138,7 @@ export const filterOf = (selection: typeof Model.Selection.Type): DeadLetterFilt
   fingerprint: selection.fingerprint,
   type: selection.type,
   reason: selection.reason,
+  key: selection.key,
   text: selection.text,
   olderThan: selection.olderThan,
   newerThan: selection.newerThan
@@ -143,8 +146,8 @@ export const filterOf = (selection: typeof Model.Selection.Type): DeadLetterFilt
 
 const nothing = new Uint8Array()
 
-const subjectOf = ({ fault, id, letter, type }: Summary): DeadLetterFilter.Subject =>
-  letter ?? { id, type, envelope: { body: nothing, fault: fault && { ...fault, stack: undefined } } }
+const subjectOf = ({ fault, id, key, letter, type }: Summary): DeadLetterFilter.Subject =>
+  letter ?? { id, type, envelope: { body: nothing, key, fault: fault && { ...fault, stack: undefined } } }
 
 /** Returns a predicate on the dead letters of a look as they are shown. What is hidden or not kept is not searched. */
 export const matches = (settings: Settings, selection: typeof Model.Selection.Type, now: number) => {

@@ -13,8 +13,8 @@ import type { Look } from "./Looks.ts"
 type Selection = typeof Model.Selection.Type
 
 /** Whether a selection has a criterion. */
-const isNarrow = ({ fingerprint, ids, newerThan, olderThan, reason, text, type }: Selection): boolean =>
-  [fingerprint, ids, newerThan, olderThan, reason, text, type].some((criterion) => criterion !== undefined)
+const isNarrow = ({ fingerprint, ids, key, newerThan, olderThan, reason, text, type }: Selection): boolean =>
+  [fingerprint, ids, key, newerThan, olderThan, reason, text, type].some((criterion) => criterion !== undefined)
 
 /** Fails for a selection that is all by accident, or none. */
 export const checked = (selection: Selection): Effect.Effect<Selection, Invalid> => {
@@ -29,7 +29,7 @@ const span = (millis: number): string => `${Math.round(millis / 1000)}s`
 
 /** Describes a selection in a few words. */
 export const describe = (queue: string, selection: Selection, look: Look | undefined): string => {
-  const { fingerprint, ids, newerThan, olderThan, reason, text, type } = selection
+  const { fingerprint, ids, key, newerThan, olderThan, reason, text, type } = selection
   if (selection.all === true) return `all of "${queue}"`
   const [id] = ids ?? []
   const group = look?.rows.find((summary) => summary.fingerprint === fingerprint)
@@ -38,6 +38,7 @@ export const describe = (queue: string, selection: Selection, look: Look | undef
     fingerprint !== undefined && `group ${fingerprint}${group?.reason === undefined ? "" : ` (${group.reason})`}`,
     type !== undefined && `type ${type}`,
     reason !== undefined && `reason ${reason}`,
+    key !== undefined && `key ${key}`,
     text !== undefined && `with "${text.slice(0, 40)}"`,
     olderThan !== undefined && `older than ${span(olderThan)}`,
     newerThan !== undefined && `newer than ${span(newerThan)}`
@@ -58,7 +59,7 @@ export const command = (
   selection: Selection,
   more: ReadonlyArray<string> = []
 ): string => {
-  const { fingerprint, ids = [], newerThan, olderThan, reason, text, type } = selection
+  const { fingerprint, ids = [], key, newerThan, olderThan, reason, text, type } = selection
   const flag = (name: string, value: string | undefined) => (value === undefined ? [] : [name, value])
   const words = [
     "eventbus",
@@ -69,6 +70,7 @@ export const command = (
     ...flag("--fingerprint", fingerprint),
     ...flag("--type", type),
     ...flag("--reason", reason),
+    ...flag("--key", key),
     ...flag("--text", text),
     ...flag("--older-than", olderThan === undefined ? undefined : span(olderThan)),
     ...flag("--newer-than", newerThan === undefined ? undefined : span(newerThan)),

@@ -69,6 +69,8 @@ export interface Group {
   readonly count: number
   /** The number of keys of an ordered subscription that they have, if they have any. */
   readonly keys?: number | undefined
+  /** That key, if they have only one. */
+  readonly key?: string | undefined
   /** The time of the earliest first failure, in milliseconds since 1970. */
   readonly first: number | undefined
   /** The time of the latest last failure, in milliseconds since 1970. */

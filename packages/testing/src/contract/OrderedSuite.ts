@@ -284,6 +284,18 @@ export const orderedSuite = suite("ordered keys", (test) => {
           ["Flaky", 2, 2]
         ]
       )
+      assert.deepStrictEqual(
+        groups.map(({ key }) => key),
+        [undefined, undefined]
+      )
+      const { groups: ofOne } = yield* letters.groups({ key: "k2" })
+      assert.deepStrictEqual(
+        ofOne.map(({ count, key, keys }) => [count, keys, key]),
+        [
+          [1, 1, "k2"],
+          [1, 1, "k2"]
+        ]
+      )
       const { letters: ofKey } = yield* letters.snapshot({ key: "k2" })
       assert.deepStrictEqual(
         ofKey.map(({ key }) => key),

@@ -44,6 +44,19 @@ const ages = [
 /** Typing rests this long before it counts. */
 const restMillis = 300
 
+/** Returns a text of the address, as it is typed. */
+const useTyped = (query: URLSearchParams, name: string) => {
+  const current = query.get(name) ?? ""
+  const [text, setText] = useState(current)
+  useEffect(() => setText(current), [current])
+  useEffect(() => {
+    if (text === current) return
+    const timer = setTimeout(() => setQuery({ [name]: text, letter: undefined }), restMillis)
+    return () => clearTimeout(timer)
+  }, [name, text, current])
+  return [text, setText] as const
+}
+
 export const Filters = (props: {
   readonly of: typeof Snapshot.Type
   readonly query: URLSearchParams
@@ -51,15 +64,10 @@ export const Filters = (props: {
 }): ReactNode => {
   const { isFiltered, of, query } = props
   const field = useRef<HTMLInputElement>(null)
-  const current = query.get("q") ?? ""
-  const [text, setText] = useState(current)
+  const [text, setText] = useTyped(query, "q")
+  const [key, setKey] = useTyped(query, "key")
+  const hasKeys = key !== "" || of.groups.some(({ keys }) => keys !== undefined)
   useKeys({ "/": () => field.current?.focus() })
-  useEffect(() => setText(current), [current])
-  useEffect(() => {
-    if (text === current) return
-    const timer = setTimeout(() => setQuery({ q: text, letter: undefined }), restMillis)
-    return () => clearTimeout(timer)
-  }, [text, current])
   return (
     <search className="filters">
       <label className="filter wide">
@@ -84,6 +92,18 @@ export const Filters = (props: {
       </label>
       <Select label="Reason" name="reason" value={query.get("reason")} any="any" options={same(of.reasons)} />
       <Select label="Type" name="type" value={query.get("type")} any="any" options={same(of.types)} />
+      {hasKeys ? (
+        <label className="filter">
+          <span>Key</span>
+          <input
+            type="search"
+            value={key}
+            autoComplete="off"
+            spellCheck={false}
+            onChange={(event) => setKey(event.target.value)}
+          />
+        </label>
+      ) : null}
       <Select label="Older than" name="older" value={query.get("older")} any="any age" options={ages} />
       <Select label="First" name="order" value={query.get("order")} any="oldest" options={[["newest", "newest"]]} />
       {isFiltered ? (

@@ -4,7 +4,7 @@ import type { Snapshot } from "../../../src/ConsoleModel.ts"
 import { Age } from "../parts/AsOf.tsx"
 import { setQuery } from "../state/place.ts"
 import { Foreign } from "../text/Foreign.tsx"
-import { count } from "../text/format.ts"
+import { count, counted } from "../text/format.ts"
 
 export const Groups = (props: {
   readonly of: typeof Snapshot.Type
@@ -39,6 +39,9 @@ export const Groups = (props: {
                   <span>
                     <Foreign text={group.type ?? "unknown type"} />
                   </span>
+                  {group.keys === undefined ? null : (
+                    <span>{group.key === undefined ? counted(group.keys, "key") : <Foreign text={`key ${group.key}`} />}</span>
+                  )}
                   {group.last === undefined ? null : (
                     <span>
                       last <Age at={group.last} />

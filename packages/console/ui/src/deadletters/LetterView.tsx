@@ -60,7 +60,8 @@ const Actions = (props: { readonly of: AnyLetter; readonly isPage: boolean }): R
   const isReadOnly = useIsReadOnly()
   const session = useSession()
   const edit = () => go({ _tag: "Edit", queue: of.queue, id: of.id })
-  const canEdit = !isReadOnly && session?.bodies === "show" && of.payload !== undefined
+  // One of an ordered key can only be replayed as it is.
+  const canEdit = !isReadOnly && session?.bodies === "show" && of.payload !== undefined && of.key === undefined
   useKeys(isReadOnly ? {} : { r: () => setAsked("replay"), ...(canEdit ? { e: edit } : {}) })
   const close = () => setAsked(undefined)
   return (
@@ -116,7 +117,16 @@ export const LetterView = (props: { readonly of: AnyLetter; readonly isPage?: bo
                 <Foreign text={of.fingerprint} />
               </Link>
             )
-          ]
+          ],
+          [
+            "Key",
+            of.key === undefined ? undefined : (
+              <Link to={{ _tag: "DeadLetters", queue: of.queue }} query={{ key: of.key }}>
+                <Foreign text={of.key} />
+              </Link>
+            )
+          ],
+          ["Waits for", text(of.behind)]
         ]}
       />
       {of.stack === undefined ? null : (

@@ -8,6 +8,7 @@ export interface Filter {
   readonly fingerprint?: string | undefined
   readonly type?: string | undefined
   readonly reason?: string | undefined
+  readonly key?: string | undefined
   readonly text?: string | undefined
   readonly olderThan?: number | undefined
 }
@@ -30,6 +31,7 @@ export const filterOf = (query: URLSearchParams): Filter => {
     fingerprint: text("group"),
     type: text("type"),
     reason: text("reason"),
+    key: text("key"),
     text: text("q"),
     olderThan: millisOf(query.get("older"))
   }
@@ -41,6 +43,7 @@ export const unfiltered: Query = {
   group: undefined,
   type: undefined,
   reason: undefined,
+  key: undefined,
   q: undefined,
   older: undefined
 }
@@ -53,6 +56,7 @@ export const flagsOf = (query: URLSearchParams): Flags => ({
   type: query.get("type") ?? undefined,
   reason: query.get("reason") ?? undefined,
   group: query.get("group") ?? undefined,
+  key: query.get("key") ?? undefined,
   "older-than": millisOf(query.get("older")) === undefined ? undefined : (query.get("older") ?? undefined),
   text: query.get("q") ?? undefined
 })
@@ -66,6 +70,7 @@ export const exportQuery = (selection: typeof Selection.Type): Readonly<Record<s
   fingerprint: selection.fingerprint,
   type: selection.type,
   reason: selection.reason,
+  key: selection.key,
   text: selection.text,
   olderThan: selection.olderThan === undefined ? undefined : String(selection.olderThan)
 })

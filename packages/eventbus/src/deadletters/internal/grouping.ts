@@ -26,7 +26,7 @@ export class Grouping {
       type,
       sample: { id, message: fault?.message ?? "" },
       ...group,
-      ...(keys.size === 0 ? {} : { keys: keys.size }),
+      ...(keys.size === 0 ? {} : { keys: keys.size, key: keys.size === 1 ? [...keys][0] : undefined }),
       count: (group?.count ?? 0) + 1,
       first: earlier(group?.first, fault?.firstFailedAt),
       last: later(group?.last, fault?.lastFailedAt)

@@ -46,7 +46,7 @@ describe("The bench", { timeout: 290_000 }, () => {
   it.skipIf(rabbitUrl === "")("gets every contestant through on RabbitMQ, and keeps what it found", () =>
     bench(
       rabbitUrl,
-      (folder) => ["--scenario", "both-classic,batch", "--out", folder],
+      (folder) => ["--scenario", "both-classic,batch,ordered", "--out", folder],
       (stdout, folder) => {
         checkTable(stdout, ["both-classic", ...names("rabbitmq"), "CPU against raw"])
         const { outcomes } = JSON.parse(readFileSync(join(folder, "results.json"), "utf8"))
@@ -54,13 +54,14 @@ describe("The bench", { timeout: 290_000 }, () => {
           ({ rows }: { readonly rows: ReadonlyArray<{ readonly contestant: string }> }) =>
             rows.map(({ contestant }) => contestant)
         )
-        const [both, batch] = found
-        const single = "eventbus-single"
+        const [both, batch, ordered] = found
+        const [single, unordered] = ["eventbus-single", "eventbus-unordered"]
         assert.deepStrictEqual(
           both,
-          names("rabbitmq").filter((name) => name !== single)
+          names("rabbitmq").filter((name) => name !== single && name !== unordered)
         )
         assert.deepStrictEqual(batch, ["eventbus", single, "raw"])
+        assert.deepStrictEqual(ordered, ["eventbus", unordered, "raw"])
         checkChart(join(folder, "ratios.svg"))
       }
     )

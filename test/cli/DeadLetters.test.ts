@@ -319,7 +319,10 @@ describe.skipIf(inject("rabbitUrl") === null)("dlq", () => {
       const discarded = await dlq(["discard", queue, "--key", "k1", "--yes", "--json"])
       assert.containSubset(Process.objectsOf(discarded.stdout), [{ waiting: 5, discarded: 3, skipped: 2 }])
       assert.deepStrictEqual(await waiting(queue), of("k2"))
-      assert.strictEqual((await dlq(["replay", queue, "--key", "k3"])).stdout, "0 replayed + 2 not selected = 2 waiting\n")
+      assert.strictEqual(
+        (await dlq(["replay", queue, "--key", "k3"])).stdout,
+        "0 replayed + 2 not selected = 2 waiting\n"
+      )
     }))
 
   it("edit delivers a letter with another payload, which the schema of its type has checked", () =>

@@ -98,7 +98,7 @@ const withChannel = async (url: string, f: (channel: ConfirmChannel) => Promise<
  */
 export const make = (
   { deadLetterExchange, exchange, later, options, queues, url }: BenchTopology,
-  { delay, failsEvery }: Scenario
+  { delay, failsEvery, keys }: Scenario
 ): Promise<void> =>
   withChannel(url, async (channel) => {
     const settings = AmqpOptions.settings(options)
@@ -116,7 +116,8 @@ export const make = (
       await channel.bindQueue(later, later, "")
     }
     for (const { name, patterns } of queues) {
-      const subscription = Subscription.make(name, { events: [SampleEvent.SampleEvent], patterns })
+      const orderedBy = keys > 0 ? () => "" : undefined
+      const subscription = Subscription.make(name, { events: [SampleEvent.SampleEvent], patterns, orderedBy })
       await declare(AmqpTopology.deadLetterQueue(QueueSpec.deadLetterQueueOf(name), settings))
       await declare(AmqpTopology.workQueue(subscription, settings))
       // A wait queue is a quorum queue, and RabbitMQ 3.10 with 1,024 file descriptors has room for about 300 of them.

@@ -22,6 +22,7 @@ const rabbitmq = {
   "eventbus-interpreted": async () => (await import("./contestants/EventBus.ts")).rabbitmq,
   "eventbus-traced": async () => (await import("./contestants/EventBus.ts")).traced,
   "eventbus-breaker": async () => (await import("./contestants/EventBus.ts")).withBreaker,
+  "eventbus-unordered": async () => (await import("./contestants/EventBus.ts")).rabbitmq,
   "eventbus-single": async () => (await import("./contestants/EventBus.ts")).single,
   raw: async () => (await import("./contestants/Raw.ts")).raw,
   "raw-multiple": async () => (await import("./contestants/Raw.ts")).rawMultiple,
@@ -49,15 +50,28 @@ export const baseline: Readonly<Record<Scenario["broker"], string>> = { memory: 
  */
 export const names = (broker: Scenario["broker"]): ReadonlyArray<string> => Object.keys(byBroker[broker])
 
+const unordered = "eventbus-unordered"
+
 /**
- * Returns whether a contestant takes part in a scenario where no `--peer` says so. The
- * one that handles each event of a batch by itself takes part where there are batches.
+ * Returns the scenario as a contestant does it. One of them keeps no order, on a queue that
+ * may have several consumers.
  *
  * @category getters
  * @since 0.1.0
  */
-export const isPeer = (name: string, { batch, isForPeers }: Scenario): boolean =>
-  name === "eventbus-single" ? batch > 1 : isForPeers
+export const scenarioOf = (name: string, scenario: Scenario): Scenario =>
+  name === unordered ? { ...scenario, keys: 0 } : scenario
+
+/**
+ * Returns whether a contestant takes part in a scenario where no `--peer` says so. The
+ * one that handles each event of a batch by itself takes part where there are batches, and
+ * the one that keeps no order where there are keys.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const isPeer = (name: string, { batch, isForPeers, keys }: Scenario): boolean =>
+  name === "eventbus-single" ? batch > 1 : name === unordered ? keys > 0 : isForPeers
 
 /**
  * Returns the modules that Node imports before a contestant: Effect's compiler for

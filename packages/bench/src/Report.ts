@@ -41,7 +41,8 @@ const ScenarioSchema = Schema.Struct({
   patterns: Schema.Int,
   failsEvery: Schema.Int,
   delay: Schema.Int,
-  batch: Schema.Int
+  batch: Schema.Int,
+  keys: Schema.Int
 })
 
 /**

@@ -165,6 +165,14 @@ export const routingKey = ({ patterns, queues }: Scenario, number: number): stri
 }
 
 /**
+ * Returns the key of an event: one of those of the scenario, in turn.
+ *
+ * @category encoding
+ * @since 0.1.0
+ */
+export const keyOf = ({ keys }: Scenario, { number }: Payload): string => `k${number % keys}`
+
+/**
  * Returns the patterns that bind one of the scenario's queues.
  *
  * @category encoding

@@ -38,6 +38,8 @@ export interface Scenario {
   readonly delay: number
   /** The number of events that are handled together, by a call that takes a millisecond; 1 is no batch. */
   readonly batch: number
+  /** The number of keys whose events are handled in their order; 0 is no order. */
+  readonly keys: number
 }
 
 const defaults = {
@@ -53,7 +55,8 @@ const defaults = {
   patterns: 1,
   failsEvery: 0,
   delay: 0,
-  batch: 1
+  batch: 1,
+  keys: 0
 } as const
 
 const make = (scenario: Pick<Scenario, "name" | "does"> & Partial<Scenario>): Scenario => ({ ...defaults, ...scenario })
@@ -163,6 +166,7 @@ export const all: ReadonlyArray<Scenario> = [
     batch: 100,
     events: 60_000
   }),
+  make({ name: "ordered", does: "consumes the events of 64 keys, each key in order", work: "consume", keys: 64 }),
   make({
     name: "memory",
     does: "both, in memory and through schemas",
@@ -216,6 +220,7 @@ export const growth: ReadonlyArray<Series> = [
     payloadBytes,
     events: Math.round(Math.max(500, 20_000 / (payloadBytes / 512)))
   })),
+  series("growth-keys", "keys of an ordered queue", decades, (keys) => ({ keys, work: "consume" })),
   series("growth-events", "events", [10_000, 100_000, 1_000_000], (events) => ({ events })),
   series("growth-memory-subscriptions", "subscriptions", decades, (queues) => ({ queues, prefetch: 10 }), {
     broker: "memory"

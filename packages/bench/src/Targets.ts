@@ -107,6 +107,11 @@ export const all = (
       ratio(({ work, batch }) => work === "consume" && batch === 1, "throughput", "eventbus", "eventbus-breaker")
     ),
     ...least(
+      "ordered against unordered",
+      0.8,
+      ratio(({ keys }) => keys > 0, "throughput", "eventbus-unordered")
+    ),
+    ...least(
       "batches against raw",
       0.95,
       ratio(({ batch }) => batch > 1, "throughput")

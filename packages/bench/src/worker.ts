@@ -16,9 +16,14 @@ const versionOf = (name: string): string => {
 // The parent process is gone, so the report has no recipient.
 process.once("disconnect", () => process.exit(1))
 
-const { contestant, id, profile, scenario, url } = Schema.decodeUnknownSync(Schema.fromJsonString(Job))(
-  process.env["EVENTBUS_BENCH_JOB"]
-)
+const {
+  contestant,
+  id,
+  profile,
+  scenario: wanted,
+  url
+} = Schema.decodeUnknownSync(Schema.fromJsonString(Job))(process.env["EVENTBUS_BENCH_JOB"])
+const scenario = Contestants.scenarioOf(contestant, wanted)
 const { open, package: name } = await Contestants.load(scenario.broker, contestant)
 const topology = BenchTopology.plan(url, scenario, id)
 const declares = scenario.broker === "rabbitmq"

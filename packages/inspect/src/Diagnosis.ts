@@ -94,7 +94,14 @@ export const run = (target: Target): Stream.Stream<Check, ContractError | Manage
       backlogs(live, queues, management),
       ...(orderedElsewhere.length === 0
         ? []
-        : [managed(management, "order", ({ queues }) => queues, (found) => order(orderedElsewhere, found))]),
+        : [
+            managed(
+              management,
+              "order",
+              ({ queues }) => queues,
+              (found) => order(orderedElsewhere, found)
+            )
+          ]),
       delaysOf(live, settings),
       managed(management, "replies", ({ queues }) => queues, replies),
       managed(management, "limits", ({ limits }) => limits, limits),

@@ -18,7 +18,7 @@ import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
 import { retryDelay } from "../BenchTopology.ts"
 import type { Contestant, Stage } from "../Contestant.ts"
-import { answer, SampleEvent, SampleRequest } from "../SampleEvent.ts"
+import { answer, keyOf, SampleEvent, SampleRequest } from "../SampleEvent.ts"
 import { batchMillis, batchWithin, poolSize, requestTimeout } from "../Scenario.ts"
 
 class NotNow extends Error {
@@ -27,7 +27,12 @@ class NotNow extends Error {
 
 const unanswered = ({ fails, handled, scenario }: Stage, name: string, patterns: ReadonlyArray<string>) =>
   Handler.make(
-    Subscription.make(name, { events: [SampleEvent], patterns, concurrency: scenario.prefetch }),
+    Subscription.make(name, {
+      events: [SampleEvent],
+      patterns,
+      concurrency: scenario.prefetch,
+      orderedBy: scenario.keys > 0 ? ({ payload }) => keyOf(scenario, payload) : undefined
+    }),
     ({ payload }, { attempt }) =>
       fails(payload, attempt) ? Effect.fail(new NotNow("not now")) : Effect.sync(() => handled(payload))
   )

@@ -4,6 +4,7 @@ import type { Contestant } from "../Contestant.ts"
 import * as Retry from "../Retry.ts"
 import * as SampleEvent from "../SampleEvent.ts"
 import * as RawBatch from "./RawBatch.ts"
+import * as RawOrdered from "./RawOrdered.ts"
 import * as RawRequest from "./RawRequest.ts"
 
 const open = async (url: string): Promise<ChannelModel> => {
@@ -77,6 +78,10 @@ const twin = (settlingOf: (channel: Channel) => Settling): Contestant => ({
           const channel = await consumer.createChannel()
           if (scenario.batch > 1) {
             await RawBatch.consume(channel, queue.name, stage)
+            continue
+          }
+          if (scenario.keys > 0) {
+            await RawOrdered.consume(channel, queue.name, stage)
             continue
           }
           await channel.prefetch(scenario.prefetch, false)

@@ -40,7 +40,9 @@ export const Groups = (props: {
                     <Foreign text={group.type ?? "unknown type"} />
                   </span>
                   {group.keys === undefined ? null : (
-                    <span>{group.key === undefined ? counted(group.keys, "key") : <Foreign text={`key ${group.key}`} />}</span>
+                    <span>
+                      {group.key === undefined ? counted(group.keys, "key") : <Foreign text={`key ${group.key}`} />}
+                    </span>
                   )}
                   {group.last === undefined ? null : (
                     <span>

@@ -67,8 +67,8 @@ export const ExplanationView = ({ of }: { readonly of: typeof Explanation.Type }
           </p>
           {receiver.holdFor === undefined ? null : (
             <p className="soft">
-              Events of a key are handled in their order. A failing one is retried in its place for {span(receiver.holdFor)}{" "}
-              at most, and its dead letter parks the key.
+              Events of a key are handled in their order. A failing one is retried in its place for{" "}
+              {span(receiver.holdFor)} at most, and its dead letter parks the key.
             </p>
           )}
           {receiver.outcomes === undefined ? (

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Schedule } from "effect"
-import { EventBus, EventType, FailurePolicy, Handler, Subscription } from "effect-eventbus"
+import { Effect, Layer, Schedule } from "effect"
+import { EventBus, EventType, FailurePolicy, Handler, MemoryBroker, Subscription } from "effect-eventbus"
+import { eventually } from "../support/eventually.ts"
 
 const Moved = EventType.untyped("moved")
 const orderedBy = () => "a key"
@@ -44,6 +45,37 @@ describe("An ordered subscription", () => {
     assert.isFalse(FailurePolicy.tags(cases).outlasts?.(12_000))
     assert.isTrue(FailurePolicy.tags({ Flaky: FailurePolicy.deadLetter }, { defect: spaced(11, 1) }).outlasts?.(10_000))
   })
+
+  it.live("is replayed in its order, also where a key has more dead letters than are held at once", () =>
+    Effect.gen(function* () {
+      const bus = yield* EventBus.EventBus
+      const memory = yield* MemoryBroker.MemoryBroker
+      const total = 2500
+      const handled: Array<unknown> = []
+      let isBroken = true
+      const subscription = Subscription.make("many", { events: [Moved], orderedBy, prefetch: 50 })
+      yield* bus.subscribe(
+        Handler.make(subscription, ({ payload: { n } }) =>
+          isBroken ? Effect.fail("no") : Effect.sync(() => handled.push(n))
+        ).pipe(Handler.onFailure(FailurePolicy.deadLetter))
+      )
+      const numbers = Array.from({ length: total }, (_, n) => n)
+      for (const n of numbers) yield* bus.publish(yield* Moved.event({ n }))
+      yield* memory.expect("dlq.many", total)
+      // As a killed look leaves them.
+      const letters = yield* bus.deadLetters("many").peek({ limit: 10 })
+      yield* bus.deadLetters("many").discard({ limit: 10 })
+      yield* Effect.forEach(letters.letters, bus.deadLetters("many").put, { discard: true })
+      isBroken = false
+      yield* bus.deadLetters("many").replay()
+      yield* bus.publish(yield* Moved.event({ n: total }))
+      yield* eventually(
+        "the key flows again",
+        Effect.sync(() => handled.length > total)
+      )
+      assert.deepStrictEqual(handled, [...numbers, total])
+    }).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(EventBus.layer, MemoryBroker.layer())))
+  )
 
   it.effect("is not streamed", () =>
     Effect.gen(function* () {

@@ -23,12 +23,29 @@ export interface OrderedRow {
   readonly name: string
   /** Whether the subscription is ordered. One that is not must show inversions, or the experiment would find none. */
   readonly isOrdered: boolean
-  /** The number of times that a process is killed. */
-  readonly kills: number
+  /** The number of times that the active process ends. */
+  readonly ends: number
+  /** The way in which it ends: it is killed, or it is asked to stop. */
+  readonly signal: "SIGKILL" | "SIGTERM"
+  /** The number of events of each key. */
+  readonly events: number
+  /** The number of attempts in a thousand that park their key. */
+  readonly doomed: number
 }
 
 const keys = 16
-const eventsOfKey = 150
+
+/** The key of events that never fail, by which a hand-over is measured. */
+const beat = "beat"
+
+/** The time between two of its events, in milliseconds. */
+const beatEvery = 10
+
+/** The longest time from a signal to the first event that the next process handles, in milliseconds. */
+const targets = { SIGKILL: 2000, SIGTERM: 1000 } as const
+
+/** A machine that is busy with other work is ten times slower. */
+const tolerance = 10
 
 /** Starts a process that handles events, and returns when it does. */
 const startWorker = async (job: OrderedJob, monitor: BusMonitor): Promise<ChildProcess> => {
@@ -52,31 +69,60 @@ const startWorker = async (job: OrderedJob, monitor: BusMonitor): Promise<ChildP
   return child
 }
 
-const kill = async (child: ChildProcess | undefined): Promise<void> => {
+const end = async (child: ChildProcess | undefined, signal: OrderedRow["signal"] = "SIGKILL"): Promise<void> => {
   if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
   const ended = once(child, "exit")
-  child.kill("SIGKILL")
+  child.kill(signal)
   await ended
 }
 
+interface Line {
+  readonly key: string
+  readonly n: number
+  /** The process that has handled the event, and when. */
+  readonly pid: number
+  readonly at: number
+}
+
+const linesOf = (journal: string): ReadonlyArray<Line> =>
+  readFileSync(journal, "utf8")
+    .split("\n")
+    .slice(0, -1)
+    .map((line) => {
+      const [key = "", ...numbers] = line.split(" ")
+      const [n = NaN, pid = NaN, at = NaN] = numbers.map(Number)
+      return { key, n, pid, at }
+    })
+
 /** Counts what was handled, by the lines of the journal. An event that was handled twice counts where it came first. */
 const read = (journal: string) => {
-  const lines = readFileSync(journal, "utf8").split("\n").slice(0, -1)
+  const lines = linesOf(journal)
   const seen = new Set<string>()
   const last = new Map<string, number>()
   let inversions = 0
-  for (const line of lines) {
-    if (seen.has(line)) continue
-    seen.add(line)
-    const [key = "", n = ""] = line.split(" ")
-    if (Number(n) < (last.get(key) ?? -1)) inversions++
-    last.set(key, Math.max(Number(n), last.get(key) ?? -1))
+  for (const { key, n } of lines) {
+    const event = `${key} ${n}`
+    if (seen.has(event)) continue
+    seen.add(event)
+    if (n < (last.get(key) ?? -1)) inversions++
+    last.set(key, Math.max(n, last.get(key) ?? -1))
   }
   return { handled: seen.size, duplicates: lines.length - seen.size, inversions }
 }
 
-/** Makes an experiment in which processes that handle an ordered queue are killed, while handlers fail at random. */
-export const experiment = ({ isOrdered, kills, name: fault }: OrderedRow): Experiment => ({
+/** Returns the times from each signal to the first event that another process has handled, the shortest first. */
+const handOvers = (journal: string, ended: ReadonlyArray<Pick<Line, "pid" | "at">>): ReadonlyArray<number> => {
+  const beats = linesOf(journal).filter(({ key }) => key === beat)
+  return ended
+    .flatMap(({ at, pid }) => {
+      const first = beats.find((line) => line.pid !== pid && line.at >= at)
+      return first === undefined ? [] : [first.at - at]
+    })
+    .toSorted((a, b) => a - b)
+}
+
+/** Makes an experiment in which processes that handle an ordered queue end, while handlers fail at random. */
+export const experiment = ({ doomed, ends, events, isOrdered, name: fault, signal }: OrderedRow): Experiment => ({
   name: fault,
   run: async ({ patience = 1, progress, seed, single }: Environment) => {
     const started = Date.now()
@@ -90,11 +136,13 @@ export const experiment = ({ isOrdered, kills, name: fault }: OrderedRow): Exper
     const monitor = new BusMonitor()
     const workers: Array<ChildProcess> = []
     const breaches: Array<string> = []
-    const total = keys * eventsOfKey
+    const ended: Array<Pick<Line, "pid" | "at">> = []
+    let beats = 0
+    let isBeating = true
     let confirmed = 0
     let recovered: number | undefined
     const start = Effect.promise(async () => {
-      const job = { url: url(port), name, journal, isOrdered, seed: random.int(0, 2 ** 31) }
+      const job = { url: url(port), name, journal, isOrdered, doomed, seed: random.int(0, 2 ** 31) }
       workers.push(await startWorker(job, monitor))
     })
 
@@ -102,43 +150,56 @@ export const experiment = ({ isOrdered, kills, name: fault }: OrderedRow): Exper
       yield* Effect.all([start, start], { concurrency: 2 })
       const broker = AmqpBroker.layer({ url: Redacted.make(url(port)), exchange: name })
       const bus = Context.get(yield* Layer.build(Layer.provide(EventBus.layer, broker)), EventBus.EventBus)
+      const publish = Effect.fnUntraced(function* (key: string, n: number) {
+        const event = yield* OrderedWork.event({ key, n })
+        yield* bus.publish(event, { routingKey: "lab.ordered", unroutable: "fail" })
+        confirmed++
+      })
+      const beating = yield* Effect.forkChild(
+        Effect.whileLoop({
+          while: () => isBeating,
+          body: () => Effect.andThen(publish(beat, beats++), Effect.sleep(beatEvery)),
+          step: () => {}
+        })
+      )
       const publishing = yield* Effect.forkChild(
         Effect.forEach(
           Array.from({ length: keys }, (_, i) => `k${i}`),
           (key) =>
             Effect.forEach(
-              Array.from({ length: eventsOfKey }, (_, n) => n),
-              (n) =>
-                Effect.gen(function* () {
-                  const event = yield* OrderedWork.event({ key, n })
-                  yield* bus.publish(event, { routingKey: "lab.ordered", unroutable: "fail" })
-                  confirmed++
-                  yield* Effect.sleep(random.int(0, 40))
-                }),
+              Array.from({ length: events }, (_, n) => n),
+              (n) => Effect.andThen(publish(key, n), Effect.sleep(random.int(0, 40))),
               { discard: true }
             ),
           { concurrency: "unbounded", discard: true }
         )
       )
       const replay = Effect.ignore(bus.deadLetters(queue).replay())
-      progress?.("killing")
-      for (let i = 0; i < kills; i++) {
+      progress?.("ending processes")
+      for (let i = 0; i < ends; i++) {
         yield* Effect.sleep(random.int(200, 900))
         // The oldest is the active one.
         const oldest = workers.shift()
-        yield* Effect.promise(() => kill(oldest))
+        ended.push({ pid: oldest?.pid ?? NaN, at: Date.now() })
+        yield* Effect.promise(() => end(oldest, signal))
         yield* start
         if (random.int(0, 1) === 0) yield* replay
       }
+      isBeating = false
+      yield* Fiber.join(beating)
       yield* Fiber.join(publishing)
       progress?.("finishing")
       const healed = Date.now()
+      let before = -1
       yield* eventually(
         "every event is handled",
-        Effect.andThen(
-          replay,
-          Effect.sync(() => read(journal).handled === total)
-        ),
+        Effect.suspend(() => {
+          const { handled } = read(journal)
+          const isStill = handled === before
+          before = handled
+          // Each replay of a key looks at all dead letters, so another one waits until this one is done.
+          return Effect.as(isStill ? replay : Effect.void, handled === keys * events + beats)
+        }),
         { atMost: 120_000 * patience, every: "300 millis", state: () => JSON.stringify(read(journal)) }
       )
       recovered = Date.now() - healed
@@ -146,14 +207,20 @@ export const experiment = ({ isOrdered, kills, name: fault }: OrderedRow): Exper
 
     const exit = await Effect.runPromiseExit(monitor.capture(program))
     if (Exit.isFailure(exit)) breaches.push(messageOf(exit.cause))
-    await Promise.all(workers.map(kill))
+    await Promise.all(workers.map((worker) => end(worker)))
     await Leftovers.remove(url(port), { queues: [queue, `dlq.${queue}`], exchanges: [name, `${name}_dlx`] })
     const { duplicates, handled, inversions } = read(journal)
+    const times = isOrdered ? handOvers(journal, ended) : []
+    const longest = times.at(-1)
     rmSync(journal, { force: true })
     if (isOrdered && inversions > 0)
       breaches.push(`${inversions} events were handled before an earlier one of their key`)
     if (!isOrdered && inversions === 0)
       breaches.push("an unordered subscription has kept the order: nothing was tested")
+    if (isOrdered && ended.length > 0 && longest === undefined) breaches.push("no process has taken over from another")
+    if (longest !== undefined && longest > targets[signal] * tolerance * patience) {
+      breaches.push(`a process took over ${longest} ms after ${signal}`)
+    }
     for (const leak of monitor.leaks) breaches.push(`the password is in ${leak}`)
     return {
       ...ResultRow.empty,
@@ -165,7 +232,12 @@ export const experiment = ({ isOrdered, kills, name: fault }: OrderedRow): Exper
       duplicates,
       recovered_ms: recovered,
       took_ms: Date.now() - started,
-      notes: [`${inversions} inversions, ${kills} kills`],
+      notes: [
+        `${inversions} inversions, ${ended.length} times ${signal}`,
+        ...(longest === undefined
+          ? []
+          : [`hand-over: half within ${times[Math.floor((times.length - 1) / 2)]} ms, all within ${longest} ms`])
+      ],
       breaches,
       inspected: monitor.inspected,
       log: breaches.length === 0 ? [] : monitor.log

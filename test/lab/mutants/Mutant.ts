@@ -251,8 +251,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     // Dead letters are handled in the order in which they lie, which a killed look has changed.
     name: "places-ignored",
-    file: "eventbus/src/subscribe/internal/OrderedKeys.ts",
-    edits: [["letters.sort((a, b) => (a.envelope.place ?? 0) - (b.envelope.place ?? 0))", ""]],
+    file: "eventbus/src/subscribe/internal/FirstLetters.ts",
+    edits: [["while (index > 0 && ", "while (index < 0 && "]],
     under: "ordered-kill-consumer"
   },
   {

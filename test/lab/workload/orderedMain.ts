@@ -12,9 +12,11 @@ import { OrderedWork } from "./OrderedWork.ts"
 export interface OrderedJob {
   readonly url: string
   readonly name: string
-  /** The file to which it appends the number of each event that it has handled. */
+  /** The file to which it appends a line for each event that it has handled: key, number, process and time. */
   readonly journal: string
   readonly isOrdered: boolean
+  /** The number of attempts in a thousand that park their key. */
+  readonly doomed: number
   readonly seed: number
 }
 
@@ -36,11 +38,12 @@ const handler = Handler.make(
   subscription,
   Effect.fnUntraced(function* ({ payload }) {
     yield* Effect.sleep(random.int(0, 3))
-    const drawn = random.int(0, 999)
-    if (drawn < 5) return yield* new Doomed({})
+    // Those by which a hand-over is measured never fail.
+    const drawn = payload.key === "beat" ? 999 : random.int(0, 999)
+    if (drawn < job.doomed) return yield* new Doomed({})
     if (drawn < 40) return yield* new Flaky({})
     // Synchronously, so that a kill comes before or after it.
-    appendFileSync(job.journal, `${payload.key} ${payload.n}\n`)
+    appendFileSync(job.journal, `${payload.key} ${payload.n} ${process.pid} ${Date.now()}\n`)
   })
 ).pipe(
   Handler.onFailure(

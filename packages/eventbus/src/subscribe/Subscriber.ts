@@ -53,6 +53,9 @@ const encoder = new TextEncoder()
 
 const utf8Length = (text: string): number => encoder.encode(text).length
 
+/** Whether a key is short enough. A UTF-16 unit takes at most 3 bytes of UTF-8. */
+const fits = (key: string): boolean => key.length * 3 <= maxKey || utf8Length(key) <= maxKey
+
 /** The policy for failures that the handler leaves unanswered. */
 const defaultPolicy = FailurePolicy.retryUpToMax
 
@@ -101,7 +104,7 @@ const receiver = <Ev extends Event.Event>(
     if (ordering === undefined) return Effect.succeed(delivered)
     try {
       const key: unknown = ordering.keyOf(delivered.event)
-      if (typeof key === "string" && key !== "" && utf8Length(key) <= maxKey) {
+      if (typeof key === "string" && key !== "" && fits(key)) {
         return Effect.succeed({ ...delivered, envelope: { ...delivered.envelope, key, behind: undefined } })
       }
       const said = typeof key === "string" ? `${utf8Length(key)} bytes` : `the type ${typeof key}`

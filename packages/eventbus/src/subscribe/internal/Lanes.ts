@@ -18,13 +18,11 @@ export class Lanes {
       const ended = Deferred.makeUnsafe<void>()
       this.last.set(key, ended)
       const inTurn = before === undefined ? effect : Effect.andThen(Deferred.await(before), effect)
-      return Effect.ensuring(
-        inTurn,
-        Effect.sync(() => {
-          if (this.last.get(key) === ended) this.last.delete(key)
-          Deferred.doneUnsafe(ended, Effect.void)
-        })
-      )
+      return Effect.onExit(inTurn, () => {
+        if (this.last.get(key) === ended) this.last.delete(key)
+        Deferred.doneUnsafe(ended, Effect.void)
+        return Effect.void
+      })
     })
   }
 }

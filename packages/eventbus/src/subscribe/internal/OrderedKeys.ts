@@ -35,6 +35,7 @@ import type { DecodedDelivery } from "../DecodedDelivery.ts"
 import * as Settlement from "../Settlement.ts"
 import type { Ordering, Subscription } from "../Subscription.ts"
 import { DeadLetterDelivery } from "./DeadLetterDelivery.ts"
+import { FirstLetters } from "./FirstLetters.ts"
 import { Lanes } from "./Lanes.ts"
 import * as Lifetime from "./lifetime.ts"
 import type { Settle } from "./settle.ts"
@@ -243,6 +244,7 @@ export class OrderedKeys<Ev extends Event> {
       if (isOver()) return Effect.void
       const known = this.known
       if (known !== undefined && known.session === delivery.session) {
+        if (Deferred.isDoneUnsafe(known.isComplete)) return f(known)
         const waited = Effect.raceFirst(Deferred.await(known.isComplete), this.closing.await)
         return Effect.andThen(
           waited,
@@ -289,8 +291,13 @@ export class OrderedKeys<Ev extends Event> {
     )
   }
 
-  /** Looks once at the dead letters, to fail at the start where that is not possible. */
-  readonly check: Effect.Effect<void, BrokerError> = Effect.suspend(() => this.walk(() => Effect.succeed(false)))
+  /** Looks once at the dead letters, to fail at the start where that is not possible. Others may look for longer than it waits. */
+  readonly check: Effect.Effect<void, BrokerError> = Effect.suspend(() => this.walk(() => Effect.succeed(false))).pipe(
+    Effect.catchIf(
+      ({ reason }) => reason._tag === "TimedOut",
+      () => Effect.void
+    )
+  )
 
   /** Passes the dead letters to `f` in their order until it returns `false`. Then, while they are held, runs `then`. */
   private walk<E = never, R = never>(
@@ -346,7 +353,7 @@ export class OrderedKeys<Ev extends Event> {
   ): Effect.Effect<Drained, never, R> {
     const isOver = () => this.isClosed || !wake.isLive()
     let end: Drained | "again"
-    let letters: Array<Browsed> = []
+    let found = new FirstLetters()
     const handled = new Set<string>()
     const one = ({ envelope, remove }: Browsed): Effect.Effect<boolean, BrokerError, R> => {
       end = "given up"
@@ -361,7 +368,7 @@ export class OrderedKeys<Ev extends Event> {
       }
       const letter = new DeadLetterDelivery(Envelope.replayed(envelope), remove, isOver)
       const stays = (why: string) => {
-        end = { first: id, next: 1 + letters.reduce((most, { envelope: { place = 0 } }) => Math.max(most, place), 0) }
+        end = { first: id, next: found.next }
         return Effect.logWarning(`The key "${key}" of "${this.subscription.name}" stays parked: ${why}`)
       }
       const decoded = this.subscription.decode(letter.envelope)
@@ -387,20 +394,22 @@ export class OrderedKeys<Ev extends Event> {
         return true
       })
     }
-    return Effect.suspend(() => {
+    const pass: Effect.Effect<void, BrokerError, R> = Effect.suspend(() => {
       end = undefined
-      letters = []
+      found = new FirstLetters()
       const collect = (letter: Browsed) =>
         Effect.sync(() => {
-          if (letter.envelope.key === key) letters.push(letter)
+          if (letter.envelope.key === key) found.add(letter)
           return true
         })
-      const inOrder = Effect.suspend(() => {
-        letters.sort((a, b) => (a.envelope.place ?? 0) - (b.envelope.place ?? 0))
-        return takeWhile(letters, one)
-      })
-      return this.walk(collect, Effect.asVoid(inOrder))
-    }).pipe(
+      const inOrder = Effect.suspend(() => takeWhile(found.letters, one))
+      // The next pass finds those for which there was no room.
+      return Effect.andThen(
+        this.walk(collect, Effect.asVoid(inOrder)),
+        Effect.suspend(() => (end === undefined && found.hasMore ? pass : Effect.void))
+      )
+    })
+    return pass.pipe(
       Effect.tapError((error) => Effect.logWarning(`The key "${key}" has to wait: ${error.message}`)),
       Effect.retry({ schedule: backoff, while: (error) => error.isRetryable && !isOver() }),
       Effect.matchEffect({

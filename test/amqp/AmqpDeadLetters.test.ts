@@ -192,6 +192,36 @@ describe.skipIf(url === "")("DeadLetters", () => {
     })
   )
 
+  it.live("may be looked at for long while an ordered subscription starts, which waits to handle events", () =>
+    Effect.gen(function* () {
+      const { bus, queue, raw } = yield* rig
+      const name = queue("work")
+      const ordered = Subscription.make(name, { events: [Ping], orderedBy: () => "k" })
+      const events = yield* bus({ connectionTimeout: "1 second" })
+      yield* events.declare(ordered)
+      const lock = AmqpTopology.lookLock(`dlq.${name}`).name
+      const own = { durable: false, exclusive: true, arguments: { "x-queue-type": "classic" } }
+      const others = yield* Scope.make()
+      const other = yield* Scope.provide(raw, others)
+      yield* other.run((channel) => channel.assertQueue(lock, own))
+
+      const handled: Array<unknown> = []
+      yield* events.subscribe(Handler.make(ordered, ({ payload }) => Effect.sync(() => handled.push(payload["n"]))))
+      yield* events.publish(yield* Ping.event({ n: 1 }))
+      // It is taken, but not handled.
+      yield* eventually(
+        "the event is taken",
+        Effect.map(messages(events, name), (waiting) => waiting === 0)
+      )
+      assert.deepStrictEqual(handled, [])
+      yield* Scope.close(others, Exit.void)
+      yield* eventually(
+        "the event is handled",
+        Effect.sync(() => handled.length === 1)
+      )
+    })
+  )
+
   it.live("leave no lock behind, also where a look is interrupted or fails", () =>
     Effect.gen(function* () {
       const { bus, options, queue, raw } = yield* rig

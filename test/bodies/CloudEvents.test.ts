@@ -225,6 +225,17 @@ describe("CloudEvents", () => {
     }).pipe(Effect.provide(busOf({ source: "/shop" })))
   )
 
+  it.effect("whose data is in base64 are handled if it is JSON", () =>
+    Effect.gen(function* () {
+      const broker = yield* Broker.Broker
+      const next = yield* first
+      const data_base64 = Buffer.from('{ "name": "Zürich" }').toString("base64")
+      const event = { specversion: "1.0", id: `${id}9`, type: "partner.joined", source: "/partners", data_base64 }
+      yield* broker.publish(foreign(JSON.stringify(event), { content: structuredType }))
+      assert.deepStrictEqual((yield* next).payload, { name: "Zürich" })
+    }).pipe(Effect.scoped, Effect.provide(busOf({ source: "/shop" })))
+  )
+
   it.effect("of the specification are handled, and an id that is no UUID becomes the same one each time", () =>
     Effect.gen(function* () {
       const broker = yield* Broker.Broker

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto"
 import { Migrations, Outbox, Scheduler, Tables } from "@effect-eventbus/sql"
 import { assert, describe, it } from "@effect/vitest"
 import { Cron, Deferred, Effect, Fiber, Layer } from "effect"
@@ -6,6 +7,7 @@ import { SqlClient } from "effect/sql"
 import * as CronTicks from "../../packages/sql/src/internal/cronTicks.ts"
 import { eventually } from "../support/eventually.ts"
 import { SeededRandom } from "../support/SeededRandom.ts"
+import * as Database from "./support/Database.ts"
 import { collect, layer, Paid, relay } from "./support/Harness.ts"
 import { onEach, onPostgres } from "./support/onEach.ts"
 
@@ -252,10 +254,11 @@ onEach("A scheduled event", ({ fresh, kind }) => {
   )
 })
 
-onPostgres("A scheduled event that is due while a transaction changes it", ({ fresh }) => {
+onPostgres("A scheduled event that is due while a transaction changes it", ({ make }) => {
   for (const outcome of ["Rescheduled", "Cancelled"] as const) {
-    it.live(`holds up no other, and is not published after the commit: ${outcome}`, () =>
-      Effect.gen(function* () {
+    it.live(`holds up no other, and is not published after the commit: ${outcome}`, () => {
+      const applicationName = randomUUID()
+      return Effect.gen(function* () {
         const sql = yield* SqlClient.SqlClient
         const all = yield* collect()
         const id = yield* scheduleIn(1, new Date(0))
@@ -270,17 +273,28 @@ onPostgres("A scheduled event that is due while a transaction changes it", ({ fr
         yield* Deferred.await(changed)
         yield* relay()
         yield* scheduleIn(2, new Date(1))
-        yield* all.until(1)
-        yield* noneWaits
+        const waits = sql`SELECT 1 AS found FROM pg_locks JOIN pg_stat_activity USING (pid)
+          WHERE NOT granted AND locktype = 'transactionid' AND application_name = ${applicationName}`
+        yield* eventually(
+          "the other is published, or waits for the transaction",
+          Effect.map(waits, ({ length }) => length > 0 || all.numbers().length > 0)
+        )
+        const before = all.numbers()
         yield* Deferred.succeed(go, undefined)
         assert.strictEqual(yield* Fiber.join(changing), outcome)
+        assert.deepStrictEqual(before, [2])
         // The relay looks for what is due once more before it publishes this one.
         yield* scheduleIn(3, new Date(2))
         yield* all.until(2)
         assert.deepStrictEqual(all.numbers(), [2, 3])
         assert.strictEqual((yield* Scheduler.list()).length, outcome === "Cancelled" ? 0 : 1)
-      }).pipe(Effect.scoped, Effect.provide(layer(fresh)))
-    )
+      }).pipe(
+        Effect.scoped,
+        Effect.provide(
+          Layer.unwrap(Effect.map(make, (database) => layer(Database.client(database, { applicationName }))))
+        )
+      )
+    })
   }
 })
 

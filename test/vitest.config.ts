@@ -10,6 +10,7 @@ const globalSetup = "support/globalSetup.ts"
 /** The files that take longest, the longest first. One that begins last would keep a single worker busy at the end. */
 const longest = [
   "bodies/CloudEventsContract",
+  "bodies/CloudEventsRabbitMQ",
   "bodies/Contract",
   "contract/RabbitMQ",
   "testing/BrokerContract",

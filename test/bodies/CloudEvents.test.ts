@@ -225,6 +225,17 @@ describe("CloudEvents", () => {
     }).pipe(Effect.provide(busOf({ source: "/shop" })))
   )
 
+  it.effect("whose data is in base64 are handled if it is JSON", () =>
+    Effect.gen(function* () {
+      const broker = yield* Broker.Broker
+      const next = yield* first
+      const data_base64 = Buffer.from('{ "name": "Zürich" }').toString("base64")
+      const event = { specversion: "1.0", id: `${id}9`, type: "partner.joined", source: "/partners", data_base64 }
+      yield* broker.publish(foreign(JSON.stringify(event), { content: structuredType }))
+      assert.deepStrictEqual((yield* next).payload, { name: "Zürich" })
+    }).pipe(Effect.scoped, Effect.provide(busOf({ source: "/shop" })))
+  )
+
   it.effect("of the specification are handled, and an id that is no UUID becomes the same one each time", () =>
     Effect.gen(function* () {
       const broker = yield* Broker.Broker
@@ -264,7 +275,8 @@ describe("CloudEvents", () => {
       "extensions whose names are long, or whose values are empty",
       { id: `${id}9`, source: "/partners", ["a".repeat(21)]: "long", ["b".repeat(64)]: "longest", empty: "" }
     ],
-    ["fields that are empty", { id: `${id}9`, source: "/partners", sourceagentid: "" }]
+    ["fields that are empty", { id: `${id}9`, source: "/partners", sourceagentid: "" }],
+    ["attributes by the names of fields", { id: `${id}9`, source: "/partners", payload: "p", timestamp: "t" }]
   ]
   for (const mode of modes) {
     for (const [what, own] of asTheyCame) {
@@ -300,6 +312,67 @@ describe("CloudEvents", () => {
         }).pipe(Effect.scoped, Effect.provide(busOf({ mode, source: "/shop" })))
       )
     }
+
+    it.live(`keep the media type of their data through a retry and as dead letters, ${mode}`, () =>
+      Effect.gen(function* () {
+        const bus = yield* EventBus.EventBus
+        const broker = yield* Broker.Broker
+        const memory = yield* MemoryBroker.MemoryBroker
+        yield* bus.subscribe(
+          Handler.make(Any, () => Effect.fail("no")).pipe(
+            Handler.onFailure(FailurePolicy.retry(Schedule.spaced("1 millis").pipe(Schedule.upTo({ times: 1 }))))
+          )
+        )
+        const attributes = { specversion: "1.0", id: `${id}9`, type: "partner.joined", source: "/partners" }
+        const type = "application/vnd.acme.v2+json; charset=utf-8"
+        yield* broker.publish(
+          mode === "binary"
+            ? foreign("{}", { attributes, content: { type, encoding: undefined } })
+            : foreign(JSON.stringify({ ...attributes, datacontenttype: type, data: {} }), { content: structuredType })
+        )
+        const [dead] = yield* memory.expect("dlq.any", 1)
+        assert.strictEqual(mode === "binary" ? dead?.content?.type : JSON.parse(textOf(dead)).datacontenttype, type)
+      }).pipe(Effect.scoped, Effect.provide(busOf({ mode, source: "/shop" })))
+    )
+
+    it.live(`are made of events whatever these call themselves, so that a retry is read again, ${mode}`, () =>
+      Effect.gen(function* () {
+        const bus = yield* EventBus.EventBus
+        const broker = yield* Broker.Broker
+        const attempts = yield* Queue.unbounded<number>()
+        yield* bus.subscribe(
+          Handler.make(Any, (_, { attempt }) =>
+            Effect.andThen(Queue.offer(attempts, attempt), attempt === 1 ? Effect.fail("not yet") : Effect.void)
+          ).pipe(Handler.onFailure(FailurePolicy.retry(Schedule.spaced("1 millis"))))
+        )
+        const event = {
+          event_id: `${id}1`,
+          event_type: "partner.joined",
+          timestamp: "2026-01-02T03:04:05Z",
+          payload: {}
+        }
+        yield* broker.publish(foreign(JSON.stringify(event), { content: { type: "text/plain", encoding: undefined } }))
+        assert.deepStrictEqual(yield* Queue.takeN(attempts, 2), [1, 2])
+      }).pipe(Effect.scoped, Effect.provide(busOf({ mode, source: "/shop" })))
+    )
+
+    it.effect(`come back with the numbers and texts of their fields as they were written, ${mode}`, () =>
+      Effect.gen(function* () {
+        const bus = yield* EventBus.EventBus
+        const broker = yield* wrapped
+        const came = yield* Queue.unbounded<string>()
+        yield* bus.subscribe(Handler.make(Any, (_, { envelope }) => Queue.offer(came, textOf(envelope))))
+        const fields = [
+          '"specversion":1.0',
+          '"ebextensions":12345678901234567890',
+          '"score":1.50e2',
+          '"of {\\"all\\"}":{"a":"}\\\\\\"","b":[1.0,"]"]}'
+        ]
+        const event = [`"event_id":"${id}1"`, '"event_type":"t"', '"timestamp":"2026-01-02T03:04:05Z"', '"payload":{}']
+        yield* broker.publish(foreign(`{ ${[...fields, ...event].join(" , ")} }`, {}))
+        assert.include(yield* Queue.take(came), `{${fields.join(",")},"event_id"`)
+      }).pipe(Effect.scoped, Effect.provide(busOf({ mode, source: "/shop" })))
+    )
 
     it.effect(`come back with the service and the extensions that they were published with, ${mode}`, () =>
       Effect.gen(function* () {
@@ -347,7 +420,9 @@ describe("CloudEvents", () => {
         [fixture("xml"), "InvalidCloudEvent", "the data of the CloudEvent is not a JSON object"],
         [fixture("text"), "InvalidCloudEvent", "the data of the CloudEvent is not a JSON object"],
         ['{ "specversion": "1.0", "type": "t", "source": "/s", "data": {} }', "InvalidCloudEvent", 'no "id"'],
-        ['{ "specversion": "2.0", "id": "i", "type": "t", "source": "/s", "data": {} }', "InvalidCloudEvent", "not 1"],
+        ['{ "specversion": "2.0", "id": "i", "type": "t", "source": "/s", "data": {} }', "InvalidCloudEvent", "2.0"],
+        // A number is no text, as which the specification has it.
+        ['{ "specversion": 1.0, "id": "i", "type": "t", "source": "/s", "data": {} }', "InvalidCloudEvent", "not 1.0"],
         [
           '{ "specversion": "1.0", "id": "i", "type": "t", "source": "/s", "time": "soon", "data": {} }',
           "InvalidCloudEvent",

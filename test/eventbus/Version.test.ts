@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result, Schema } from "effect"
 import { DeadLetter, type Envelope, type Event, EventCodec, EventType, Version } from "effect-eventbus"
+import { leastTimeOf } from "../support/Linear.ts"
 
 const InEuros = Schema.Struct({ euros: Schema.Finite })
 const InCents = Schema.Struct({ cents: Schema.Int })
@@ -40,6 +41,21 @@ describe("An event type with versions", () => {
     assert.deepStrictEqual(Result.getOrThrow(read(Third, { cents: 200 }, 2)), { cents: 200, currency: "EUR" })
     const newest = { cents: 200, currency: "CHF", at: "2026-01-15T09:30:00.000Z" }
     assert.deepStrictEqual(Result.getOrThrow(read(Third, newest, 3)), { ...newest, at: new Date(newest.at) })
+  })
+
+  it("reads an event of its own version at the same cost, however many steps it has", () => {
+    const steps = Object.fromEntries(Array.from({ length: 50 }, (_, index) => [index + 1, fromEuros]))
+    const body = bodyOf({ cents: 200, currency: "CHF" })
+    const costOf = (type: EventType.Any) => {
+      const decode: EventCodec.Decoder<Event.Event> = EventCodec.decoder([type])
+      const run = () => {
+        for (let time = 0; time < 5000; time++) Result.getOrThrow(decode({ body, version: 51 }))
+      }
+      run()
+      return leastTimeOf(run)
+    }
+    const none = costOf(make(51, {}))
+    assert.isBelow(costOf(make(51, steps)), 2 * none + 20)
   })
 
   it("does not read one version as another, even where the schema would accept it", () => {

@@ -146,6 +146,49 @@ const others: ReadonlyArray<Pair> = [
     reasons: []
   },
   {
+    what: "an object without other fields that became a record of others",
+    writer: object({ x: integer }),
+    reader: { type: "object", additionalProperties: text },
+    reasons: ['"x" was integer and became string']
+  },
+  {
+    what: "a record whose values changed",
+    writer: { type: "object", additionalProperties: integer },
+    reader: { type: "object", additionalProperties: text },
+    reasons: ['"*" was integer and became string']
+  },
+  {
+    what: "a record within a record, whose values changed",
+    writer: { type: "object", additionalProperties: { type: "object", additionalProperties: integer } },
+    reader: { type: "object", additionalProperties: { type: "object", additionalProperties: text } },
+    reasons: ['"*.*" was integer and became string']
+  },
+  {
+    what: "a field of a field that became required",
+    writer: object({ x: object({}) }),
+    reader: object({ x: object({ y: text }) }),
+    reasons: ['"x.y" became required']
+  },
+  {
+    what: "keywords that refuse nothing",
+    writer: text,
+    reader: {
+      ...text,
+      $schema: "https://json-schema.org/draft/2020-12/schema",
+      title: "a title",
+      default: "",
+      examples: ["a"],
+      readOnly: true,
+      writeOnly: true,
+      deprecated: true,
+      format: "date-time",
+      contentEncoding: "base64",
+      contentMediaType: "image/png",
+      contentSchema: integer
+    },
+    reasons: []
+  },
+  {
     what: "a type that is no longer named",
     writer: { type: "integer", minimum: 3 },
     reader: { minimum: 0 },

@@ -303,6 +303,42 @@ onPostgres("An inbox amid conflicts", ({ fresh }) => {
     }).pipe(Effect.scoped, Effect.provide(layer(fresh)))
   )
 
+  it.live("is swept by statements of a bounded size, which pass over the keys that a transaction holds", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      const inbox = yield* Inbox.Inbox
+      yield* sql`CREATE TABLE sweeps (at bigint GENERATED ALWAYS AS IDENTITY, n integer)`
+      yield* sql`CREATE FUNCTION count_swept() RETURNS trigger LANGUAGE plpgsql AS
+        'BEGIN INSERT INTO sweeps (n) SELECT count(*) FROM swept; RETURN NULL; END'`
+      yield* sql`CREATE TRIGGER swept AFTER DELETE ON eventbus_inbox REFERENCING OLD TABLE AS swept
+        FOR EACH STATEMENT EXECUTE FUNCTION count_swept()`
+      const keys = Array.from({ length: 2500 }, (_, index) => `e${index}`)
+      yield* inbox.withTransaction(Inbox.claim("old", keys))
+      yield* sql`UPDATE eventbus_inbox SET expires_ms = 0`
+      const held = yield* Deferred.make<void>()
+      const go = yield* Deferred.make<void>()
+      const holding = yield* Effect.forkChild(
+        sql.withTransaction(
+          Effect.gen(function* () {
+            yield* sql`SELECT 1 AS held FROM eventbus_inbox WHERE event_id = 'e0' FOR UPDATE`
+            yield* Deferred.succeed(held, undefined)
+            yield* Deferred.await(go)
+          })
+        )
+      )
+      yield* Deferred.await(held)
+      const swept = yield* Inbox.sweep
+      yield* Deferred.succeed(go, undefined)
+      yield* Fiber.join(holding)
+      assert.strictEqual(swept, 2499)
+      const sweeps = yield* sql<{ n: number }>`SELECT n FROM sweeps ORDER BY at`
+      assert.deepStrictEqual(
+        sweeps.map(({ n }) => n),
+        [1000, 1000, 499]
+      )
+    }).pipe(Effect.scoped, Effect.provide(layer(fresh)))
+  )
+
   it.live("records keys in one order, so that two transactions never wait for each other", () =>
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient

@@ -106,6 +106,38 @@ onPostgres("The outbox", ({ fresh, make }) => {
     testTimeout
   )
 
+  it.live("publishes nothing of a key before the event of it that another relay has claimed", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      const all = yield* collect()
+      yield* publishIn(1, { key: "a" })
+      yield* publishIn(2, { key: "a" })
+      const claimed = yield* Deferred.make<void>()
+      const go = yield* Deferred.make<void>()
+      const claiming = yield* Effect.forkChild(
+        sql.withTransaction(
+          Effect.gen(function* () {
+            yield* sql`SELECT 1 AS claimed FROM eventbus_outbox ORDER BY seq LIMIT 1 FOR UPDATE`
+            yield* Deferred.succeed(claimed, undefined)
+            yield* Deferred.await(go)
+          })
+        )
+      )
+      yield* Deferred.await(claimed)
+      yield* relay()
+      // Each comes in a claim that could have had the second event.
+      for (const n of [3, 4]) {
+        yield* publishIn(n)
+        yield* all.until(n - 2)
+      }
+      assert.deepStrictEqual(all.numbers(), [3, 4])
+      yield* Deferred.succeed(go, undefined)
+      yield* Fiber.join(claiming)
+      yield* all.until(4)
+      assert.deepStrictEqual(all.numbers(), [3, 4, 1, 2])
+    }).pipe(Effect.scoped, Effect.provide(layer(fresh)))
+  )
+
   it.live("draws the sequence of a key when it has the lock of the key, so it is the order of commits", () =>
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient

@@ -1,13 +1,15 @@
+import { randomUUID } from "node:crypto"
 import { Migrations, Outbox, Scheduler, Tables } from "@effect-eventbus/sql"
 import { assert, describe, it } from "@effect/vitest"
-import { Cron, Effect, Layer } from "effect"
+import { Cron, Deferred, Effect, Fiber, Layer } from "effect"
 import { EventBus } from "effect-eventbus"
 import { SqlClient } from "effect/sql"
 import * as CronTicks from "../../packages/sql/src/internal/cronTicks.ts"
 import { eventually } from "../support/eventually.ts"
 import { SeededRandom } from "../support/SeededRandom.ts"
+import * as Database from "./support/Database.ts"
 import { collect, layer, Paid, relay } from "./support/Harness.ts"
-import { onEach } from "./support/onEach.ts"
+import { onEach, onPostgres } from "./support/onEach.ts"
 
 const numbers = (count: number) => Array.from({ length: count }, (_, index) => index)
 
@@ -250,6 +252,50 @@ onEach("A scheduled event", ({ fresh, kind }) => {
       yield* Tables.make()
     }).pipe(Effect.scoped, Effect.provide(fresh))
   )
+})
+
+onPostgres("A scheduled event that is due while a transaction changes it", ({ make }) => {
+  for (const outcome of ["Rescheduled", "Cancelled"] as const) {
+    it.live(`holds up no other, and is not published after the commit: ${outcome}`, () => {
+      const applicationName = randomUUID()
+      return Effect.gen(function* () {
+        const sql = yield* SqlClient.SqlClient
+        const all = yield* collect()
+        const id = yield* scheduleIn(1, new Date(0))
+        const changed = yield* Deferred.make<void>()
+        const go = yield* Deferred.make<void>()
+        const change = outcome === "Cancelled" ? Scheduler.cancel(id) : Scheduler.reschedule(id, "1 hour")
+        const changing = yield* Effect.forkChild(
+          sql.withTransaction(
+            Effect.tap(change, () => Effect.andThen(Deferred.succeed(changed, undefined), Deferred.await(go)))
+          )
+        )
+        yield* Deferred.await(changed)
+        yield* relay()
+        yield* scheduleIn(2, new Date(1))
+        const waits = sql`SELECT 1 AS found FROM pg_locks JOIN pg_stat_activity USING (pid)
+          WHERE NOT granted AND locktype = 'transactionid' AND application_name = ${applicationName}`
+        yield* eventually(
+          "the other is published, or waits for the transaction",
+          Effect.map(waits, ({ length }) => length > 0 || all.numbers().length > 0)
+        )
+        const before = all.numbers()
+        yield* Deferred.succeed(go, undefined)
+        assert.strictEqual(yield* Fiber.join(changing), outcome)
+        assert.deepStrictEqual(before, [2])
+        // The relay looks for what is due once more before it publishes this one.
+        yield* scheduleIn(3, new Date(2))
+        yield* all.until(2)
+        assert.deepStrictEqual(all.numbers(), [2, 3])
+        assert.strictEqual((yield* Scheduler.list()).length, outcome === "Cancelled" ? 0 : 1)
+      }).pipe(
+        Effect.scoped,
+        Effect.provide(
+          Layer.unwrap(Effect.map(make, (database) => layer(Database.client(database, { applicationName }))))
+        )
+      )
+    })
+  }
 })
 
 describe("The ticks of a schedule", () => {

@@ -59,7 +59,7 @@ const read = (envelope: Envelope): CloudEvent.CloudEvent | undefined => {
  * An id that is not a UUID becomes one, the same for the same source and id, and the
  * event has its own id in the extension `cloudevents_id`. A source that is not written
  * as `encodeURI` does is in the extension `cloudevents_source`. Both go out again when
- * the event is retried or becomes a dead letter. An event without a time gets that of
+ * the event is retried or becomes a dead letter, and so does the type of its data. An event without a time gets that of
  * its message, or the time at which it comes. One without data has an empty payload.
  *
  * Messages that are no CloudEvents are consumed as they are. A CloudEvent that lacks an
@@ -103,8 +103,9 @@ export const layer = (options: Options): Layer.Layer<Broker.Broker, never, Broke
             const content = { type: structuredJson, encoding: undefined }
             return { ...envelope, content, body: Buffer.from(CloudEvent.toJson(event)) }
           }
-          const { datacontenttype: _, ...attributes } = event.attributes
-          return { ...envelope, attributes, body: Buffer.from(event.data ?? "") }
+          const { datacontenttype: type, ...attributes } = event.attributes
+          const content = type === "application/json" ? undefined : { type, encoding: undefined }
+          return { ...envelope, attributes, content, body: Buffer.from(event.data ?? "") }
         }
 
         const open = (

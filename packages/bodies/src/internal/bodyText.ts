@@ -22,3 +22,26 @@ export const jsonObject = (text: string): Readonly<Record<string, unknown>> | un
     return undefined
   }
 }
+
+/** Returns the members of a JSON object as they are written, so that numbers keep their spelling. The text must be valid JSON. */
+export const jsonMembers = (text: string): ReadonlyMap<string, string> => {
+  const members = new Map<string, string>()
+  let key: string | undefined
+  let depth = 0
+  let start = 0
+  for (let at = 0; at < text.length; at++) {
+    const char = text[at]
+    if (char === '"') {
+      const first = at++
+      while (at < text.length && text[at] !== '"') at += text[at] === "\\" ? 2 : 1
+      if (depth === 1) key ??= String(JSON.parse(text.slice(first, at + 1)))
+    } else if (char === "{" || char === "[") depth++
+    else if (char === ":" && depth === 1) start = at + 1
+    else if ((char === "," || char === "}") && depth === 1) {
+      if (key !== undefined) members.set(key, text.slice(start, at).trim())
+      key = undefined
+      if (char === "}") depth--
+    } else if (char === "}" || char === "]") depth--
+  }
+  return members
+}

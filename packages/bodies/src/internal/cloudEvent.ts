@@ -7,7 +7,7 @@
 import { createHash } from "node:crypto"
 import * as Envelope from "effect-eventbus/Envelope"
 import * as IsoTime from "effect-eventbus/IsoTime"
-import { jsonObject, textOf } from "./bodyText.ts"
+import { jsonMembers, jsonObject, textOf } from "./bodyText.ts"
 
 /** A CloudEvent: its attributes in their canonical form, and its data as JSON. `undefined`: its data is no JSON. */
 export interface CloudEvent {
@@ -43,6 +43,10 @@ const knownAttributes: ReadonlySet<string> = new Set([
   "traceparent",
   "ebextensions"
 ])
+
+/** The fields that are attributes by another name. An attribute of others that has the name of the field gets a prefix. */
+const taken: ReadonlySet<string> = new Set(["payload", "timestamp"])
+const prefix = "cloudevents_"
 
 /** As RabbitMQ's headers are read. CloudEvents asks for 20 letters, but does not insist. */
 const extensionName = /^[a-z0-9]{1,64}$/
@@ -83,6 +87,16 @@ const timeFrom = (timestamp: string): string | undefined => {
   return [timestamp, `${timestamp}Z`].find((each) => rfc3339.test(each)) ?? IsoTime.format(millis)
 }
 
+const plain = "application/json"
+
+const isJson = (type: string | undefined): boolean => type === undefined || /^[^;]*[/+]json\s*(;|$)/i.test(type)
+
+/** Returns some members of a JSON object as they are written. */
+const written = (text: string, keys: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const members = keys.length === 0 ? undefined : jsonMembers(text)
+  return keys.map((key) => `${JSON.stringify(key)}:${members?.get(key)}`)
+}
+
 /** Makes a CloudEvent of an envelope. `undefined`: its body is no event. */
 export const fromEnvelope = (envelope: Envelope.Envelope, ownSource: string): CloudEvent | undefined => {
   const wire = jsonObject(textOf(envelope))
@@ -105,9 +119,9 @@ export const fromEnvelope = (envelope: Envelope.Envelope, ownSource: string): Cl
   }
   if (envelope.traceparent !== undefined) attributes["traceparent"] = envelope.traceparent
 
-  const others = new Array<readonly [string, unknown]>()
+  const others = new Array<string>()
   if (typeof source_service === "string" && serviceOf(source, ownSource) !== source_service) {
-    others.push(["source_service", source_service])
+    others.push("source_service")
   }
   for (const [key, value] of Object.entries(wire)) {
     const isWritten =
@@ -115,18 +129,24 @@ export const fromEnvelope = (envelope: Envelope.Envelope, ownSource: string): Cl
       (key === "cloudevents_id" && value === id) ||
       (key === "cloudevents_source" && value === source)
     if (isWritten) continue
-    if (extensionName.test(key) && !knownAttributes.has(key) && typeof value === "string") attributes[key] = value
-    else others.push([key, value])
+    const bare = key.startsWith(prefix) ? key.slice(prefix.length) : key
+    const attribute = taken.has(bare) ? bare : key
+    if (extensionName.test(attribute) && !knownAttributes.has(attribute) && typeof value === "string") {
+      attributes[attribute] = value
+    } else others.push(key)
   }
-  if (others.length > 0) attributes["ebextensions"] = JSON.stringify(Object.fromEntries(others))
-  return { attributes: { ...attributes, datacontenttype: "application/json" }, data }
+  if (others.length > 0) attributes["ebextensions"] = `{${written(textOf(envelope), others).join(",")}}`
+  // The data is JSON, even if its publisher called the event something else.
+  const type = isJson(envelope.content?.type) ? envelope.content?.type : undefined
+  return { attributes: { ...attributes, datacontenttype: type ?? plain }, data }
 }
 
 /** Returns the reason why attributes are not those of a CloudEvent. */
 export const problem = ({ attributes, data }: CloudEvent): string | undefined => {
   const missing = ["specversion", "id", "source", "type"].find((name) => (attributes[name] ?? "") === "")
   if (missing !== undefined) return `the CloudEvent has no "${missing}"`
-  if (!/^1\.\d+$/.test(attributes["specversion"] ?? "")) return "the CloudEvent has a version that is not 1"
+  const { specversion = "" } = attributes
+  if (!/^1\.\d+$/.test(specversion)) return `the CloudEvent has the "specversion" ${specversion.slice(0, 20)}, not 1.0`
   const { time } = attributes
   if (time !== undefined && IsoTime.parse(time) === undefined) return `the "time" of the CloudEvent is not a time`
   return data?.trimStart().startsWith("{") === true ? undefined : "the data of the CloudEvent is not a JSON object"
@@ -139,21 +159,27 @@ export const toEnvelope = (
   ownSource: string,
   now: number
 ): Envelope.Envelope => {
-  const { id = "", source = "", traceparent, type } = attributes
+  const { id = "", source = "", traceparent } = attributes
   const eventId = idFrom(source, id)
   const time = attributes["time"] ?? IsoTime.format(envelope.timestamp ?? now)
-  const extensions: Record<string, unknown> = { ...jsonObject(attributes["ebextensions"] ?? "") }
-  const named = extensions["source_service"]
+  const others = jsonObject(attributes["ebextensions"] ?? "") ?? {}
+  const named = others["source_service"]
   const service =
     typeof named === "string" && sourceOf(named, ownSource) === source ? named : serviceOf(source, ownSource)
-  for (const [key, value] of Object.entries(attributes)) if (!knownAttributes.has(key)) extensions[key] = value
+  const extensions: Record<string, string> = {}
+  for (const [key, value] of Object.entries(attributes)) {
+    const name = taken.has(key) ? `${prefix}${key}` : key
+    if (!knownAttributes.has(key) && !knownFields.has(name)) extensions[name] = value
+  }
   if (eventId !== id) extensions["cloudevents_id"] = id
   if (sourceOf(service, ownSource) !== source) extensions["cloudevents_source"] = source
 
   // As the bus writes an event, so that each attempt of it has the same bytes.
-  const members = Object.entries(extensions)
-    .filter(([key]) => !knownFields.has(key))
-    .map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`)
+  const own = Object.keys(others).filter((key) => !knownFields.has(key) && !Object.hasOwn(extensions, key))
+  const members = [
+    ...written(attributes["ebextensions"] ?? "", own),
+    ...Object.entries(extensions).map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`)
+  ]
   const values: Readonly<Record<string, string | undefined>> = { ...attributes, id: eventId, time, source: service }
   for (const [field, attribute, isNumber] of fields) {
     const value = values[attribute] ?? null
@@ -161,10 +187,12 @@ export const toEnvelope = (
     members.push(`"${field}":${field === "payload" ? data : json}`)
   }
   const { attributes: _, content: __, ...rest } = envelope
+  const type = attributes["datacontenttype"]
   return {
     ...rest,
+    ...(type === undefined || type === plain || !isJson(type) ? {} : { content: { type, encoding: undefined } }),
     id: envelope.id ?? eventId,
-    type: envelope.type ?? type,
+    type: envelope.type ?? attributes["type"],
     timestamp: envelope.timestamp ?? IsoTime.parse(time),
     source: envelope.source ?? service,
     traceparent: envelope.traceparent ?? traceparent,
@@ -182,8 +210,6 @@ export const toJson = ({ attributes, data = "null" }: CloudEvent): string => {
   )
   return `${JSON.stringify(json).slice(0, -1)},"data":${data}}`
 }
-
-const isJson = (type: string | undefined): boolean => type === undefined || /^[^;]*[/+]json\s*(;|$)/i.test(type)
 
 /** The payload of a CloudEvent without data, because an event of the bus always has one. */
 const noData = "{}"
@@ -217,8 +243,11 @@ export const fromJson = (envelope: Envelope.Envelope): CloudEvent => {
   return { attributes, data: isJson(attributes["datacontenttype"]) ? data : undefined }
 }
 
-/** Reads a CloudEvent whose data is the body. */
-export const fromAttributes = (attributes: CloudEvent["attributes"], envelope: Envelope.Envelope): CloudEvent => ({
-  attributes,
-  data: envelope.body.length === 0 ? noData : isJson(envelope.content?.type) ? jsonIn(textOf(envelope)) : undefined
-})
+/** Reads a CloudEvent whose data is the body. The content type of the message is that of its data. */
+export const fromAttributes = (attributes: CloudEvent["attributes"], envelope: Envelope.Envelope): CloudEvent => {
+  const type = envelope.content?.type
+  return {
+    attributes: type === undefined ? attributes : { ...attributes, datacontenttype: type },
+    data: envelope.body.length === 0 ? noData : isJson(type) ? jsonIn(textOf(envelope)) : undefined
+  }
+}

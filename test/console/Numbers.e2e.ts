@@ -128,27 +128,49 @@ describe.skipIf(!isPossible)("The console with 10,000 dead letters", () => {
     await idle.close()
   })
 
-  it("replays them as fast as the command", async () => {
-    const [alone, { done }] = await timed(() => Effect.runPromise(app.bus.deadLetters(bus.queue).replay()))
-    assert.strictEqual(done, total)
-    await Effect.runPromise(app.bus.purge(bus.queue))
-    await bury()
+  // The command's process would also start, connect and compile. So its rate is that of the function that it calls: in the
+  // process of the console, with the same tab open, after a look as well. The rate of the page is that between the click
+  // and the number that is drawn.
+  it("replays them as fast as the command's own function", async () => {
     const tab = await Chromium.Tab.open(browser, await app.login())
-    await tab.lookAgain(bus.queue, total)
-    await tab.button("Replay 10,000 …").click()
-    await tab.question.getByLabel(/At most so many/).fill("")
-    await tab.question.getByLabel(/type its name/).fill(bus.queue)
-    await tab.page.evaluate(`
-      addEventListener("click", () => (globalThis.noted.click = performance.now()), { capture: true, once: true })
-      ${note("end", `document.querySelector(".job-bar .numbers")?.textContent.startsWith("10,000 replayed")`)}
-    `)
-    await tab.question.getByRole("button", { name: "Replay 10,000" }).click()
-    const page = (await noted(tab, "end")) - (await noted(tab, "click"))
-    print(
-      "replay",
-      `${Math.round(total / (page / 1000))}/s from the page; ${Math.round(total / (alone / 1000))}/s by the command's own function; goal 0.9 of it`
-    )
-    assert.isAbove(alone / page, 0.3)
+    const refill = async () => {
+      await Effect.runPromise(app.bus.purge(bus.queue))
+      await bury()
+    }
+    const byCommand = async () => {
+      await tab.lookAgain(bus.queue, total)
+      const [took, { done }] = await timed(() => Effect.runPromise(app.bus.deadLetters(bus.queue).replay()))
+      assert.strictEqual(done, total)
+      await refill()
+      return took
+    }
+    const byPage = async () => {
+      await tab.lookAgain(bus.queue, total)
+      await tab.button("Replay 10,000 …").click()
+      await tab.question.getByLabel(/At most so many/).fill("")
+      await tab.question.getByLabel(/type its name/).fill(bus.queue)
+      await tab.page.evaluate(`
+        ${note("end", `document.querySelector(".job-bar .numbers")?.textContent.startsWith("10,000 replayed")`)}
+        addEventListener("click", () => (globalThis.noted.click = performance.now()), { capture: true, once: true })
+      `)
+      await tab.question.getByRole("button", { name: "Replay 10,000" }).click()
+      const took = (await noted(tab, "end")) - (await noted(tab, "click"))
+      await refill()
+      return took
+    }
+    const rate = (took: number) => `${Math.round(total / (took / 1000))}/s`
+    const pairs: Array<{ readonly command: number; readonly page: number }> = []
+    for (const isPageFirst of [true, false, true, false, true]) {
+      // Which one comes first alternates, too: what else runs on the machine comes and goes.
+      const first = await (isPageFirst ? byPage() : byCommand())
+      const second = await (isPageFirst ? byCommand() : byPage())
+      const pair = isPageFirst ? { page: first, command: second } : { page: second, command: first }
+      pairs.push(pair)
+      print("replay", `${rate(pair.page)} from the page, ${rate(pair.command)} by the command's own function`)
+    }
+    const ratio = median(pairs.map(({ command, page }) => command / page))
+    print("replay", `median of ${pairs.length} ratios ${ratio.toFixed(2)}; goal 0.9`)
+    assert.isAbove(ratio, 0.5)
     await tab.close()
   })
 })

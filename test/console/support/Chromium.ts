@@ -68,6 +68,8 @@ export class Tab {
     await this.deadLetters(queue)
     const seen = count.toLocaleString("en")
     await this.button("Look again").first().click()
+    // A look from before may have seen as many.
+    await this.button("Looking …").waitFor({ state: "detached" })
     await this.page.getByText(`looked at ${seen} of ${seen}`).waitFor()
   }
 

@@ -24,9 +24,6 @@ import { CurrentOperator, type Settings } from "./settings.ts"
 
 type Selection = typeof Model.Selection.Type
 
-const counting = (job: Job) => (result: ReplayResult) =>
-  Effect.map(Clock.currentTimeMillis, (now) => job.count(result, now))
-
 /** Returns the indexes of the dead letters of a look that a selection takes. */
 export const selectedIn = (
   settings: Settings,
@@ -40,6 +37,11 @@ export const selectedIn = (
 
 export const make = Effect.fnUntraced(function* (settings: Settings, looks: Looks, queues: Queues) {
   const bus = yield* EventBus
+  const clock = yield* Clock.Clock
+
+  /** Returns a listener that counts. It runs for each dead letter, so that it is a single step. */
+  const counting = (job: Job) => (result: ReplayResult) =>
+    Effect.sync(() => job.count(result, clock.currentTimeMillisUnsafe()))
 
   const lookOf = (queue: string, snapshot: string): Effect.Effect<Look, SnapshotGone | Invalid> =>
     Effect.flatMap(looks.get(snapshot), (look) =>

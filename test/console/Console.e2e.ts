@@ -3,6 +3,7 @@ import { Effect, Queue } from "effect"
 import { DeadLetter, Handler } from "effect-eventbus"
 import type { Browser } from "playwright-core"
 import { vi } from "vitest"
+import * as TcpServer from "../amqp/support/TcpServer.ts"
 import { RabbitNode } from "../support/RabbitNode.ts"
 import * as bus from "./support/bus.ts"
 import * as Chromium from "./support/Chromium.ts"
@@ -50,8 +51,12 @@ describe.skipIf(!isPossible)("The console in a browser, on RabbitMQ", () => {
   }
 
   beforeAll(async () => {
-    node = await RabbitNode.start()
-    app = await ConsoleUnderTest.start(node.url, { queues: ["hostile", "slow"] })
+    const management = await Effect.runPromise(TcpServer.deadPort)
+    node = await RabbitNode.start({
+      plugins: ["rabbitmq_management"],
+      config: [`management.tcp.port = ${management}`, "management.tcp.ip = 127.0.0.1"]
+    })
+    app = await ConsoleUnderTest.start(node.url, { queues: ["hostile", "slow"] }, management)
     browser = await Chromium.launch()
     await Effect.runPromise(
       Effect.gen(function* () {
@@ -69,7 +74,8 @@ describe.skipIf(!isPossible)("The console in a browser, on RabbitMQ", () => {
   it("shows 10,000 dead letters in three groups, from one look, and the last of them", () =>
     withTab(async (tab) => {
       const before = app.looks()
-      await tab.deadLetters(bus.queue)
+      await tab.go("/")
+      await tab.page.getByRole("link", { name: `See why 10,000 of ${bus.queue} failed` }).click()
       await tab.group("ToolTimeout").waitFor()
       assert.strictEqual(await tab.rows(), total)
       await tab.page.getByRole("row").nth(5).waitFor()
@@ -153,6 +159,8 @@ describe.skipIf(!isPossible)("The console in a browser, on RabbitMQ", () => {
         .getByText(/^3,400 replayed/)
         .first()
         .waitFor()
+      // There is no consumer, with which they could fail again.
+      await tab.page.getByText("None of them had come back").waitFor()
       await pictures.take(tab, "jobs")
       await tab.lookAgain(bus.queue, total - 3401)
       assert.strictEqual(await tab.page.locator("section.groups li").count(), 2)
@@ -193,6 +201,44 @@ describe.skipIf(!isPossible)("The console in a browser, on RabbitMQ", () => {
       {},
       [/Failed to load resource/]
     ))
+
+  it("goes on after a replay with what is left, also where the whole group is gone", () =>
+    withTab(async (tab) => {
+      const [, kind, other] = letters.kinds
+      assert.isDefined(kind)
+      assert.isDefined(other)
+      const few = [
+        { ...kind, count: 5 },
+        { ...other, count: 2 }
+      ]
+      await Effect.runPromise(letters.bury(app.bus, "slow", few, eventOf))
+      await tab.lookAgain("slow", 7)
+      await tab.group("InvalidTask").click()
+      await tab.group("QuotaExceeded").click()
+      await tab.button("Replay 5 …").first().click()
+      await tab.question.getByText("5 are of the group QuotaExceeded").waitFor()
+      await tab.question.getByRole("button", { name: "Replay 5" }).click()
+      await tab.page
+        .getByText(/^5 replayed/)
+        .first()
+        .waitFor()
+      await tab.page.getByText("The groups and the list are from before").waitFor()
+      await tab.page.locator(".queue-job").getByRole("button", { name: "Look again" }).click()
+      await tab.page.getByText("looked at 2 of 2").waitFor()
+      assert.strictEqual(await tab.rows(), 2)
+    }))
+
+  it("shows the bindings that the queue has on the broker", () =>
+    withTab(async (tab) => {
+      await tab.go(`/queues/${bus.queue}`)
+      await tab.page.getByText("Bindings by the management API").waitFor()
+      const bindings = tab.page.getByRole("table", { name: "Bindings" })
+      for (const key of ["task.submitted.*", bus.queue]) {
+        const row = bindings.getByRole("row").filter({ has: tab.page.getByText(key, { exact: true }) })
+        await row.getByText("there", { exact: true }).waitFor()
+      }
+      assert.strictEqual(await bindings.getByRole("row").count(), 3)
+    }))
 
   it("follows a trace while it happens", () =>
     withTab(async (tab) => {

@@ -2,7 +2,7 @@ import { createServer } from "node:http"
 import { fileURLToPath } from "node:url"
 import { AmqpBroker, AmqpOptions } from "@effect-eventbus/amqp"
 import { Access, Console } from "@effect-eventbus/console"
-import { Contract } from "@effect-eventbus/inspect"
+import { Contract, Management } from "@effect-eventbus/inspect"
 import { NodeHttpServer } from "@effect/platform-node"
 import { Context, Effect, Exit, Layer, Redacted, Scope } from "effect"
 import { Broker, EventBus } from "effect-eventbus"
@@ -23,7 +23,9 @@ export interface ConsoleUnderTest {
 /** Starts a console as an application would mount it. */
 export const start = async (
   url: string,
-  options: Partial<Pick<Console.Options, "readOnly" | "bodies" | "queues">> = {}
+  options: Partial<Pick<Console.Options, "readOnly" | "bodies" | "queues">> = {},
+  /** The port of the management API, if the node has it. */
+  managementPort?: number
 ): Promise<ConsoleUnderTest> => {
   const scope = await Effect.runPromise(Scope.make())
   let looks = 0
@@ -41,7 +43,11 @@ export const start = async (
   const access = Access.token({ name: "e2e", token: Redacted.make(token) })
   const contract = await Effect.runPromise(Contract.load(fileURLToPath(new URL("bus.ts", import.meta.url))))
   const amqp = AmqpOptions.settings({ url: Redacted.make(url) })
-  const live = HttpRouter.serve(Console.layer({ access, contract, amqp, ...options }), {
+  const management =
+    managementPort === undefined
+      ? undefined
+      : await Effect.runPromise(Management.make(Redacted.make(`http://127.0.0.1:${managementPort}`), amqp))
+  const live = HttpRouter.serve(Console.layer({ access, contract, amqp, management, ...options }), {
     disableListenLog: true,
     disableLogger: true
   }).pipe(

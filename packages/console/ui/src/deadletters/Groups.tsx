@@ -33,6 +33,7 @@ export const Groups = (props: {
                   </span>
                 </span>
                 <span className="group-message">
+                  {group.count > 1 ? <span className="soft">For example: </span> : null}
                   <Foreign text={group.sample.message} />
                 </span>
                 <span className="group-foot">

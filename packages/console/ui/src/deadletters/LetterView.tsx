@@ -11,7 +11,7 @@ import { go } from "../state/place.ts"
 import { useIsReadOnly, useSession } from "../state/session.ts"
 import { command } from "../text/command.ts"
 import { Foreign } from "../text/Foreign.tsx"
-import { bytes, counted, moment } from "../text/format.ts"
+import { bytes, count, moment } from "../text/format.ts"
 import { Body } from "./Body.tsx"
 import { DiscardQuestion, ReplayQuestion, type Subject } from "./questions.tsx"
 
@@ -40,9 +40,6 @@ const when = (value: number | undefined): ReactNode =>
       </span>
     </>
   )
-
-const rounds = (round: number): string =>
-  round === 0 ? "never replayed" : `replayed ${counted(round, "time")}, and failed again`
 
 export const subjectOf = (letter: AnyLetter): Subject => ({
   queue: letter.queue,
@@ -107,8 +104,8 @@ export const LetterView = (props: { readonly of: AnyLetter; readonly isPage?: bo
         rows={[
           ["Failed", when(of.lastFailedAt)],
           ["First failed", of.firstFailedAt === of.lastFailedAt ? undefined : when(of.firstFailedAt)],
-          ["Attempts", counted(of.attempts, "attempt")],
-          ["Rounds", rounds(of.round)],
+          ["Tries", of.attempts === 0 ? "none: no handler was asked" : count(of.attempts)],
+          ["Replays", of.round === 0 ? "none" : `${count(of.round)}, and it failed again`],
           ["Host", text(of.host)],
           [
             "Group",

@@ -9,7 +9,7 @@ import { download } from "../state/download.ts"
 import { pulse } from "../state/live.ts"
 import { command, type Flags } from "../text/command.ts"
 import { Foreign } from "../text/Foreign.tsx"
-import { count, counted } from "../text/format.ts"
+import { count, counted, span } from "../text/format.ts"
 import { exportQuery } from "./filter.ts"
 
 /** Dead letters that an action is meant for. */
@@ -69,6 +69,9 @@ export const ReplayQuestion = (props: { readonly of: Subject; readonly onClose: 
                 aria-invalid={!isValid}
               />
               {isValid ? null : <p className="bad-text">Give a whole number from 1 on.</p>}
+              {isValid && rate !== undefined && of.count > rate ? (
+                <p className="soft">This takes {span((of.count / rate) * 1000)} or longer.</p>
+              ) : null}
             </div>
           </>
         ),

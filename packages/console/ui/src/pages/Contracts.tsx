@@ -1,4 +1,3 @@
-import * as Predicate from "effect/Predicate"
 /** The event types of the application, with their schemas and receivers. */
 import type { ReactNode } from "react"
 import type { Contracts as ContractsModel } from "../../../src/ConsoleInspection.ts"
@@ -14,6 +13,7 @@ import { save } from "../state/download.ts"
 import { setQuery, usePlace } from "../state/place.ts"
 import { contracts } from "../state/resources.ts"
 import { useModuleCommand, useSession } from "../state/session.ts"
+import { messageOf, schemaOf } from "../text/asyncApi.ts"
 import { command } from "../text/command.ts"
 import { Foreign } from "../text/Foreign.tsx"
 import { counted } from "../text/format.ts"
@@ -21,29 +21,9 @@ import { counted } from "../text/format.ts"
 type Model = typeof ContractsModel.Type
 type Type = Model["types"][number]
 
-const member = (value: unknown, ...path: ReadonlyArray<string>): unknown =>
-  path.reduce<unknown>((at, name) => (Predicate.hasProperty(at, name) ? at[name] : undefined), value)
-
-/** Finds the message of a type in the document: its name begins with that of the type. */
-const messageOf = (document: unknown, { name }: Type): unknown => {
-  const messages = member(document, "components", "messages")
-  if (typeof messages !== "object" || messages === null) return undefined
-  return Object.entries(messages).find(
-    ([key, message]) => key === name || member(message, "name") === name || key.startsWith(`${name}.v`)
-  )?.[1]
-}
-
-/** Returns the schema of the payload alone, where the schema of the whole event has one. */
-const schemaOf = (message: unknown): unknown => {
-  const schema = member(message, "payload") ?? message
-  const parts = member(schema, "allOf")
-  const candidates: ReadonlyArray<unknown> = Array.isArray(parts) ? [...parts, schema] : [schema]
-  return candidates.map((part) => member(part, "properties", "payload")).find((part) => part !== undefined) ?? schema
-}
-
 const Detail = (props: { readonly of: Type; readonly document: unknown }): ReactNode => {
   const { document, of } = props
-  const message = messageOf(document, of)
+  const message = messageOf(document, of.name)
   return (
     <article className="card" aria-label={of.name}>
       <h2 className="mono">
@@ -67,7 +47,7 @@ const Detail = (props: { readonly of: Type; readonly document: unknown }): React
         <p className="soft">It has none.</p>
       ) : (
         <div className="body-tree">
-          <JsonTree value={schemaOf(message)} open={4} />
+          <JsonTree value={schemaOf(document, message)} open={4} />
         </div>
       )}
       <h3>Publish one</h3>

@@ -3,7 +3,7 @@ import * as AsyncResult from "effect/reactivity/AsyncResult"
 /** The dead letters of a queue, from one look. */
 import { type ReactNode, useState } from "react"
 import type { Pulse, Snapshot, Summary } from "../../../src/ConsoleModel.ts"
-import { filterOf, flagsOf, isFiltered, selectionOf } from "../deadletters/filter.ts"
+import { type Filter, filterOf, flagsOf, isFiltered, selectionOf } from "../deadletters/filter.ts"
 import { Filters } from "../deadletters/Filters.tsx"
 import { Groups } from "../deadletters/Groups.tsx"
 import { Import } from "../deadletters/Import.tsx"
@@ -19,7 +19,7 @@ import { Loaded } from "../parts/Loaded.tsx"
 import { Notice } from "../parts/Notice.tsx"
 import { useAtom, usePart } from "../state/atoms.ts"
 import { useKeys } from "../state/keys.ts"
-import { pulse } from "../state/live.ts"
+import { jobs, pulse } from "../state/live.ts"
 import { setQuery, usePlace } from "../state/place.ts"
 import { look, lookAgain, page } from "../state/resources.ts"
 import { useIsReadOnly, useSession } from "../state/session.ts"
@@ -44,7 +44,10 @@ const LookLine = ({ of }: { readonly of: Look }): ReactNode => {
         ), took {span(of.took)} · looked at {count(of.looked)} of {count(of.waiting)}
       </p>
       {drift === 0 ? null : (
-        <p className="tag warn">{drift > 0 ? `+${count(drift)}` : `−${count(-drift)}`} since this look</p>
+        <p>
+          <span className="tag warn">{drift > 0 ? `+${count(drift)}` : `−${count(-drift)}`} since this look</span>{" "}
+          <span className="soft">The groups and the list are from before.</span>
+        </p>
       )}
       {of.note === undefined ? null : (
         <p className="warn-text">
@@ -60,6 +63,15 @@ const LookLine = ({ of }: { readonly of: Look }): ReactNode => {
     </div>
   )
 }
+
+/** Tells why a replay of a group would fail again, and what helps. */
+const Advice = ({ reason }: { readonly reason: string | undefined }): ReactNode =>
+  reason === "InvalidPayload" ? (
+    <p className="soft">
+      The schema refuses these payloads, and will refuse them again until its handler is changed. Open one to edit it.
+      To change many, export them, discard them, change the file, and import it.
+    </p>
+  ) : null
 
 /** All of the queue, apart from the rest of the actions. */
 const WholeQueue = ({ of }: { readonly of: Look }): ReactNode => {
@@ -85,6 +97,18 @@ const WholeQueue = ({ of }: { readonly of: Look }): ReactNode => {
   )
 }
 
+/** The dead letters of a group or of filters, in words. */
+const Selected = (props: { readonly filter: Filter; readonly reason: string | undefined }): ReactNode => {
+  const { fingerprint, ...others } = props.filter
+  if (fingerprint === undefined) return "match the filters"
+  return (
+    <>
+      are of the group <Foreign text={props.reason ?? fingerprint} />
+      {isFiltered(others) ? ", and match the filters" : ""}
+    </>
+  )
+}
+
 const Found = ({ of }: { readonly of: Look }): ReactNode => {
   const { query } = usePlace()
   const isReadOnly = useIsReadOnly()
@@ -95,6 +119,14 @@ const Found = ({ of }: { readonly of: Look }): ReactNode => {
   const key = { snapshot: of.id, filter, order: query.get("order") === "newest" ? "newest" : "oldest" } as const
   const matching = Option.getOrUndefined(AsyncResult.value(useAtom(page({ ...key, page: 0 }))))?.matching ?? 0
   const opened = query.get("letter")
+  const group = of.groups.find(({ fingerprint }) => fingerprint !== undefined && fingerprint === filter.fingerprint)
+  /** Whether a job has changed the queue, so that another look comes first. */
+  const isOutdated =
+    usePart(jobs, (all) =>
+      all?.some(
+        ({ endedAt, queue, state }) => queue === of.queue && (state === "running" || (endedAt ?? 0) > of.takenAt)
+      )
+    ) === true
   const select = (item: Item) => {
     const next = new Map(selected)
     if (!next.delete(item.id)) next.set(item.id, item)
@@ -117,7 +149,7 @@ const Found = ({ of }: { readonly of: Look }): ReactNode => {
             snapshot: of.id,
             selection: selectionOf(filter),
             count: matching,
-            words: filter.fingerprint === undefined ? "match the filters" : "match the group and the filters",
+            words: <Selected filter={filter} reason={group?.reason} />,
             ids: [],
             flags: flagsOf(query)
           }
@@ -134,12 +166,10 @@ const Found = ({ of }: { readonly of: Look }): ReactNode => {
           <Filters of={of} query={query} isFiltered={isFiltered(filter)} />
           <div className="chosen">
             {chosen === undefined ? (
-              <p className="soft">
-                Choose a group, filter, or select rows with <kbd>x</kbd> to replay or discard them.
-              </p>
+              <p className="soft">Choose a group, filter, or tick rows to replay or discard them.</p>
             ) : (
               <div className="actions">
-                <SubjectActions of={chosen} isReadOnly={isReadOnly} showsBodies={showsBodies} />
+                <SubjectActions of={chosen} isReadOnly={isReadOnly} showsBodies={showsBodies} isMain={!isOutdated} />
                 {selected.size > 0 ? (
                   <Button kind="quiet" onClick={() => setSelected(new Map())}>
                     Select none
@@ -147,6 +177,7 @@ const Found = ({ of }: { readonly of: Look }): ReactNode => {
                 ) : null}
               </div>
             )}
+            {isReadOnly || chosen === undefined ? null : <Advice reason={group?.reason} />}
           </div>
           <List
             key={JSON.stringify(key)}
@@ -202,7 +233,14 @@ export const DeadLetters = ({ queue }: { readonly queue: string }): ReactNode =>
           </Button>
         }
       />
-      <QueueJob queue={queue} onLook={again} />
+      <QueueJob
+        queue={queue}
+        onLook={() => {
+          // The job may have taken the whole group.
+          setQuery({ group: undefined })
+          again()
+        }}
+      />
       <Loaded
         of={result}
         what="Looking at the dead letters. A queue of 10,000 takes a few seconds …"

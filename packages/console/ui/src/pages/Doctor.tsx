@@ -55,7 +55,7 @@ const Checks = (): ReactNode => {
               {checks
                 .toSorted((a, b) => order[a.status] - order[b.status])
                 .map(({ advice, check, detail, status }) => (
-                  <li key={check}>
+                  <li key={`${check} ${detail}`}>
                     <span className={`tag ${states[status][0]}`}>{states[status][1]}</span>
                     <div>
                       <h2>

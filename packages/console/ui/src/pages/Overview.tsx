@@ -153,6 +153,24 @@ const Sums = ({ now }: { readonly now: typeof Pulse.Type }): ReactNode => {
   )
 }
 
+/** Where to go on when events have failed: to the queue with the most dead letters. */
+const WhatFailed = ({ now }: { readonly now: typeof Pulse.Type }): ReactNode => {
+  const failed = now.queues
+    .filter(({ deadLetters = 0 }) => deadLetters > 0)
+    .toSorted((a, b) => (b.deadLetters ?? 0) - (a.deadLetters ?? 0))
+  const [worst] = failed
+  if (worst === undefined) return null
+  return (
+    <p>
+      A dead letter is an event that was not handled, and waits for you.{" "}
+      <Link to={{ _tag: "DeadLetters", queue: worst.name }}>
+        See why {count(worst.deadLetters ?? 0)} of <Foreign text={worst.name} /> failed
+      </Link>
+      {failed.length === 1 ? "." : `, or those of ${counted(failed.length - 1, "other queue")} below.`}
+    </p>
+  )
+}
+
 /** Where the rates come from and how old they are, or why there are none. */
 const RatesLine = ({ of }: { readonly of: AnyRates | undefined }): ReactNode => {
   const feature = useSession()?.features.rates
@@ -225,6 +243,7 @@ export const Overview = (): ReactNode => {
       ) : (
         <div className={state._tag === "Lost" || now.failure !== undefined ? "stale" : undefined}>
           <Sums now={now} />
+          <WhatFailed now={now} />
           <Table
             caption="Queues"
             className="queues"

@@ -10,10 +10,11 @@ const width = 320
 const height = 56
 const rows = 8
 
-const changeOf = (points: ReadonlyArray<Point>): string => {
+/** Returns the change in words, once it is known. */
+const changeOf = (points: ReadonlyArray<Point>): string | undefined => {
   const change = perSecond(points)
-  if (change === undefined) return "not known yet"
-  return change === 0 ? "no change" : `${change > 0 ? "+" : "−"}${rate(Math.abs(change))}`
+  if (change === undefined) return undefined
+  return change === 0 ? "no change" : `${change > 0 ? "+" : "−"}${rate(Math.abs(change))} in the last minute`
 }
 
 const Line = (props: {
@@ -25,11 +26,12 @@ const Line = (props: {
   const values = points.map(({ value }) => value)
   const [least, most] = [Math.min(...values), Math.max(...values)]
   const [since, until] = [points[0]?.at ?? 0, points.at(-1)?.at ?? 0]
-  const words = `${name}: ${count(least)} to ${count(most)} in ${span(until - since)}, ${changeOf(points)} in the last minute`
+  const change = changeOf(points)
+  const words = `${name}: ${count(least)} to ${count(most)} in ${span(until - since)}${change === undefined ? "" : `, ${change}`}`
   return (
     <figure className="chart">
       <figcaption>
-        <strong>{name}</strong> <span className="soft numbers">{changeOf(points)}</span>
+        <strong>{name}</strong> <span className="soft numbers">{change}</span>
       </figcaption>
       <svg viewBox={`-2 -3 ${width + 4} ${height + 6}`} role="img" aria-label={words} preserveAspectRatio="none">
         <path className="chart-ground" d={`M0 ${height}H${width}`} />

@@ -144,7 +144,9 @@ export const JobCard = (props: {
           <Foreign text={job.failure ?? job.tally.failure ?? ""} lines />
         </p>
       )}
-      {job.cameBack === undefined || job.cameBack === 0 ? null : (
+      {job.cameBack === undefined || job.tally.done === 0 ? null : job.cameBack === 0 ? (
+        <p className="soft">None of them had come back seconds later.</p>
+      ) : (
         <p className="warn-text">
           {counted(job.cameBack, "dead letter")} came meanwhile: some of these failed again, or others did.
         </p>

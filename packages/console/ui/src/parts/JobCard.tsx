@@ -6,7 +6,7 @@ import { usePart } from "../state/atoms.ts"
 import { useCalm } from "../state/calm.ts"
 import { useTimed } from "../state/clock.ts"
 import { download } from "../state/download.ts"
-import { jobs } from "../state/live.ts"
+import { jobs, pulse } from "../state/live.ts"
 import { type Problem, problemOf } from "../state/problem.ts"
 import { Foreign } from "../text/Foreign.tsx"
 import { count, counted, rate, span, time } from "../text/format.ts"
@@ -107,6 +107,17 @@ const Undo = (props: { readonly job: AnyJob; readonly isActing: boolean; readonl
   )
 }
 
+/** Nothing came back: either all went well, or nothing has tried yet. */
+const CameBackNone = ({ queue }: { readonly queue: string }): ReactNode => {
+  const consumers = usePart(pulse, (now) => now?.queues.find(({ name }) => name === queue)?.consumers)
+  return (
+    <p className="soft">
+      None of them had come back seconds later
+      {consumers === 0 ? ", but the queue has no consumer now: some may wait there still." : "."}
+    </p>
+  )
+}
+
 export const JobCard = (props: {
   readonly job: AnyJob
   readonly isReadOnly: boolean
@@ -145,7 +156,7 @@ export const JobCard = (props: {
         </p>
       )}
       {job.cameBack === undefined || job.tally.done === 0 ? null : job.cameBack === 0 ? (
-        <p className="soft">None of them had come back seconds later.</p>
+        <CameBackNone queue={job.queue} />
       ) : (
         <p className="warn-text">
           {counted(job.cameBack, "dead letter")} came meanwhile: some of these failed again, or others did.

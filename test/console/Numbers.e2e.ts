@@ -1,6 +1,8 @@
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import type { Browser } from "playwright-core"
+import type { Output } from "../../packages/cli/src/Output.ts"
+import * as Progress from "../../packages/cli/src/Progress.ts"
 import { RabbitNode } from "../support/RabbitNode.ts"
 import * as bus from "./support/bus.ts"
 import * as Chromium from "./support/Chromium.ts"
@@ -14,6 +16,23 @@ const eventOf = (payload: object) => letters.rawEvent("task.submitted", payload)
 const print = (name: string, text: string) => process.stdout.write(`${name.padEnd(14)} ${text}\n`)
 const millis = (value: number) => `${Math.round(value)} ms`
 const median = (values: ReadonlyArray<number>) => values.toSorted((a, b) => a - b)[values.length >> 1] ?? NaN
+
+const nothing = () => Effect.void
+
+/** An output of the command that shows nothing. */
+const silent: Output["Service"] = {
+  hasColor: false,
+  paint: (_, text) => text,
+  columns: undefined,
+  rows: undefined,
+  write: nothing,
+  line: nothing,
+  json: nothing,
+  note: nothing,
+  remarkColumns: undefined,
+  remark: nothing,
+  problem: nothing
+}
 
 /** Notes in the page when something is first there. The driver itself looks only twice a second. */
 const note = (name: string, isThere: string) => `
@@ -128,8 +147,8 @@ describe.skipIf(!isPossible)("The console with 10,000 dead letters", () => {
     await idle.close()
   })
 
-  // The command's process would also start, connect and compile. So its rate is that of the function that it calls: in the
-  // process of the console, with the same tab open, after a look as well. The rate of the page is that between the click
+  // The command's process would also start, connect and compile. So its rate is that of the function that it calls, with its
+  // progress: in the process of the console, with the same tab open, after a look as well. The rate of the page is that between the click
   // and the number that is drawn.
   it("replays them as fast as the command's own function", async () => {
     const tab = await Chromium.Tab.open(browser, await app.login())
@@ -139,7 +158,10 @@ describe.skipIf(!isPossible)("The console with 10,000 dead letters", () => {
     }
     const byCommand = async () => {
       await tab.lookAgain(bus.queue, total)
-      const [took, { done }] = await timed(() => Effect.runPromise(app.bus.deadLetters(bus.queue).replay()))
+      const { show } = Progress.make(silent, "replayed")
+      const [took, { done }] = await timed(() =>
+        Effect.runPromise(app.bus.deadLetters(bus.queue).replay({ onProgress: show }))
+      )
       assert.strictEqual(done, total)
       await refill()
       return took

@@ -78,8 +78,10 @@ export const make = Effect.fnUntraced(function* (settings: Settings, looks: Look
       return yield* invalid("Bodies are hidden, so a text selects only in a look: name the snapshot")
     }
     // What is hidden must not be searched, so the text selects what the page shows.
-    const ids = selected?.flatMap((i) => look?.seen[i]?.id ?? [])
-    const filter = selection.text !== undefined && settings.bodies !== "show" ? { ids } : filterOf(selection)
+    const filter =
+      selection.text !== undefined && settings.bodies !== "show"
+        ? { ids: selected?.flatMap((i) => look?.seen[i]?.id ?? []) }
+        : filterOf(selection)
     return yield* order(queue, {
       kind: "replay",
       title: selections.describe(queue, selection, look),

@@ -211,6 +211,7 @@ describe.skipIf(!isPossible)("The console in a browser, on RabbitMQ", () => {
         { ...kind, count: 5 },
         { ...other, count: 2 }
       ]
+      await Effect.runPromise(Effect.scoped(app.bus.declare(letters.subscription("slow"))))
       await Effect.runPromise(letters.bury(app.bus, "slow", few, eventOf))
       // The look that is kept saw none.
       await tab.go("/queues/slow/dead-letters")

@@ -249,13 +249,6 @@ export const mutants: ReadonlyArray<Mutant> = [
     under: "ordered-kill-consumer"
   },
   {
-    // Dead letters are handled in the order in which they lie, which a killed look has changed.
-    name: "places-ignored",
-    file: "eventbus/src/subscribe/internal/FirstLetters.ts",
-    edits: [["while (index > 0 && ", "while (index < 0 && "]],
-    under: "ordered-kill-consumer"
-  },
-  {
     name: "several-consumers-active",
     file: "amqp/src/AmqpTopology.ts",
     edits: [[`{ "x-single-active-consumer": true }`, "{}"]],

@@ -1,5 +1,5 @@
 import { assert } from "@effect/vitest"
-import { EventBus, FailurePolicy, Handler, Subscription } from "effect-eventbus"
+import { Broker, EventBus, FailurePolicy, Handler, Subscription } from "effect-eventbus"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
@@ -83,6 +83,30 @@ export const orderedSuite = suite("ordered keys", (test) => {
       assert.deepStrictEqual(of(2), [2, 12, 22])
       yield* eventually(messages(`dlq.${queue}`), (n) => n === 0)
       yield* eventually(messages(queue), (n) => n === 0)
+    }))
+
+  test("dead letters are handled in the order of their key, however a broker keeps them", () =>
+    Effect.gen(function* () {
+      const bus = yield* EventBus.EventBus
+      const broker = yield* Broker.Broker
+      const queue = yield* unique("ordered")
+      const { broken, handler, has, of } = yield* handling(queue)
+      broken.add(1)
+      yield* bus.subscribe(handler)
+      yield* publish(1, 11, 21, 31)
+      yield* eventually(messages(`dlq.${queue}`), (n) => n === 4)
+      const envelopes = yield* Effect.scoped(
+        Effect.gen(function* () {
+          const { take } = yield* broker.browse(`dlq.${queue}`)
+          return yield* Effect.forEach(yield* take(4), ({ envelope, remove }) => Effect.as(remove, envelope))
+        })
+      )
+      yield* Effect.forEach([2, 0, 3, 1], (at) => broker.put(`dlq.${queue}`, { ...envelopes[at]! }))
+      broken.clear()
+      yield* bus.deadLetters(queue).replay({ key: "k1" })
+      yield* has(1, 11, 21, 31)
+      assert.deepStrictEqual(of(1), [1, 11, 21, 31])
+      yield* eventually(messages(`dlq.${queue}`), (n) => n === 0)
     }))
 
   test("a replay that fails again leaves the dead letters of the key in their order, with what came meanwhile", () =>

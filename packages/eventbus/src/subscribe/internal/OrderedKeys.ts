@@ -406,7 +406,11 @@ export class OrderedKeys<Ev extends Event> {
       // The next pass finds those for which there was no room.
       return Effect.andThen(
         this.walk(collect, Effect.asVoid(inOrder)),
-        Effect.suspend(() => (end === undefined && found.hasMore ? pass : Effect.void))
+        Effect.suspend(() => {
+          if (end !== undefined || !found.hasMore) return Effect.void
+          handled.clear()
+          return pass
+        })
       )
     })
     return pass.pipe(

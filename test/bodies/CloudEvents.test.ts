@@ -17,6 +17,7 @@ import {
 } from "effect-eventbus"
 import { inject } from "vitest"
 import * as Rig from "../amqp/support/Rig.ts"
+import { envelope } from "../eventbus/BareBroker.ts"
 
 const Invoice = EventType.make("invoice.paid", { payload: Schema.Struct({ cents: Schema.Int, at: Schema.String }) })
 const invoices = Subscription.make("invoices", { events: [Invoice] })
@@ -53,25 +54,8 @@ const fixture = (name: string) =>
 const structuredType = { type: "application/cloudevents+json; charset=utf-8", encoding: undefined }
 
 /** An envelope of a publisher that knows nothing of the bus. */
-const foreign = (body: string, more: Partial<Envelope.Envelope>): Envelope.Envelope => ({
-  id: undefined,
-  type: undefined,
-  version: undefined,
-  routingKey: "partner",
-  body: new TextEncoder().encode(body),
-  timestamp: undefined,
-  source: undefined,
-  traceId: undefined,
-  priority: "normal",
-  ttl: undefined,
-  persistent: true,
-  traceparent: undefined,
-  round: 0,
-  attempt: undefined,
-  origin: undefined,
-  fault: undefined,
-  ...more
-})
+const foreign = (body: string, more: Partial<Envelope.Envelope>): Envelope.Envelope =>
+  envelope(body, { routingKey: "partner", ...more })
 
 /** The broker that the bus publishes to. */
 const wrapped = Effect.provide(Broker.Broker, CloudEvents.layer({ source: "/shop" }))

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { DeadLetter } from "effect-eventbus"
+import { envelope } from "../eventbus/BareBroker.ts"
 import * as Fixture from "./fixtures/Fixture.ts"
 import * as Process from "./Process.ts"
 
@@ -23,31 +24,22 @@ const contract = (verb: string, form: string, lock: string, ...args: ReadonlyArr
 const deadLetter = (version: number, payload: object) =>
   JSON.stringify(
     DeadLetter.toJson(
-      DeadLetter.fromEnvelope({
-        id: "00000000-0000-4000-8000-000000000000",
-        type: "order.placed",
-        version,
-        routingKey: "order.placed.normal",
-        body: new TextEncoder().encode(
+      DeadLetter.fromEnvelope(
+        envelope(
           JSON.stringify({
             event_id: "00000000-0000-4000-8000-000000000000",
             event_type: "order.placed",
             timestamp: "2026-01-01T00:00:00Z",
             payload
-          })
-        ),
-        timestamp: undefined,
-        source: undefined,
-        traceId: undefined,
-        priority: "normal",
-        ttl: undefined,
-        persistent: true,
-        traceparent: undefined,
-        round: 0,
-        attempt: undefined,
-        origin: undefined,
-        fault: undefined
-      })
+          }),
+          {
+            id: "00000000-0000-4000-8000-000000000000",
+            type: "order.placed",
+            version,
+            routingKey: "order.placed.normal"
+          }
+        )
+      )
     )
   )
 

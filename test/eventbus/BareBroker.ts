@@ -5,7 +5,7 @@ import { TestClock } from "effect/testing"
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
-/** An envelope whose body is its name. */
+/** An envelope whose body is its name, as of a publisher that knows nothing of the bus. */
 export const envelope = (name: string, fields: Partial<Envelope.Envelope> = {}): Envelope.Envelope => ({
   id: undefined,
   type: undefined,

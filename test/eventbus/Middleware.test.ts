@@ -12,8 +12,8 @@ import {
   Settlement,
   Subscription
 } from "effect-eventbus"
-import type { Envelope } from "effect-eventbus"
 import { TestClock } from "effect/testing"
+import { envelope } from "./BareBroker.ts"
 
 const Ordered = EventType.make("ordered", { payload: Schema.Struct({ n: Schema.Int }) })
 class Flaky extends Schema.TaggedError<Flaky>()("Flaky", {}) {}
@@ -152,25 +152,7 @@ describe("Middleware", () => {
       const broker = yield* Broker.Broker
       const memory = yield* MemoryBroker.MemoryBroker
       yield* bus.subscribe(Handler.make(Subscription.make("orders", { events: [Ordered] }), () => Effect.void))
-      const garbage: Envelope.Envelope = {
-        id: undefined,
-        type: undefined,
-        version: undefined,
-        routingKey: "ordered.normal",
-        body: new TextEncoder().encode("no JSON"),
-        timestamp: undefined,
-        source: undefined,
-        traceId: undefined,
-        priority: "normal",
-        ttl: undefined,
-        persistent: true,
-        traceparent: undefined,
-        round: 0,
-        attempt: undefined,
-        origin: undefined,
-        fault: undefined
-      }
-      yield* broker.publish(garbage)
+      yield* broker.publish(envelope("no JSON", { routingKey: "ordered.normal" }))
       yield* memory.expect("dlq.orders", 1)
       assert.strictEqual(handled, 0)
     }).pipe(Effect.provide(bus), Effect.scoped)

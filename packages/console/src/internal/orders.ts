@@ -16,6 +16,7 @@ import type * as Model from "../ConsoleModel.ts"
 import { filterOf, matches, typeIn } from "./deadLetterView.ts"
 import * as edits from "./edits.ts"
 import { invalid, orBrokerFailed } from "./errors.ts"
+import { exactly } from "./exactly.ts"
 import { type Job, maxKept, maxKeptBytes, type Order } from "./Jobs.ts"
 import type { Look, Looks } from "./Looks.ts"
 import type { Queues } from "./Queues.ts"
@@ -23,6 +24,19 @@ import * as selections from "./selections.ts"
 import { CurrentOperator, type Settings } from "./settings.ts"
 
 type Selection = typeof Model.Selection.Type
+
+/** Fails where others of the look have the same ids as those that are selected by their ids. */
+const checkedIds = (look: Look, ids: ReadonlyArray<string> = []): Effect.Effect<void, Invalid> => {
+  const wanted = new Set(ids)
+  const found = look.seen.filter(({ id }) => wanted.has(id)).length
+  if (found <= wanted.size) return Effect.void
+  const many = wanted.size === 1 ? `this id` : `these ${wanted.size} ids`
+  return Effect.fail(
+    invalid(
+      `${found} dead letters have ${many}. Select by a filter, such as a text that only those have which you mean`
+    )
+  )
+}
 
 /** Returns the indexes of the dead letters of a look that a selection takes. */
 export const selectedIn = (
@@ -72,16 +86,15 @@ export const make = Effect.fnUntraced(function* (settings: Settings, looks: Look
     if (rate !== undefined && !(rate > 0)) return yield* invalid("The rate must be more than 0 a second")
     const selection = yield* selections.checked(given.selection)
     const look = given.snapshot === undefined ? undefined : yield* lookOf(queue, given.snapshot)
+    if (look !== undefined) yield* checkedIds(look, selection.ids)
     const selected =
       look === undefined ? undefined : selectedIn(settings, look, selection, yield* Clock.currentTimeMillis)
     if (selection.text !== undefined && settings.bodies !== "show" && look === undefined) {
       return yield* invalid("Bodies are hidden, so a text selects only in a look: name the snapshot")
     }
     // What is hidden must not be searched, so the text selects what the page shows.
-    const filter =
-      selection.text !== undefined && settings.bodies !== "show"
-        ? { ids: selected?.flatMap((i) => look?.seen[i]?.id ?? []) }
-        : filterOf(selection)
+    const isHidden = selection.text !== undefined && settings.bodies !== "show"
+    const seen = selected?.flatMap((i) => look?.seen[i] ?? [])
     return yield* order(queue, {
       kind: "replay",
       title: selections.describe(queue, selection, look),
@@ -89,7 +102,10 @@ export const make = Effect.fnUntraced(function* (settings: Settings, looks: Look
       expected: selected?.length,
       rate,
       command: selections.command("replay", queue, selection, rate === undefined ? [] : ["--rate", `${rate}`]),
-      run: (job) => changing(job, bus.deadLetters(queue).replay({ ...filter, rate, onProgress: counting(job) }))
+      run: (job) => {
+        const filter = isHidden ? { where: exactly(seen ?? []) } : filterOf(selection)
+        return changing(job, bus.deadLetters(queue).replay({ ...filter, rate, onProgress: counting(job) }))
+      }
     })
   })
 
@@ -99,6 +115,7 @@ export const make = Effect.fnUntraced(function* (settings: Settings, looks: Look
   ): Effect.fn.Return<Order, SnapshotGone | Invalid | ExportFirst> {
     const selection = yield* selections.checked(given.selection)
     const look = yield* lookOf(queue, given.snapshot)
+    yield* checkedIds(look, selection.ids)
     const selected = selectedIn(settings, look, selection, yield* Clock.currentTimeMillis)
     if (selected.length === 0) return yield* invalid("The look has no such dead letter")
     const bytes = selected.reduce((sum, i) => sum + (look.seen[i]?.bytes ?? 0), 0)
@@ -108,7 +125,7 @@ export const make = Effect.fnUntraced(function* (settings: Settings, looks: Look
       return yield* new ExportFirst({ count: selected.length, bytes, message })
     }
     // Only what the operator has seen: others may have come since.
-    const ids = selected.flatMap((i) => look.seen[i]?.id ?? [])
+    const seen = selected.flatMap((i) => look.seen[i] ?? [])
     return yield* order(queue, {
       kind: "discard",
       title: selections.describe(queue, selection, look),
@@ -119,7 +136,7 @@ export const make = Effect.fnUntraced(function* (settings: Settings, looks: Look
         changing(
           job,
           bus.deadLetters(queue).discard({
-            ids,
+            where: exactly(seen),
             onProgress: counting(job),
             onTaken: (letter) => Effect.sync(() => job.keep(letter))
           })
@@ -148,6 +165,7 @@ export const make = Effect.fnUntraced(function* (settings: Settings, looks: Look
     given: { readonly snapshot: string; readonly letter: string; readonly payload: string }
   ): Effect.fn.Return<Order, SnapshotGone | Invalid | NotFound | BrokerFailed> {
     const look = yield* lookOf(queue, given.snapshot)
+    yield* checkedIds(look, [given.letter])
     const { letter } = yield* find(look, given.letter)
     const checked = edits.edited(settings.contract, letter, given.payload)
     if (Result.isFailure(checked)) {

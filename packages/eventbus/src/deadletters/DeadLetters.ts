@@ -157,6 +157,11 @@ export interface BulkOptions extends DeadLetterFilter.DeadLetterFilter {
   /** The largest number of dead letters to take, the oldest first. Default: all that wait at the start. */
   readonly limit?: number | undefined
   /**
+   * A predicate of your own, beside the filter. It is called once for each dead letter that the filter selects, in their
+   * order. Ids do not tell all dead letters apart: an event may be among them twice.
+   */
+  readonly where?: ((letter: DeadLetter.DeadLetter) => boolean) | undefined
+  /**
    * A listener, called after each dead letter and once more on interruption. The operation
    * waits for it, so a look at the same dead letters from there fails with `NotBrowsable`.
    */

@@ -38,7 +38,13 @@ interface Selected {
 /** Runs an action on each selected dead letter, and removes those for which it succeeds. */
 export const bulk = (
   source: Source,
-  { limit = Infinity, onProgress = () => Effect.void, onTaken = () => Effect.void, ...filter }: BulkOptions,
+  {
+    limit = Infinity,
+    onProgress = () => Effect.void,
+    onTaken = () => Effect.void,
+    where = () => true,
+    ...filter
+  }: BulkOptions,
   act: (letter: DeadLetter.DeadLetter) => Effect.Effect<void, Reason>,
   pause?: Duration.Input,
   /** Whether a dead letter goes with the first one of its key, on which the action is run, and stays until it is handled. */
@@ -60,7 +66,7 @@ export const bulk = (
         const letter = DeadLetter.fromEnvelope(envelope)
         const key = isOrdered(letter) ? envelope.key : undefined
         const first = key === undefined ? undefined : firsts.get(key)
-        if (first === undefined ? isSelected(letter) : first !== "skipped") {
+        if (first === undefined ? isSelected(letter) && where(letter) : first !== "skipped") {
           taken++
           if (key === undefined) return [{ letter, done: act(letter), remove }]
           if (first !== undefined && first !== "skipped")

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto"
+import { userInfo } from "node:os"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as Process from "./Process.ts"
@@ -35,7 +36,11 @@ describe.concurrent("eventbus console", () => {
       assert.strictEqual((yield* get(link)).status, 401)
       const [cookie = ""] = (login.headers.get("set-cookie") ?? "").split(";")
       const session = yield* get(`${base}/api/session`, { cookie })
-      assert.deepInclude(yield* Effect.promise(() => session.json()), { readOnly: true, title: "eventbus" })
+      assert.deepInclude(yield* Effect.promise(() => session.json()), {
+        readOnly: true,
+        title: "eventbus",
+        operator: userInfo().username
+      })
       server.interrupt()
       assert.strictEqual((yield* Effect.promise(() => server.ended)).code, 0)
     })
@@ -50,7 +55,30 @@ describe.concurrent("eventbus console", () => {
       const short = yield* Effect.promise(() => Process.start(everywhere, { EVENTBUS_CONSOLE_TOKEN: "short" }).ended)
       assert.strictEqual(short.code, 2)
       const { base } = yield* console(everywhere, { EVENTBUS_CONSOLE_TOKEN: token })
-      assert.strictEqual((yield* get(`${base}/api/session`, { authorization: `Bearer ${token}` })).status, 200)
+      const session = yield* get(`${base}/api/session`, { authorization: `Bearer ${token}` })
+      assert.strictEqual(session.status, 200)
+      // Who knows the token need not be who started it.
+      assert.isNotOk((yield* Effect.promise(() => session.json())).operator)
+    })
+  )
+
+  it.live("shows a queue that is named by its dead letters", () =>
+    Effect.gen(function* () {
+      const { base } = yield* console(["console", "--memory", "--queue", "dlq.billing"], {
+        EVENTBUS_CONSOLE_TOKEN: token
+      })
+      const look = yield* Effect.promise(() =>
+        fetch(`${base}/api/queues/billing/look`, {
+          method: "POST",
+          headers: { authorization: `Bearer ${token}`, "x-eventbus-console": "1", "content-type": "application/json" },
+          body: "{}",
+          signal: AbortSignal.timeout(60_000)
+        })
+      )
+      // It is known, but not there.
+      assert.notInclude(yield* Effect.promise(() => look.text()), "unknown")
+      const other = yield* get(`${base}/api/queues/mails`, { authorization: `Bearer ${token}` })
+      assert.strictEqual(other.status, 404)
     })
   )
 

@@ -124,6 +124,34 @@ describe("The console, as time goes by", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live("says whether one that was edited came back", () =>
+    Effect.gen(function* () {
+      const { clock, site } = yield* console()
+      yield* Site.fail(site, 3)
+      yield* eventually(
+        "all have failed",
+        Effect.map(Site.deadLetters(site.bus), (count) => count === 3)
+      )
+      const handled = Handler.make(Subscription.make("billing", { events: [Site.Paid] }), () => Effect.void)
+      yield* site.bus.subscribe(handled)
+      const { id } = yield* Site.look(site)
+      const { body: page } = yield* site.get(`/snapshots/${id}/dead-letters`)
+      const { body } = yield* site.post("/queues/billing/edit", {
+        snapshot: id,
+        letter: page.items[0].id,
+        payload: JSON.stringify({ n: 1, secret: "mended" })
+      })
+      yield* site.ended(body.id)
+      yield* eventually(
+        "the console counts them",
+        Effect.andThen(
+          clock.adjust("3 seconds"),
+          Effect.map(site.get(`/jobs/${body.id}`), ({ body }) => body.cameBack === 0)
+        )
+      )
+    }).pipe(Effect.scoped)
+  )
+
   it.live("says how many dead letters came while a replay ran, three seconds later", () =>
     Effect.gen(function* () {
       const { clock, site } = yield* console()

@@ -7,16 +7,19 @@
 import { spawn } from "node:child_process"
 import { existsSync } from "node:fs"
 import { createServer } from "node:http"
+import { userInfo } from "node:os"
 import { fileURLToPath } from "node:url"
 import type { Console } from "@effect-eventbus/console"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import type { BrokerError } from "effect-eventbus/BrokerError"
 import type { EventBus } from "effect-eventbus/EventBus"
+import * as QueueSpec from "effect-eventbus/QueueSpec"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as HttpMiddleware from "effect/http/HttpMiddleware"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
+import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
@@ -59,6 +62,15 @@ const tokenOf = Effect.fnUntraced(function* (host: string) {
   }
   return Option.getOrUndefined(token)
 })
+
+/** Returns the name of the person at this terminal, if the system knows it. */
+const userName = (): string | undefined => {
+  try {
+    return userInfo().username
+  } catch {
+    return undefined
+  }
+}
 
 /** The names by which the console may be called at an address of all interfaces. */
 const hostsOf = Effect.fnUntraced(function* (host: string) {
@@ -113,7 +125,14 @@ export const serve = Effect.fnUntraced(function* (
   const token = yield* tokenOf(host)
   yield* build
   // Browsers send a cookie to all ports of a host, so its name has the port.
-  const access = Access.token({ name: port === 0 ? crypto.randomUUID() : port, token })
+  const own = Access.token({ name: port === 0 ? crypto.randomUUID() : port, token })
+  // Others may know a token that was given. A link is for the person who started the console.
+  const name = token === undefined ? userName() : undefined
+  const access = {
+    ...own,
+    operator: (request: HttpServerRequest) =>
+      Effect.map(own.operator(request), (operator) => (operator === undefined ? undefined : { name, ...operator }))
+  }
   const routes = HttpRouter.serve(Console.layer({ ...options, access, hosts: yield* hostsOf(host) }), {
     disableListenLog: true,
     disableLogger: true
@@ -178,7 +197,7 @@ export const run = Effect.fnUntraced(function* (input: Input) {
     : Connection.layerAmqp
   return yield* Effect.provide(
     serve(input, {
-      queues: input.queues,
+      queues: input.queues.map(QueueSpec.originOf),
       contract,
       amqp,
       management: Option.getOrUndefined(management),

@@ -178,13 +178,12 @@ export const experiment = ({ doomed, ends, events, isOrdered, name: fault, signa
       progress?.("ending processes")
       for (let i = 0; i < ends; i++) {
         yield* Effect.sleep(random.int(200, 900))
-        // Mostly, the process ends while it handles what was parked.
-        if (random.int(0, 2) > 0) yield* Effect.andThen(replay, Effect.sleep(random.int(0, 100)))
         // The oldest is the active one.
         const oldest = workers.shift()
         ended.push({ pid: oldest?.pid ?? NaN, at: Date.now() })
         yield* Effect.promise(() => end(oldest, signal))
         yield* start
+        if (random.int(0, 1) === 0) yield* replay
       }
       isBeating = false
       yield* Fiber.join(beating)

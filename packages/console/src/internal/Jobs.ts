@@ -248,7 +248,7 @@ export const make: Effect.Effect<Jobs, never, Scope.Scope> = Effect.gen(function
 
   /** Finds out how many dead letters came while the job ran. */
   const lookBack = Effect.fnUntraced(function* (job: Job) {
-    if (job.order.kind !== "replay") return
+    if (job.order.kind !== "replay" && job.order.kind !== "edit") return
     // A look that begins in the meantime holds the dead letters back, so that they cannot be counted.
     const after = yield* Effect.repeat(Effect.delay(job.order.count, "3 seconds"), {
       until: (count) => count !== undefined,
@@ -256,6 +256,7 @@ export const make: Effect.Effect<Jobs, never, Scope.Scope> = Effect.gen(function
     })
     if (after === undefined) return
     const { done, waiting } = job.tally
+    if (waiting === 0) return
     job.cameBack = Math.max(0, after - Math.max(0, waiting - done))
     changed(job)
   })

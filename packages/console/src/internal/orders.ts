@@ -179,13 +179,15 @@ export const make = Effect.fnUntraced(function* (settings: Settings, looks: Look
       expected: 1,
       command: selections.command("edit", queue, selection, ["--payload", given.payload]),
       run: (job) =>
-        Effect.map(
-          changing(job, bus.deadLetters(queue).edit(letter.id, checked.success, typeIn(settings.contract, letter))),
-          (): ReplayResult => {
-            job.keep(letter)
-            return { waiting: 1, done: 1, skipped: 0, failed: 0, failure: undefined }
-          }
-        )
+        Effect.gen(function* () {
+          const waiting = (yield* queues.deadLetters(queue)) ?? 0
+          yield* changing(
+            job,
+            bus.deadLetters(queue).edit(letter.id, checked.success, typeIn(settings.contract, letter))
+          )
+          job.keep(letter)
+          return { waiting, done: 1, skipped: 0, failed: 0, failure: undefined } satisfies ReplayResult
+        })
     })
   })
 

@@ -27,7 +27,7 @@ export const Jobs = (): ReactNode => {
       {all === undefined ? (
         <Skeleton what="Asking the server for its jobs …" />
       ) : all.length === 0 ? (
-        <Notice title="No job has run yet">
+        <Notice title="No job has run since this console started">
           <p>Replays, discards and imports appear here, with what became of them.</p>
         </Notice>
       ) : (

@@ -9,7 +9,7 @@ import { download } from "../state/download.ts"
 import { jobs, pulse } from "../state/live.ts"
 import { type Problem, problemOf } from "../state/problem.ts"
 import { Foreign } from "../text/Foreign.tsx"
-import { count, counted, rate, span, time } from "../text/format.ts"
+import { count, counted, moment, rate, span } from "../text/format.ts"
 import { Button } from "./Button.tsx"
 import { CopyCommand } from "./Copy.tsx"
 import { Link } from "./Link.tsx"
@@ -108,12 +108,14 @@ const Undo = (props: { readonly job: AnyJob; readonly isActing: boolean; readonl
 }
 
 /** Nothing came back: either all went well, or nothing has tried yet. */
-const CameBackNone = ({ queue }: { readonly queue: string }): ReactNode => {
+const CameBackNone = ({ done, queue }: { readonly done: number; readonly queue: string }): ReactNode => {
   const consumers = usePart(pulse, (now) => now?.queues.find(({ name }) => name === queue)?.consumers)
   return (
     <p className="soft">
-      None of them had come back seconds later
-      {consumers === 0 ? ", but the queue has no consumer now: some may wait there still." : "."}
+      {done === 1 ? "It had not" : "None of them had"} come back seconds later
+      {consumers === 0
+        ? `, but the queue has no consumer now: ${done === 1 ? "it" : "some"} may wait there still.`
+        : "."}
     </p>
   )
 }
@@ -139,7 +141,7 @@ export const JobCard = (props: {
         <Link to={{ _tag: "DeadLetters", queue: job.queue }}>
           <Foreign text={job.queue} />
         </Link>{" "}
-        · started {time(job.startedAt)}
+        · started {moment(job.startedAt)}
         {job.endedAt === undefined ? "" : `, took ${span(job.endedAt - job.startedAt)}`}
         {job.rate === undefined ? "" : ` · at most ${rate(job.rate)}`}
         {job.by === undefined ? null : (
@@ -156,7 +158,7 @@ export const JobCard = (props: {
         </p>
       )}
       {job.cameBack === undefined || job.tally.done === 0 ? null : job.cameBack === 0 ? (
-        <CameBackNone queue={job.queue} />
+        <CameBackNone done={job.tally.done} queue={job.queue} />
       ) : (
         <p className="warn-text">
           {counted(job.cameBack, "dead letter")} came meanwhile: some of these failed again, or others did.

@@ -50,6 +50,8 @@ const program = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const bus = yield* EventBus.EventBus
   yield* sql`CREATE TABLE orders (id text PRIMARY KEY, n integer NOT NULL)`
+  yield* sql`CREATE TABLE stock (id integer PRIMARY KEY, n integer NOT NULL)`
+  yield* sql`INSERT INTO stock SELECT id, 0 FROM generate_series(0, 999) AS id`
   yield* sql`CREATE TABLE notes (id text PRIMARY KEY, text text NOT NULL)`
   const subscription = Subscription.make(schema, { events: [Sample], temporary: true })
   yield* bus.subscribe(Handler.make(subscription, () => Effect.void))
@@ -75,7 +77,7 @@ try {
   await inDatabase((sql) => sql`CREATE SCHEMA ${sql(schema)}`)
   await Effect.runPromise(program.pipe(Effect.scoped, Effect.provide(App)))
 } finally {
-  const schemas = [schema, `${schema}_graphile`, `${schema}_pgboss`]
+  const schemas = [schema, `${schema}_graphile`, `${schema}_plain`, `${schema}_pgboss`]
   await inDatabase((sql) =>
     Effect.forEach(schemas, (name) => sql`DROP SCHEMA IF EXISTS ${sql(name)} CASCADE`, { discard: true })
   )

@@ -7,6 +7,8 @@ export interface Variant<E, R> {
   /** Comes before the run, and is not measured. */
   readonly prepare?: Effect.Effect<unknown, E, R>
   readonly run: Effect.Effect<unknown, E, R>
+  /** The units of work, where they are not those of the others. */
+  readonly units?: number
 }
 
 /** The rates of each variant, in units a second, one for each round. */
@@ -37,7 +39,7 @@ export const interleaved = Effect.fnUntraced(function* <E, R>(
       if (variant === undefined) continue
       if (variant.prepare !== undefined) yield* variant.prepare
       const millis = yield* timed(variant.run)
-      if (round > 0) rates.get(variant.name)?.push((units / millis) * 1000)
+      if (round > 0) rates.get(variant.name)?.push(((variant.units ?? units) / millis) * 1000)
     }
   }
   for (const [name, all] of rates) {

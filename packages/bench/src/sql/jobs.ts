@@ -38,28 +38,27 @@ const silent = new Graphile.Logger(() => () => {})
 const bodyOf = (payload: unknown): string =>
   Predicate.hasProperty(payload, "body") && typeof payload.body === "string" ? payload.body : ""
 
-/** graphile-worker, set for the most jobs a second: a local queue, and completion in batches. */
-export const graphile = Effect.fnUntraced(function* ({
-  bodies,
-  publish,
-  schema,
-  url
-}: Options): Effect.fn.Return<Jobs, never, Scope.Scope> {
+/** graphile-worker for the most jobs a second: a local queue, and completion in batches. */
+const fastest = {
+  maxPoolSize: 20,
+  concurrentJobs: 64,
+  pollInterval: 50,
+  localQueue: { size: 500 },
+  completeJobBatchDelay: 0
+}
+
+/** graphile-worker with its own defaults, or set for the most jobs a second. */
+export const graphile = Effect.fnUntraced(function* (
+  { bodies, publish, schema, url }: Options,
+  settings: "defaults" | "fastest"
+): Effect.fn.Return<Jobs, never, Scope.Scope> {
   const utils = yield* Effect.acquireRelease(
     Effect.promise(() => Graphile.makeWorkerUtils({ connectionString: url, schema, logger: silent })),
     (utils) => Effect.promise(async () => utils.release())
   )
   yield* Effect.promise(() => utils.migrate())
-  const worker = {
-    connectionString: url,
-    schema,
-    logger: silent,
-    maxPoolSize: 20,
-    concurrentJobs: 64,
-    pollInterval: 50,
-    localQueue: { size: 500 },
-    completeJobBatchDelay: 0
-  }
+  const own = settings === "fastest" ? fastest : {}
+  const worker = { connectionString: url, schema, logger: silent, ...own }
   return {
     fill: Effect.promise(async () => {
       await utils.addJobs(bodies.map((body) => ({ identifier: "publish", payload: { body } })))

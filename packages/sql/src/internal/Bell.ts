@@ -8,14 +8,21 @@ import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 
+/** The rings that one relay hears. Its workers share them: each ring wakes one. */
+export interface Ear {
+  /** Waits for the next ring, or takes one that came since the last time. */
+  readonly wait: Effect.Effect<void>
+  /** Wakes another worker of the relay. */
+  readonly ring: () => void
+}
+
 export interface Bell {
   readonly ring: () => void
   /** The number of rings so far. */
   readonly rings: () => number
   /** Whether someone hears it. */
   readonly isHeard: () => boolean
-  /** Returns an effect that waits for the next ring, or takes one that came since the last time. */
-  readonly hear: Effect.Effect<Effect.Effect<void>, never, Scope.Scope>
+  readonly hear: Effect.Effect<Ear, never, Scope.Scope>
 }
 
 export const make = (): Bell => {
@@ -33,7 +40,7 @@ export const make = (): Bell => {
         Effect.tap(Queue.sliding<void>(1), (ear) => Effect.sync(() => ears.add(ear))),
         (ear) => Effect.sync(() => ears.delete(ear))
       ),
-      (ear) => Queue.take(ear)
+      (ear) => ({ wait: Queue.take(ear), ring: () => void Queue.offerUnsafe(ear, undefined) })
     )
   }
 }

@@ -84,6 +84,7 @@ export const start = Effect.fnUntraced(function* ({
     "1 second"
   )
   const held = new Held()
+  const ear = yield* bell.hear
   let trouble: string | undefined
 
   const tell = (problem: string | undefined) => {
@@ -97,8 +98,10 @@ export const start = Effect.fnUntraced(function* ({
   /** One claim. Returns how long to wait for the next: nothing, for a ring, or a while. */
   const pass = Effect.fnUntraced(function* () {
     let isStuck: PublishError.Reason | undefined
-    const publish = (rows: ReadonlyArray<ClaimedRow>) =>
-      Effect.tap(publishRows(rows), ({ failed, published }) =>
+    const publish = (rows: ReadonlyArray<ClaimedRow>) => {
+      // Where there are several there may be more. One alone is sooner done than another worker wakes.
+      if (rows.length > 1) ear.ring()
+      return Effect.tap(publishRows(rows), ({ failed, published }) =>
         Effect.sync(() => {
           const safe = new Set(published)
           held.free(
@@ -110,6 +113,7 @@ export const start = Effect.fnUntraced(function* ({
           }
         })
       )
+    }
     const { claimed, ended } = yield* claims.claim({ limit: batch, held: held.at(now()), publish })
     if (isStuck !== undefined) return { _tag: "Stuck", problem: isStuck.message } as const
     if (claimed === 0) return { _tag: "Idle" } as const
@@ -119,18 +123,15 @@ export const start = Effect.fnUntraced(function* ({
   const pause = Duration.toMillis(poll)
   let dueAt = 0
   let heard = -1
-  /** Looks for events that are due when one may be. */
-  const lookForDue = Effect.gen(function* () {
-    const rings = bell.rings()
-    if (now() >= dueAt || rings !== heard) {
-      heard = rings
-      dueAt = now() + Math.min(yield* promote, pause)
-    }
+  const lookForDue = Effect.suspend(() => {
+    heard = bell.rings()
+    return Effect.map(promote, (millis) => {
+      dueAt = now() + Math.min(millis, pause)
+    })
   })
 
   const worker = Effect.gen(function* () {
-    const ring = yield* bell.hear
-    const rest = (millis: number) => Effect.timeoutOption(ring, millis)
+    const rest = (millis: number) => Effect.timeoutOption(ear.wait, millis)
     let wait = firstWait
     const stuck = Effect.fnUntraced(function* (problem: string) {
       yield* tell(problem)
@@ -141,12 +142,15 @@ export const start = Effect.fnUntraced(function* ({
     const step = Effect.gen(function* () {
       // No transaction is open while the broker is down.
       if (!(yield* isUp)) return yield* stuck("there is no connection to the broker")
-      yield* lookForDue
+      if (now() >= dueAt) yield* lookForDue
       const next = yield* pass()
       if (next._tag === "Stuck") return yield* stuck(next.problem)
       yield* tell(undefined)
       wait = firstWait
-      if (next._tag === "Idle") yield* rest(Math.max(dueAt - now(), 1))
+      // A ring may be for an event of a later time. Those of now come first.
+      if (bell.rings() !== heard) yield* lookForDue
+      const left = dueAt - now()
+      if (next._tag === "Idle" && left > 0) yield* rest(left)
       if (next._tag === "Busy") yield* Effect.sleep(busyWait)
     })
     return yield* Effect.forever(

@@ -327,10 +327,19 @@ onPostgres("An inbox amid conflicts", ({ fresh }) => {
         )
       )
       yield* Deferred.await(held)
-      const swept = yield* Inbox.sweep
+      const sweeping = yield* Effect.forkChild(Inbox.sweep)
+      yield* eventually(
+        "the sweep ends, or waits for the transaction",
+        Effect.map(
+          sql`SELECT 1 AS found FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'DELETE%eventbus_inbox%'`,
+          ({ length }) => length > 0 || sweeping.pollUnsafe() !== undefined
+        )
+      )
+      const isPast = sweeping.pollUnsafe() !== undefined
       yield* Deferred.succeed(go, undefined)
       yield* Fiber.join(holding)
-      assert.strictEqual(swept, 2499)
+      assert.strictEqual(yield* Fiber.join(sweeping), 2499)
+      assert.isTrue(isPast, "it did not wait")
       const sweeps = yield* sql<{ n: number }>`SELECT n FROM sweeps ORDER BY at`
       assert.deepStrictEqual(
         sweeps.map(({ n }) => n),

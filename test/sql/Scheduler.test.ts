@@ -1,9 +1,10 @@
 import { randomUUID } from "node:crypto"
 import { Migrations, Outbox, Scheduler, Tables } from "@effect-eventbus/sql"
 import { assert, describe, it } from "@effect/vitest"
-import { Cron, Deferred, Effect, Fiber, Layer } from "effect"
+import { Clock, Cron, Deferred, Effect, Fiber, Latch, Layer } from "effect"
 import { EventBus } from "effect-eventbus"
 import { SqlClient } from "effect/sql"
+import { TestClock } from "effect/testing"
 import * as CronTicks from "../../packages/sql/src/internal/cronTicks.ts"
 import { eventually } from "../support/eventually.ts"
 import { SeededRandom } from "../support/SeededRandom.ts"
@@ -182,6 +183,37 @@ onEach("A scheduled event", ({ fresh, kind }) => {
         Effect.sync(() => ticks.every((tick) => all.numbers().includes(tick)))
       )
       assert.strictEqual(new Set(all.numbers()).size, all.numbers().length)
+    }).pipe(Effect.scoped, Effect.provide(layer(fresh)))
+  )
+
+  it.live("comes once for a tick that two instances have read before either of them wrote it", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      // Due since the last new year, and then not for long.
+      const yearly = Cron.parseUnsafe("0 0 1 1 *", "UTC")
+      yield* sql`INSERT INTO eventbus_cron (name, tick_ms) VALUES (${"yearly"}, ${0})`
+      const clock = yield* TestClock.make()
+      const ready = yield* Latch.make()
+      let readers = 0
+      const make = () =>
+        Effect.gen(function* () {
+          if (++readers === 2) yield* ready.open
+          yield* ready.await
+          return yield* Paid.event({ n: 1 })
+        })
+      /** Starts an instance, and returns an effect that waits until it rests: then it has written the tick, or passed over it. */
+      const start = Effect.gen(function* () {
+        const rested = yield* Deferred.make<void>()
+        const sleep = () => Effect.andThen(Deferred.succeed(rested, undefined), Effect.never)
+        yield* Layer.build(Layer.fresh(Scheduler.cron("yearly", yearly, make))).pipe(
+          Effect.provideService(Clock.Clock, { ...clock, sleep })
+        )
+        return Deferred.await(rested)
+      })
+      const [first, second] = yield* Effect.all([start, start])
+      yield* Effect.andThen(first, second)
+      assert.strictEqual((yield* Outbox.stats).waiting, 1)
+      assert.strictEqual((yield* sql`SELECT name FROM eventbus_cron`).length, 1)
     }).pipe(Effect.scoped, Effect.provide(layer(fresh)))
   )
 

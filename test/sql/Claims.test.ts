@@ -90,7 +90,7 @@ onPostgres("A claim beside a transaction", ({ fresh, make }) => {
       broker.isMended = true
       const begun = yield* Deferred.make<void>()
       const go = yield* Deferred.make<void>()
-      const requeuing = yield* Effect.forkChild(
+      const requeuing = yield* Effect.forkScoped(
         sql.withTransaction(
           Effect.gen(function* () {
             yield* ParkedEvents.requeue({ eventId: first.eventId })

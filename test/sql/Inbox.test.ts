@@ -317,7 +317,7 @@ onPostgres("An inbox amid conflicts", ({ fresh }) => {
       yield* sql`UPDATE eventbus_inbox SET expires_ms = 0`
       const held = yield* Deferred.make<void>()
       const go = yield* Deferred.make<void>()
-      const holding = yield* Effect.forkChild(
+      const holding = yield* Effect.forkScoped(
         sql.withTransaction(
           Effect.gen(function* () {
             yield* sql`SELECT 1 AS held FROM eventbus_inbox WHERE event_id = 'e0' FOR UPDATE`
@@ -327,7 +327,7 @@ onPostgres("An inbox amid conflicts", ({ fresh }) => {
         )
       )
       yield* Deferred.await(held)
-      const sweeping = yield* Effect.forkChild(Inbox.sweep)
+      const sweeping = yield* Effect.forkScoped(Inbox.sweep)
       yield* eventually(
         "the sweep ends, or waits for the transaction",
         Effect.map(

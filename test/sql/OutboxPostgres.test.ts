@@ -114,7 +114,7 @@ onPostgres("The outbox", ({ fresh, make }) => {
       yield* publishIn(2, { key: "a" })
       const claimed = yield* Deferred.make<void>()
       const go = yield* Deferred.make<void>()
-      const claiming = yield* Effect.forkChild(
+      const claiming = yield* Effect.forkScoped(
         sql.withTransaction(
           Effect.gen(function* () {
             yield* sql`SELECT 1 AS claimed FROM eventbus_outbox ORDER BY seq LIMIT 1 FOR UPDATE`
@@ -145,7 +145,7 @@ onPostgres("The outbox", ({ fresh, make }) => {
       yield* sql`CREATE TABLE commits (at bigint GENERATED ALWAYS AS IDENTITY, n integer)`
       const begun = yield* Deferred.make<void>()
       const go = yield* Deferred.make<void>()
-      const first = yield* Effect.forkChild(
+      const first = yield* Effect.forkScoped(
         sql.withTransaction(
           Effect.gen(function* () {
             yield* Outbox.publish(yield* Paid.event({ n: 1 }), { key: "a" })
@@ -156,7 +156,7 @@ onPostgres("The outbox", ({ fresh, make }) => {
         )
       )
       yield* Deferred.await(begun)
-      const second = yield* Effect.forkChild(
+      const second = yield* Effect.forkScoped(
         sql.withTransaction(
           Effect.andThen(
             Effect.flatMap(Effect.all([Paid.event({ n: 2 }), Paid.event({ n: 3 })]), (events) =>

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs"
-import { defineConfig } from "vitest/config"
+import { configDefaults, defineConfig } from "vitest/config"
 import { BaseSequencer, type TestSpecification } from "vitest/node"
 import * as CompileCache from "./support/CompileCache.ts"
 
@@ -52,9 +52,13 @@ class LongestFirst extends BaseSequencer {
   }
 }
 
+/** The tests that take minutes and run on one version of RabbitMQ: that of `TEST_RABBITMQ_HOME`. */
+const onOneVersion = process.env["TEST_RABBITMQ_HOME"] ? [] : ["bodies/CloudEventsRabbitMQ.test.ts"]
+
 export default defineConfig({
   test: {
     include: ["**/*.test.ts"],
+    exclude: [...configDefaults.exclude, ...onOneVersion],
     globalSetup: existsSync(new URL(globalSetup, import.meta.url)) ? [globalSetup] : [],
     sequence: { sequencer: LongestFirst },
     // Four fifths of the time of a worker is waiting for a broker, or for a time to pass.

@@ -262,6 +262,20 @@ describe("AmqpSender", () => {
     assert.deepStrictEqual(keys(), [])
   })
 
+  for (const words of [
+    "PRECONDITION_FAILED - unknown delivery tag 4294967295",
+    "PRECONDITION_FAILED - delivery acknowledgement on channel 1 timed out. Timeout value used: 1800000 ms"
+  ]) {
+    it(`sends again what was alone in flight when a channel was closed over an acknowledgement: ${words}`, () => {
+      const { close, confirm, keys, outcomes, publish } = make()
+      publish("a")
+      assert.strictEqual(close(said(406, words)), "lost")
+      assert.deepStrictEqual(keys(), ["a"])
+      confirm("a")
+      assert.strictEqual(outcomes.get("a"), "published")
+    })
+  }
+
   for (const isOfConnection of [false, true]) {
     const what = isOfConnection ? "connection" : "channel"
     it(`sends nothing a third time that has taken its ${what} down twice`, () => {

@@ -18,6 +18,9 @@ import type { Message } from "./AmqpMessage.ts"
  */
 const blameless: ReadonlyArray<number> = [320, 504, 530]
 
+/** The words of RabbitMQ about acknowledgements, of which a publish is none. */
+const ofAcknowledgements = /unknown delivery tag|delivery acknowledgement/
+
 /**
  * The words in which RabbitMQ closed a channel or a connection over a publish.
  *
@@ -28,7 +31,8 @@ export class Refusal {
   /** Reads the error that ended a channel or connection, if a message may have been the cause. */
   static of(error: unknown): Refusal | undefined {
     const code = AmqpError.replyCode(error)
-    return code === undefined || blameless.includes(code) ? undefined : new Refusal(code, error)
+    if (code === undefined || blameless.includes(code)) return undefined
+    return ofAcknowledgements.test(AmqpError.textOf(error)) ? undefined : new Refusal(code, error)
   }
 
   readonly detail: string

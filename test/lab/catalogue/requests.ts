@@ -49,7 +49,8 @@ export const requests: ReadonlyArray<RequestFault> = [
   },
   {
     name: "requests-storm",
-    shape: { calls: 10_000, timeout: [5, 1500], handling: 60 },
+    // More calls than the responders have hands for, so that some wait for them until their time is over.
+    shape: { calls: 10_000, concurrency: 320, timeout: [5, 1500], handling: 100 },
     mayTimeOut: true,
     inject: ({ isOver, random, replaceResponder, requester, responder }) =>
       Effect.gen(function* () {

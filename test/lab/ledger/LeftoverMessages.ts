@@ -66,6 +66,25 @@ export const noneIsHeld = (broker: LabBroker): Effect.Effect<boolean> =>
     (held) => held === 0
   )
 
+/**
+ * Returns whether RabbitMQ counts all that is left in some queues as handed out, and no channel holds it: what was settled
+ * while a leader changed may stay so. Nothing that uses the queues can change it.
+ */
+export const isLostOnItsWay = (
+  broker: LabBroker,
+  queues: Pick<ReadonlyMap<string, unknown>, "has">
+): Effect.Effect<boolean> =>
+  Effect.zipWith(
+    noneIsHeld(broker),
+    Effect.promise(() => broker.ctl("list_queues", "name", "messages_ready", "--no-table-headers")),
+    (isNoneHeld, list) =>
+      isNoneHeld &&
+      list
+        .split("\n")
+        .map((line) => line.split("\t"))
+        .every(([queue = "", ready]) => !queues.has(queue) || Number(ready) === 0)
+  )
+
 const header = (headers: unknown, key: string): unknown =>
   typeof headers === "object" && headers !== null ? Reflect.get(headers, key) : undefined
 

@@ -112,6 +112,7 @@ const run = <B extends LabBroker>(
       )
       recovered = yield* expect(Effect.map(hasRecovered, () => Date.now() - healed))
       if (recovered !== undefined) yield* expect(lab.becomes("healthy"))
+      else yield* Effect.map(whereaboutsOf(broker, name), (text) => notes.push(text))
       yield* Effect.sleep(after)
       if (recovered !== undefined && fault.confirmed !== undefined) {
         const enough = Effect.sync(() => journal.ledger.confirmed >= (fault.confirmed ?? 0))

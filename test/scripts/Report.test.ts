@@ -125,19 +125,6 @@ describe("The gate", () => {
     assert.strictEqual(faults({ rst: [slow] }, 1).status, 1)
   })
 
-  it("gives one to a row in which RabbitMQ keeps what it has given to no channel, where nothing is lost", () => {
-    const row = (lost: number) => ({
-      seed: 7,
-      rows: [
-        { fault: "leader-paused", lost, breaches: [grave[0]], notes: ["the leaders count 6, and the channels hold 0"] }
-      ]
-    })
-    const again = (lost: number) =>
-      run("again", "faults", written(row(lost)), join(directory, `second-runs-${files++}`))
-    assert.deepStrictEqual(again(0), { status: 0, said: "--only leader-paused --seed 7" })
-    assert.strictEqual(again(1).status, 1)
-  })
-
   it("knows the expectations of the lab by their names", () => {
     const sources = ["experiments/FaultExperiment.ts", "experiments/ProcessExperiment.ts", "workload/Workload.ts"]
       .map((file) => readFileSync(join(import.meta.dirname, "../lab", file), "utf8"))

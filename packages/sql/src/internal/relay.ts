@@ -123,6 +123,7 @@ export const start = Effect.fnUntraced(function* ({
   const pause = Duration.toMillis(poll)
   let dueAt = 0
   let heard = -1
+  /** Moves what is due to the rows that are claimed, and learns when the next one may be. */
   const lookForDue = Effect.suspend(() => {
     heard = bell.rings()
     return Effect.map(promote, (millis) => {

@@ -4,6 +4,7 @@ import { DeadLetter, Handler } from "effect-eventbus"
 import type { Browser } from "playwright-core"
 import { vi } from "vitest"
 import * as TcpServer from "../amqp/support/TcpServer.ts"
+import { eventually } from "../support/eventually.ts"
 import { RabbitNode } from "../support/RabbitNode.ts"
 import * as bus from "./support/bus.ts"
 import * as Chromium from "./support/Chromium.ts"
@@ -253,12 +254,17 @@ describe.skipIf(!isPossible)("The console in a browser, on RabbitMQ", () => {
             { task_id: "a", tool: "search", timeout_seconds: 1 },
             { traceId }
           )
-          yield* app.bus.publish(first)
           const second = yield* bus.TaskSubmitted.event(
             { task_id: "b", tool: "search", timeout_seconds: 1 },
             { traceId }
           )
-          yield* app.bus.publish({ ...second, parentEventId: first.eventId })
+          const both = Effect.andThen(
+            app.bus.publish(first),
+            app.bus.publish({ ...second, parentEventId: first.eventId })
+          )
+          const areShown = Effect.promise(() => tab.page.getByText("2 events").isVisible())
+          // The page may say that there is nothing yet a moment before its queue is bound.
+          yield* eventually("both are shown", Effect.andThen(both, areShown), { every: "2 seconds" })
         })
       )
       await tab.page.getByText("2 events").waitFor()

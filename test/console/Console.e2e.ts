@@ -262,12 +262,19 @@ describe.skipIf(!isPossible)("The console in a browser, on RabbitMQ", () => {
             app.bus.publish(first),
             app.bus.publish({ ...second, parentEventId: first.eventId })
           )
-          const areShown = Effect.promise(() => tab.page.getByText("2 events").isVisible())
+          const areShown = Effect.promise(() =>
+            tab.page
+              .getByText("2 events")
+              .waitFor({ timeout: 5000 })
+              .then(
+                () => true,
+                () => false
+              )
+          )
           // The page may say that there is nothing yet a moment before its queue is bound.
-          yield* eventually("both are shown", Effect.andThen(both, areShown), { every: "2 seconds" })
+          yield* eventually("both are shown", Effect.andThen(both, areShown))
         })
       )
-      await tab.page.getByText("2 events").waitFor()
       await pictures.take(tab, "trace")
     }))
 

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import { routingKey, scripts, silence, ttl } from "./Program.ts"
+import { routingKey, scripts, ttl } from "./Program.ts"
 import type { Event, Kind, Script } from "./Program.ts"
 
 const Payload = Schema.Struct({ n: Schema.Int, script: Schema.Literals(scripts), heldBy: Schema.NullOr(Schema.String) })
@@ -46,10 +46,14 @@ export const toEvent = (event: Event, n: number, heldBy: string | null) =>
     ttlSeconds: event.expires ? ttl / 1000 : undefined
   })
 
-/** Sends an event as a request, and returns its answer in a word. It waits for long only where one `isAnswered`. */
-export const ask = (event: Event, n: number, isAnswered: boolean): Effect.Effect<string, never, EventBus.EventBus> =>
+/** Sends an event as a request, and returns its answer in a word. */
+export const ask = (
+  event: Event,
+  n: number,
+  timeout: Duration.Input
+): Effect.Effect<string, never, EventBus.EventBus> =>
   Request.call(Question, payloadOf(event, n, null), {
-    timeout: isAnswered ? "1 hour" : silence,
+    timeout,
     priority: event.priority,
     routingKey: routingKey(event)
   }).pipe(

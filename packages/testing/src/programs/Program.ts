@@ -42,9 +42,6 @@ export const delay = 150
 /** The time to live, in milliseconds, of an event that expires. `fail too late` makes it expire between two attempts. */
 export const ttl = 100
 
-/** The time in milliseconds for which a requester waits that gets no reply. */
-export const silence = 1000
-
 export type Kind = (typeof kinds)[number]
 export type Script = (typeof scripts)[number]
 

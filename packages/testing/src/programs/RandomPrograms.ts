@@ -31,6 +31,7 @@ const onTestClock = (patience: number): Plan => ({
   programs: 1000,
   concurrency: 1,
   maxShrinks: 3000,
+  silence: 1000,
   looks: 1000,
   patience: TestClock.adjust("20 millis"),
   settle: () => TestClock.adjust(5 * Program.ttl),
@@ -40,8 +41,11 @@ const onTestClock = (patience: number): Plan => ({
 const inRealTime = (patience: number): Plan => ({
   programs: 30,
   concurrency: 4,
-  maxShrinks: 200,
-  looks: 1000,
+  // Each that fails takes the whole patience.
+  maxShrinks: 50,
+  // A busy machine may need some of it until the request is published.
+  silence: patience / 6,
+  looks: patience / 10,
   patience: Effect.sleep("10 millis"),
   // An event that no queue is bound for leaves no trace when it is due.
   settle: (mayExpire, isDelayed) =>

@@ -10,6 +10,8 @@ import * as Subject from "./Subject.ts"
 
 /** How long to wait for a broker. */
 export interface Pace {
+  /** The time in milliseconds for which a requester waits that gets no reply. A request that took longer was never seen. */
+  readonly silence: number
   /** The number of looks before a difference is final. */
   readonly looks: number
   /** Lets some time pass before the next look. */
@@ -48,7 +50,7 @@ const count = (handled: Observation.Observation["handled"]) => Object.values(han
 /** Runs a program, and waits after each operation until the bus agrees with the model. */
 export const run = Effect.fnUntraced(function* (program: Program, pace: Pace) {
   const model = new Model(program)
-  const subject = yield* Subject.make(program)
+  const subject = yield* Subject.make(program, pace.silence)
   for (const queue of program.queues.keys()) yield* subject.start(queue)
   const steps = program.operations.map((operation, at) => [`after step ${at + 1}`, operation] as const)
   const all = [...steps, ...ending(program)]

@@ -25,7 +25,7 @@ interface Hold {
   readonly letGo: Deferred.Deferred<void>
 }
 
-export const make = Effect.fnUntraced(function* (program: Program) {
+export const make = Effect.fnUntraced(function* (program: Program, silence: number) {
   const bus = yield* EventBus.EventBus
   const { unique } = yield* Names
   const running = new Map<string, Started>()
@@ -99,7 +99,9 @@ export const make = Effect.fnUntraced(function* (program: Program) {
   const ask = (event: Event, isAnswered: (n: number) => boolean) =>
     Effect.suspend(() => {
       const n = ++published
-      return Effect.map(Handlers.ask(event, n, isAnswered(n)), (answer) => answers.push(Observation.answer(n, answer)))
+      return Effect.map(Handlers.ask(event, n, isAnswered(n) ? "1 hour" : silence), (answer) =>
+        answers.push(Observation.answer(n, answer))
+      )
     }).pipe(Effect.provideService(EventBus.EventBus, bus), Effect.forkScoped({ startImmediately: true }))
 
   /** Publishes an event, and stops a queue while its handler is busy with that event. */

@@ -27,6 +27,8 @@ export class FrameProxy {
   readonly #cuts: Array<Cut>
   readonly #counts = new Map<string, number>()
   #awaited: Awaited | undefined
+  /** The number of deliveries that are still to be lost. */
+  #toLose = 0
   readonly #insertions: Array<(channels: Channels) => Uint8Array | undefined> = []
   #tcp: TcpProxy | undefined
 
@@ -44,6 +46,11 @@ export class FrameProxy {
     this.#insertions.push(make)
   }
 
+  /** Loses the next deliveries on their way to the client. The broker waits for their acknowledgements. */
+  lose(deliveries: number): void {
+    this.#toLose += deliveries
+  }
+
   /** Calls `f` when the broker confirms the next publish whose routing key has a prefix, before the client hears of it. */
   onConfirm(prefix: string, f: () => void): void {
     this.#awaited = { prefix, f, number: undefined, channel: undefined }
@@ -52,6 +59,8 @@ export class FrameProxy {
   #filter(link: () => Link): Filter {
     const streams = { up: new FrameStream("up"), down: new FrameStream("down") }
     const channels: Channels = { publishing: new Set(), consuming: new Set(), published: new Map() }
+    /** The channels whose present delivery is being lost. */
+    const losing = new Set<number>()
     return (direction, chunk): Verdict => {
       const stream = streams[direction]
       const pass: Array<Uint8Array> = []
@@ -59,7 +68,12 @@ export class FrameProxy {
         this.#watch(direction, frame, channels)
         const { begins, ends } = stream.follow(frame)
         if (begins !== undefined && this.#strikes(begins, "before", link)) return { pass: join(pass), cut: true }
-        pass.push(frame.bytes)
+        if (begins === "deliver" && this.#toLose > 0) {
+          this.#toLose -= 1
+          losing.add(frame.channel)
+        }
+        if (!losing.has(frame.channel)) pass.push(frame.bytes)
+        else if (ends === "deliver") losing.delete(frame.channel)
         if (ends !== undefined && this.#strikes(ends, "after", link)) return { pass: join(pass), cut: true }
         if (direction === "up" && stream.isWhole && frame.type !== 0) pass.push(...this.#insert(channels))
       }

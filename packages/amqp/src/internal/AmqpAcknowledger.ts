@@ -85,6 +85,11 @@ export class AmqpAcknowledger {
     return this.messages
   }
 
+  /** Whether some message is not settled. */
+  get isHolding(): boolean {
+    return this.messages.size > 0
+  }
+
   /** Returns whether a message can still be settled. */
   holds(message: ConsumeMessage): boolean {
     return this.messages.has(message) && this.isOpen()

@@ -2,8 +2,8 @@
  * Consumes a queue, and resumes after its connection or channel is lost.
  *
  * Each consumer has a channel of its own. When it ends (its connection is lost, its
- * queue is deleted, an acknowledgement took too long), the consumer declares the
- * topology again and consumes on a new channel, with backoff. Its neighbours are not
+ * queue is deleted, an acknowledgement took too long, RabbitMQ has stopped delivering),
+ * the consumer declares the topology again and consumes on a new channel, with backoff. Its neighbours are not
  * affected.
  *
  * @since 0.1.0
@@ -30,6 +30,7 @@ import * as AmqpError from "./AmqpError.ts"
 import * as AmqpMessage from "./AmqpMessage.ts"
 import { LateAcks } from "./LateAcks.ts"
 import { News } from "./News.ts"
+import { stalled } from "./stalled.ts"
 import { backoff, supervise } from "./supervise.ts"
 
 /**
@@ -53,6 +54,9 @@ interface Session {
   /** Why it is over, in words. */
   readonly reason: Effect.Effect<string>
 }
+
+const stalledBecause = (waiting: number) =>
+  `RabbitMQ had stopped delivering: ${waiting} messages wait, and it counts what no channel holds as unacknowledged`
 
 /**
  * Starts a consumer. Fails only at its start.
@@ -84,7 +88,13 @@ export const make = Effect.fnUntraced(function* (
       const channel = yield* AmqpChannel.open(live)
       /** The number of unsettled events when RabbitMQ cancelled the consumer. */
       const cancelled = Deferred.makeUnsafe<number>()
-      const ended = Effect.raceFirst(Deferred.await(cancelled), Deferred.await(channel.closed))
+      /** The number of messages that waited when RabbitMQ had stopped delivering. */
+      const stuck = Deferred.makeUnsafe<number>()
+      const ended = Effect.raceAllFirst([
+        Deferred.await(cancelled),
+        Deferred.await(stuck),
+        Deferred.await(channel.closed)
+      ])
       const look = AmqpChannel.throwaway(
         live,
         (ask) => ask(`look for the queue "${queue.name}"`, (amqp) => amqp.checkQueue(queue.name)),
@@ -112,7 +122,10 @@ export const make = Effect.fnUntraced(function* (
       const reason = yield* Effect.cached(
         Effect.andThen(
           ended,
-          Effect.suspend(() => (Deferred.isDoneUnsafe(cancelled) ? whyCancelled : whyClosed))
+          Effect.suspend(() => {
+            if (Deferred.isDoneUnsafe(cancelled)) return whyCancelled
+            return Deferred.isDoneUnsafe(stuck) ? Effect.map(Deferred.await(stuck), stalledBecause) : whyClosed
+          })
         )
       )
 
@@ -143,11 +156,13 @@ export const make = Effect.fnUntraced(function* (
         onStale
       )
 
+      let received = 0
       const receive = (message: ConsumeMessage | null): void => {
         if (message === null) {
           Deferred.doneUnsafe(cancelled, Effect.succeed([...acknowledger.held].length))
           return
         }
+        received += 1
         acknowledger.add(message)
         if (lateAcks.take(message)) return acknowledger.ack(message)
         if (isCancelled) return
@@ -159,6 +174,24 @@ export const make = Effect.fnUntraced(function* (
       const { consumerTag } = yield* channel.ask(`consume "${queue.name}"`, (amqp) =>
         amqp.consume(queue.name, receive, { exclusive: goesWithConnection })
       )
+      // A temporary queue has no replicas, so nothing is lost between them.
+      if (!queue.temporary) {
+        const waiting = channel
+          .ask(`look at the queue "${queue.name}"`, (amqp) => amqp.checkQueue(queue.name))
+          .pipe(
+            Effect.map(({ consumerCount, messageCount }) =>
+              // What waits may be for another consumer, while this one stands by.
+              queue.singleActive === true && received === 0 && consumerCount > 1 ? 0 : messageCount
+            ),
+            // The end of the channel tells why.
+            Effect.orElseSucceed(() => 0)
+          )
+        const isBusy = () => acknowledger.isHolding
+        yield* stalled({ received: () => received, isBusy, waiting }).pipe(
+          Effect.flatMap((left) => Deferred.succeed(stuck, left)),
+          Effect.forkScoped
+        )
+      }
       session = { channel, acknowledger, ended, reason, scope, tag: consumerTag }
       return session
     }).pipe(Scope.provide(scope))

@@ -18,7 +18,7 @@ const interval = "10 seconds"
 /** The time in which a message that waits reaches a consumer that is free. */
 const grace = "2 seconds"
 
-/** What a watch sees of a consumer. */
+/** The state of a consumer, as far as it is watched. */
 export interface Watched {
   /** The number of messages that it has been handed so far. */
   readonly received: () => number

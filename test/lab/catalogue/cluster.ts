@@ -141,6 +141,8 @@ const fault = (
     closes: [
       "320 CONNECTION_FORCED",
       "406 PRECONDITION_FAILED - delivery acknowledgement",
+      // A channel that calls a queue whose leader is down or paused may crash inside RabbitMQ, which then closes the connection.
+      "541 INTERNAL_ERROR",
       ...(more.allow?.closes ?? [])
     ]
   }
@@ -177,9 +179,8 @@ export const cluster: ReadonlyArray<InjectedFault<Cluster>> = [
     "all-killed",
     killed(({ broker }) => Effect.as(Effect.sleep("2 seconds"), broker.nodes), 300)
   ),
-  // A channel that calls a paused leader may crash inside RabbitMQ, which then closes the connection.
-  fault("leader-paused", paused("beside"), { allow: { closes: ["541 INTERNAL_ERROR"] } }),
-  fault("leader-paused-apart", paused("apart"), { allow: { closes: ["541 INTERNAL_ERROR"] } }),
+  fault("leader-paused", paused("beside")),
+  fault("leader-paused-apart", paused("apart")),
   fault(
     "partition",
     partition("beside", (_, leader) => leader)

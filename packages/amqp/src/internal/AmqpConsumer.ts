@@ -3,8 +3,8 @@
  *
  * Each consumer has a channel of its own. When it ends (its connection is lost, its
  * queue is deleted, an acknowledgement took too long, RabbitMQ has stopped delivering),
- * the consumer declares the topology again and consumes on a new channel, with backoff. Its neighbours are not
- * affected.
+ * the consumer declares the topology again and consumes on a new channel, with backoff.
+ * Its neighbours are not affected.
  *
  * @since 0.1.0
  */

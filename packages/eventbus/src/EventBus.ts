@@ -112,8 +112,9 @@ export class EventBus extends Context.Service<
     /** Returns the running subscriptions of this bus. */
     readonly subscriptions: Effect.Effect<ReadonlyArray<Running>>
     /**
-     * Streams the deliveries of a subscription, which you settle yourself. Throws a
-     * `RangeError` for an ordered subscription.
+     * Streams the deliveries of a subscription, which you settle yourself. It subscribes
+     * when it is opened: after `Stream.toPull` it gets what is published from then on.
+     * Throws a `RangeError` for an ordered subscription.
      */
     readonly stream: <Ev extends Event.Event>(
       subscription: Subscription<Ev>

@@ -25,15 +25,19 @@ const maxEvents = 50
 const maxBody = 2000
 const concurrency = 100
 
-/** Streams all events of a pattern, from a queue that ends with the stream. */
-export const published = (name: string, pattern: string): Stream.Stream<Settleable, SubscribeError, EventBus> =>
-  Stream.unwrap(
-    Effect.map(EventBus, (bus) =>
-      bus.stream(
-        Subscription.make(`${name}.${crypto.randomUUID()}`, { patterns: [pattern], temporary: true, concurrency })
-      )
-    )
-  ).pipe(Stream.mapEffect((delivery) => Effect.as(delivery.settle(Settlement.ack), delivery)))
+/** Subscribes to a pattern, and returns the stream of its events from then on. Its queue ends with the scope. */
+export const published = Effect.fnUntraced(function* (name: string, pattern: string) {
+  const bus = yield* EventBus
+  const subscription = Subscription.make(`${name}.${crypto.randomUUID()}`, {
+    patterns: [pattern],
+    temporary: true,
+    concurrency
+  })
+  const pull = yield* Stream.toPull(bus.stream(subscription))
+  return Stream.mapEffect(Stream.fromPull(Effect.succeed(pull)), (delivery) =>
+    Effect.as(delivery.settle(Settlement.ack), delivery)
+  )
+})
 
 /** Streams batches of the events of a pattern, twice a second. */
 export const batches = (
@@ -41,7 +45,8 @@ export const batches = (
   pattern: string
 ): Stream.Stream<{ readonly events: ReadonlyArray<Tailed>; readonly omitted: number }, SubscribeError, EventBus> =>
   Stream.unwrap(
-    Effect.sync(() => {
+    Effect.gen(function* () {
+      const all = yield* published("console.tail", pattern)
       let number = 0
       let events: Array<Tailed> = []
       let omitted = 0
@@ -71,7 +76,7 @@ export const batches = (
         omitted = 0
         return batch
       })
-      const collect = Stream.drain(Stream.mapEffect(published("console.tail", pattern), add))
+      const collect = Stream.drain(Stream.mapEffect(all, add))
       const ticks = Stream.fromEffectSchedule(flush, Schedule.spaced("500 millis"))
       return Stream.merge(
         collect,

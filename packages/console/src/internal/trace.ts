@@ -80,6 +80,7 @@ export const follow = (
   Stream.unwrap(
     Effect.gen(function* () {
       const wanted = traceId.toLowerCase()
+      const published = yield* tail.published("console.trace", "#")
       const since = yield* Clock.currentTimeMillis
       const seen = new Map<string, Causation.Seen>()
       let told = -1
@@ -124,9 +125,7 @@ export const follow = (
         )
       )
       const live = Stream.drain(
-        Stream.map(tail.published("console.trace", "#"), ({ attempt, envelope, event, queue }) =>
-          add({ event, envelope, queue, attempt })
-        )
+        Stream.map(published, ({ attempt, envelope, event, queue }) => add({ event, envelope, queue, attempt }))
       )
       const current = Effect.sync((): Trace | undefined => {
         if (seen.size === told) return undefined

@@ -11,13 +11,14 @@
  */
 
 import * as Cause from "effect/Cause"
+import * as Channel from "effect/Channel"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Result from "effect/Result"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Broker from "../broker/Broker.ts"
 import { SubscribeError } from "../broker/BrokerError.ts"
@@ -342,6 +343,9 @@ const settleable = <Ev extends Event.Event>(
  * Streams the deliveries of a subscription, which you settle yourself. Deliveries that
  * cannot be decoded are dead-lettered, and do not appear in the stream.
  *
+ * The stream subscribes when it is opened, before its first pull: after `Stream.toPull`
+ * the queue is bound, and it gets what is published from then on.
+ *
  * @category running
  * @since 0.1.0
  */
@@ -350,13 +354,17 @@ export const stream = <Ev extends Event.Event>(
   subscription: Subscription<Ev>,
   stalled: StalledSettlements = new StalledSettlements(),
   observer?: DeliveryObserver
-): Stream.Stream<Settleable<Ev>, SubscribeError> =>
-  Stream.unwrap(
-    Effect.gen(function* () {
-      const deliveries = yield* Broker.deliveries(broker, subscription)
-      const { receive, settle } = yield* prepare(broker, subscription, stalled, observer, false)
-      return Stream.mapEffect(Stream.fromQueue(deliveries), (delivery) =>
-        Effect.map(receive(delivery), (decoded) => decoded && settleable(delivery, decoded, settle))
-      )
-    })
-  ).pipe(Stream.filter((settleable) => settleable !== undefined))
+): Stream.Stream<Settleable<Ev>, SubscribeError> => {
+  const subscribe = Effect.gen(function* () {
+    const deliveries = yield* Broker.deliveries(broker, subscription)
+    const { receive, settle } = yield* prepare(broker, subscription, stalled, observer, false)
+    return Stream.mapEffect(Stream.fromQueue(deliveries), (delivery) =>
+      Effect.map(receive(delivery), (decoded) => decoded && settleable(delivery, decoded, settle))
+    )
+  })
+  // `Stream.unwrap` would subscribe at the first pull only.
+  const opened = Channel.fromTransform((_: unknown, scope) =>
+    Effect.flatMap(Scope.provide(subscribe, scope), ({ channel }) => Channel.toPullScoped(channel, scope))
+  )
+  return Stream.filter(Stream.fromChannel(opened), (settleable) => settleable !== undefined)
+}

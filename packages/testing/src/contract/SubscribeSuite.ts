@@ -61,6 +61,17 @@ export const subscribeSuite = suite("subscribing", (test, { bus: busOf }) => {
       assert.strictEqual(yield* messages(`dlq.${queue}`), 0)
     }))
 
+  test("a stream gets what is published once it is open, before its first pull", () =>
+    Effect.gen(function* () {
+      const bus = yield* EventBus.EventBus
+      const subscription = Subscription.make(yield* unique("tail"), { events: [TaskDone], temporary: true })
+      const pull = yield* Stream.toPull(bus.stream(subscription))
+      yield* bus.publish(yield* TaskDone.event({ n: 7 }), { unroutable: "fail" })
+      const [{ event, settle }] = yield* bounded(pull)
+      yield* settle(Settlement.ack)
+      assert.strictEqual(event.payload.n, 7)
+    }))
+
   test("several patterns: each event that any of them matches arrives once", () =>
     Effect.gen(function* () {
       const bus = yield* EventBus.EventBus

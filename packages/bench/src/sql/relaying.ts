@@ -14,6 +14,9 @@ import type { Options } from "./Bench.ts"
 import * as Jobs from "./jobs.ts"
 import * as Rounds from "./Rounds.ts"
 
+type Needs = Broker.Broker | Outbox.Outbox | SqlClient.SqlClient | Tables.Tables
+type Variant = Rounds.Variant<unknown, Needs>
+
 const Body = Schema.Struct({ body: Schema.String })
 
 export const relaying = Effect.fnUntraced(function* (
@@ -60,18 +63,19 @@ export const relaying = Effect.fnUntraced(function* (
   const worker = "graphile-worker, 64 jobs at once"
   const asItComes = "graphile-worker, with its defaults"
   const boss = "pg-boss, two batches of 200 at once"
-  const rates = yield* Rounds.interleaved<unknown, Broker.Broker | Outbox.Outbox | SqlClient.SqlClient | Tables.Tables>(
-    { rounds, units: count },
-    [
-      { name: direct, run: bus.publishAll(events) },
-      { name: relay, prepare: sql.withTransaction(Outbox.publishAll(events)), run: relayAll() },
-      { name: persisted, prepare: offer, run: takeAll },
-      { name: worker, prepare: graphile.fill, run: graphile.work },
-      { name: asItComes, prepare: plain.fill, run: plain.work, units: some.length },
-      { name: boss, prepare: pgBoss.fill, run: pgBoss.work }
-    ]
-  )
-  yield* Rounds.compare(rates, relay, direct, "at least 0.9")
+  const measured = (variants: ReadonlyArray<Variant>) =>
+    Rounds.interleaved<unknown, Needs>({ rounds, units: count }, variants)
+  const relayed = { name: relay, prepare: sql.withTransaction(Outbox.publishAll(events)), run: relayAll() }
+  // Before the others: what they delete keeps the database busy for a while.
+  const pair = yield* measured([{ name: direct, run: bus.publishAll(events) }, relayed])
+  yield* Rounds.compare(pair, relay, direct, "at least 0.9")
+  const rates = yield* measured([
+    relayed,
+    { name: persisted, prepare: offer, run: takeAll },
+    { name: worker, prepare: graphile.fill, run: graphile.work },
+    { name: asItComes, prepare: plain.fill, run: plain.work, units: some.length },
+    { name: boss, prepare: pgBoss.fill, run: pgBoss.work }
+  ])
   yield* Rounds.compare(rates, relay, persisted, "at least 4")
   yield* Rounds.compare(rates, relay, asItComes, "at least 10")
   yield* Rounds.compare(rates, relay, worker, "set for the most jobs a second")

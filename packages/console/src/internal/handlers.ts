@@ -16,6 +16,7 @@ import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import * as ConsoleApi from "../ConsoleApi.ts"
 import { BrokerFailed, type Invalid, NotFound } from "../ConsoleError.ts"
+import type * as JobModel from "../ConsoleJob.ts"
 import type * as Model from "../ConsoleModel.ts"
 import { detailOf, lineOf } from "./deadLetterView.ts"
 import * as edits from "./edits.ts"
@@ -29,7 +30,7 @@ import { bodiesOf, CurrentOperator, type Settings } from "./settings.ts"
 import * as tail from "./tail.ts"
 import * as trace from "./trace.ts"
 
-type Selection = typeof Model.Selection.Type
+type Selection = typeof JobModel.Selection.Type
 type Live = typeof ConsoleApi.Live.Type
 
 const session = (settings: Settings, queues: Queues.Queues, startedAt: number, version: string) =>
@@ -257,6 +258,13 @@ export const layer = (settings: Settings, version: string) =>
           }),
           edit: ({ params: { queue }, payload }) =>
             Effect.andThen(queues.check(queue), orders.edit(queue, payload)).pipe(Effect.flatMap(jobs.start), answered),
+          checkEditAll: ({ params: { queue }, payload }) =>
+            Effect.andThen(queues.check(queue), orders.checkEditAll(queue, payload)),
+          editAll: ({ params: { queue }, payload }) =>
+            Effect.andThen(queues.check(queue), orders.editAll(queue, payload)).pipe(
+              Effect.flatMap(jobs.start),
+              answered
+            ),
           checkImport: ({ params: { queue }, payload: { ndjson } }) =>
             Effect.as(queues.check(queue), edits.checkImport(ndjson)),
           import: ({ params: { queue }, payload: { ndjson } }) =>

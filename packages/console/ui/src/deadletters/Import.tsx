@@ -1,7 +1,7 @@
 /** Puts dead letters back from a file of NDJSON, after a look at it. */
 import { Dialog } from "@base-ui/react/dialog"
 import { type ReactNode, useState } from "react"
-import type { ImportCheck } from "../../../src/ConsoleModel.ts"
+import type { ImportCheck } from "../../../src/ConsoleJob.ts"
 import { Button } from "../parts/Button.tsx"
 import { CommandLine } from "../parts/Copy.tsx"
 import { Failed } from "../parts/Notice.tsx"

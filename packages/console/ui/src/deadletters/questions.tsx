@@ -1,6 +1,6 @@
 /** The questions before dead letters are replayed or discarded. */
 import { type ReactNode, useState } from "react"
-import type { Selection } from "../../../src/ConsoleModel.ts"
+import type { Selection } from "../../../src/ConsoleJob.ts"
 import { Ask } from "../parts/Ask.tsx"
 import { Button } from "../parts/Button.tsx"
 import * as actions from "../state/actions.ts"

@@ -1,6 +1,6 @@
 /** A job of the server: its selection, tally, rate, and what can still be done about it. */
 import { type ReactNode, useState } from "react"
-import type { Job } from "../../../src/ConsoleModel.ts"
+import type { Job } from "../../../src/ConsoleJob.ts"
 import * as actions from "../state/actions.ts"
 import { usePart } from "../state/atoms.ts"
 import { useCalm } from "../state/calm.ts"
@@ -182,7 +182,7 @@ export const JobCard = (props: {
             Download what was kept
           </Button>
         ) : null}
-        <CopyCommand text={job.command} />
+        {job.command === undefined ? null : <CopyCommand text={job.command} />}
       </div>
     </article>
   )

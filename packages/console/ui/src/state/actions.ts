@@ -1,6 +1,6 @@
 /** What a person can do. Each answer of the server is a job, which is shown at once. */
 import * as Effect from "effect/Effect"
-import type { Job, Selection } from "../../../src/ConsoleModel.ts"
+import type { Job, Selection } from "../../../src/ConsoleJob.ts"
 import { Client, run } from "./client.ts"
 import { addJobs } from "./live.ts"
 

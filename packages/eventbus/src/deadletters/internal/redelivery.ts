@@ -15,6 +15,8 @@ import type { Source } from "./scan.ts"
 /** An action on a dead letter, before it leaves its queue. */
 export type Action = (letter: DeadLetter.DeadLetter) => Effect.Effect<void, Reason>
 
+const orderedDetail = "its key is ordered, so it can only be replayed as it is, or discarded"
+
 /** Returns the actions on the dead letters of a queue. */
 export const make = ({ broker, name }: Pick<Source, "broker" | "name">, queue: string) => {
   const send = (to: string, envelope: Envelope): Effect.Effect<void, Reason> => {
@@ -51,8 +53,7 @@ export const make = ({ broker, name }: Pick<Source, "broker" | "name">, queue: s
           Effect.suspend(() => Effect.fromResult(edit(letter))),
           act
         )
-      const detail = `its key "${letter.envelope.key}" is ordered, so it can only be replayed as it is, or discarded`
-      return Effect.fail(new EncodeFailed({ detail }))
+      return Effect.fail(new EncodeFailed({ detail: orderedDetail }))
     }
 
   return { replay, put, isOrdered, edited }

@@ -53,13 +53,13 @@ const Others = ({ of: { absent, change, other, others } }: { readonly of: Found 
   return (
     <>
       {others === 0 ? null : (
-        <span className="warn-text">
+        <p className="warn-text">
           {counted(others, "has another value", "have other values")} there{like}: {isSet ? "overwritten" : "removed"},
           too.
-        </span>
-      )}{" "}
+        </p>
+      )}
       {absent === 0 || !isSet ? null : (
-        <span className="soft">{counted(absent, "has nothing", "have nothing")} there, and gets it.</span>
+        <p className="soft">{counted(absent, "has nothing there, and gets it", "have nothing there, and get it")}.</p>
       )}
     </>
   )
@@ -73,7 +73,10 @@ export const ChangeList = (props: {
   <ul className="changes" aria-label={counted(props.of.length, "change")}>
     {props.of.map((found) => (
       <li key={`${found.change._tag} ${found.change.pointer}`}>
-        <Words change={found.change} before={found.before} /> {props.hasOthers === true ? <Others of={found} /> : null}
+        <p>
+          <Words change={found.change} before={found.before} />
+        </p>
+        {props.hasOthers === true ? <Others of={found} /> : null}
       </li>
     ))}
   </ul>

@@ -61,7 +61,7 @@ const Question = (props: {
               {keep
                 ? "They stay among the dead letters, with their errors: at the end, in a new order."
                 : "Each is delivered again as on its first attempt. It leaves the dead letters once its copy is safe in the queue."}{" "}
-              Every other byte is kept. The job keeps the old ones for ten minutes, so that you can download them.
+              Nothing else in them changes. The job keeps the old ones for ten minutes, so that you can download them.
             </p>
             {keep ? null : field}
           </>
@@ -104,21 +104,25 @@ const Outcome = (props: { readonly of: Check; readonly queue: string }): ReactNo
             : `The schema accepts ${count(accepted)} of ${count(of.count)}`
           : `${count(accepted)} of ${count(of.count)} can be edited so, and no schema is known`}
       </p>
-      <div className="notice-text">
-        {hasSchema ? null : (
-          <p>They go out unchecked. Start the console with the application's module to have them checked.</p>
-        )}
-        {unchanged === 0 ? null : <p>{counted(unchanged, "has", "have")} these values already.</p>}
-        {unchecked === 0 ? null : (
-          <p>{counted(unchecked, "was", "were")} too large for the look to keep: the job checks them.</p>
-        )}
-        {refusals.length === 0 ? null : (
-          <>
-            <p>These stay as they are:</p>
-            <Refusals of={refusals} queue={queue} />
-          </>
-        )}
-      </div>
+      {hasSchema ? null : (
+        <p className="notice-text">
+          They go out unchecked. Start the console with the application's module to have them checked.
+        </p>
+      )}
+      {unchanged === 0 ? null : (
+        <p className="notice-text">{counted(unchanged, "has", "have")} these values already.</p>
+      )}
+      {unchecked === 0 ? null : (
+        <p className="notice-text">
+          {counted(unchecked, "was", "were")} too large for the look to keep: the job checks them.
+        </p>
+      )}
+      {refusals.length === 0 ? null : (
+        <div className="notice-text">
+          <p>These stay as they are:</p>
+          <Refusals of={refusals} queue={queue} />
+        </div>
+      )}
     </div>
   )
 }
@@ -126,14 +130,17 @@ const Outcome = (props: { readonly of: Check; readonly queue: string }): ReactNo
 const Checked = (props: {
   readonly of: Check
   readonly subject: Subject
+  readonly isChanged: boolean
   readonly onPlace: (path: ReadonlyArray<string | number>) => void
 }): ReactNode => {
-  const { of, onPlace, subject } = props
+  const { isChanged, of, onPlace, subject } = props
   return (
     <>
       {of.changes.length === 0 ? (
-        of.issues.length > 0 ? null : (
-          <p className="soft">Change something: what you change here is changed in all {count(subject.count)}.</p>
+        isChanged ? null : (
+          <p className="soft">
+            Change something: what you change in this one is changed in all {count(subject.count)}.
+          </p>
         )
       ) : (
         <>
@@ -182,7 +189,7 @@ const Editor = (props: {
       <section aria-labelledby="changes">
         <h2 id="changes">Changes to all {count(of.count)}</h2>
         {check !== undefined ? (
-          <Checked of={check} subject={of} onPlace={placing(field, text)} />
+          <Checked of={check} subject={of} isChanged={text !== original} onPlace={placing(field, text)} />
         ) : AsyncResult.isFailure(result) ? (
           <Failed problem={problemOf(Cause.squash(result.cause))} />
         ) : (

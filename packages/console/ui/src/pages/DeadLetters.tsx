@@ -69,8 +69,8 @@ const LookLine = ({ of }: { readonly of: Look }): ReactNode => {
 const Advice = ({ reason }: { readonly reason: string | undefined }): ReactNode =>
   reason === "InvalidPayload" ? (
     <p className="soft">
-      The schema refuses these payloads, and will refuse them again until its handler is changed, or they are. Edit all
-      of them at once: you change one, and the same changes are made to the others.
+      The schema refuses these payloads, and will refuse them again until its handler is changed or they are edited.
+      Edit all of them at once: you change one, and the same changes are made to the others.
     </p>
   ) : null
 

@@ -134,7 +134,7 @@ const Failures = ({ of: { failure, queue, tally } }: { readonly of: AnyJob }): R
       )}
       {refusals.length === 0 ? null : (
         <div>
-          <p>These stay as they are:</p>
+          <p>Left out, and why:</p>
           <Refusals of={refusals} queue={queue} />
         </div>
       )}

@@ -170,7 +170,7 @@ describe("The console, as time goes by", () => {
           Effect.map(site.get(`/jobs/${replayed.id}`), ({ body }) => body.cameBack === 0)
         )
       )
-      assert.isNotOk((yield* site.get(`/jobs/${kept.id}`)).body.cameBack)
+      assert.isNull((yield* site.get(`/jobs/${kept.id}`)).body.cameBack)
     }).pipe(Effect.scoped)
   )
 

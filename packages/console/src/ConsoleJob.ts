@@ -189,5 +189,10 @@ export const ImportCheck = Schema.Struct({
   bytes: Count,
   issues: Schema.Array(Issue),
   /** The first five. */
-  preview: Schema.Array(Summary)
+  preview: Schema.Array(Summary),
+  /**
+   * Those whose ids the latest look has already, and the first five of these ids. Absent
+   * where none is kept, or a job has changed the queue since.
+   */
+  there: Schema.optional(Schema.Struct({ count: Count, ids: Schema.Array(Schema.String), at: Millis }))
 })

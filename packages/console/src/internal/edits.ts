@@ -14,6 +14,7 @@ import type { Issue } from "../ConsoleError.ts"
 import type * as JobModel from "../ConsoleJob.ts"
 import { memberOf, summaryOf, typeIn } from "./deadLetterView.ts"
 import * as JsonText from "./jsonText.ts"
+import type { Look } from "./Looks.ts"
 
 const whole = (message: string): ReadonlyArray<Issue> => [{ path: [], message }]
 
@@ -65,6 +66,7 @@ export const check = (
   after: JsonText.format(payload)
 })
 
+const maxPreview = 5
 /** The most issues that are told. */
 const maxIssues = 20
 
@@ -88,12 +90,21 @@ export const parse = (
   return { letters, issues }
 }
 
-export const checkImport = (ndjson: string): typeof JobModel.ImportCheck.Type => {
+/** Tells which of the dead letters a look has already. */
+const thereIn = ({ seen, takenAt: at }: Look, letters: ReadonlyArray<DeadLetter.DeadLetter>) => {
+  const known = new Set(seen.map(({ id }) => id))
+  const there = letters.filter(({ id }) => known.has(id))
+  return { count: there.length, ids: [...new Set(there.map(({ id }) => id))].slice(0, maxPreview), at }
+}
+
+/** Checks an import. Without a look, it does not tell which of its dead letters are there already. */
+export const checkImport = (ndjson: string, look: Look | undefined): typeof JobModel.ImportCheck.Type => {
   const { issues, letters } = parse(ndjson)
   return {
     count: letters.length,
     bytes: letters.reduce((sum, { envelope }) => sum + envelope.body.length, 0),
     issues,
-    preview: letters.slice(0, 5).map(summaryOf)
+    preview: letters.slice(0, maxPreview).map(summaryOf),
+    there: look && thereIn(look, letters)
   }
 }

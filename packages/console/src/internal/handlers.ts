@@ -233,6 +233,14 @@ export const layer = (settings: Settings, version: string) =>
         })
       )
 
+      /** Returns the look that is kept, unless a job has changed the queue since. */
+      const latestLook = Effect.fnUntraced(function* (queue: string) {
+        const look = yield* looks.kept(queue)
+        const isOld = ({ endedAt = Infinity, order }: Jobs.Job) =>
+          order.queue === queue && look !== undefined && endedAt >= look.takenAt
+        return (yield* jobs.all).some(isOld) ? undefined : look
+      })
+
       const answered = Effect.map((job: Jobs.Job) => job.model)
 
       const jobGroup = HttpApiBuilder.group(ConsoleApi.ConsoleApi, "jobs", (handlers) =>
@@ -265,8 +273,10 @@ export const layer = (settings: Settings, version: string) =>
               Effect.flatMap(jobs.start),
               answered
             ),
-          checkImport: ({ params: { queue }, payload: { ndjson } }) =>
-            Effect.as(queues.check(queue), edits.checkImport(ndjson)),
+          checkImport: Effect.fnUntraced(function* ({ params: { queue }, payload: { ndjson } }) {
+            yield* queues.check(queue)
+            return edits.checkImport(ndjson, yield* latestLook(queue))
+          }),
           import: ({ params: { queue }, payload: { ndjson } }) =>
             Effect.andThen(queues.check(queue), orders.import(queue, ndjson)).pipe(
               Effect.flatMap(jobs.start),

@@ -166,6 +166,21 @@ const suite = (name: string, layer: () => Layer.Layer<Broker.Broker, unknown>, i
         for (const payload of rest) assert.match(payload ?? "", /"amount":"12"/)
       }).pipe(Effect.scoped)
     )
+
+    it.live("counts those that it keeps among the dead letters while it runs", () =>
+      Effect.gen(function* () {
+        const { edit, queue, site } = yield* console(Array.from({ length: 20 }, (_, n) => wrong(n)))
+        const { body: job } = yield* edit([toNumber], { keep: true, rate: 2 })
+        yield* eventually(
+          "the job has begun",
+          Effect.map(site.get(`/jobs/${job.id}`), ({ body }) => body.tally.done > 0),
+          { atMost: "60 seconds" }
+        )
+        assert.strictEqual((yield* site.get(`/queues/${queue}`)).body.queue.deadLetters, 20)
+        yield* site.post(`/jobs/${job.id}/stop`)
+        assert.strictEqual((yield* site.bus.deadLetters(queue).peek()).waiting, 20)
+      }).pipe(Effect.scoped)
+    )
   })
 
 suite("in memory", () => MemoryBroker.layer())

@@ -48,12 +48,9 @@ export const make = ({ broker, name }: Pick<Source, "broker" | "name">, queue: s
       act: Action
     ): Action =>
     (letter) => {
-      if (!isOrdered(letter))
-        return Effect.flatMap(
-          Effect.suspend(() => Effect.fromResult(edit(letter))),
-          act
-        )
-      return Effect.fail(new EncodeFailed({ detail: orderedDetail }))
+      if (isOrdered(letter)) return Effect.fail(new EncodeFailed({ detail: orderedDetail }))
+      const made = Effect.suspend(() => Effect.fromResult(edit(letter)))
+      return Effect.flatMap(made, act)
     }
 
   return { replay, put, isOrdered, edited }

@@ -160,10 +160,10 @@ describe("Access to the console", () => {
     )
     assert.sameMembers(
       harmless.map(({ identifier }) => identifier),
-      ["look", "checkEdit", "checkImport"]
+      ["look", "checkEdit", "checkEditAll", "checkImport"]
     )
     const changing = endpoints.filter(({ method }) => method !== "GET").length - harmless.length
-    assert.strictEqual(changing, 10)
+    assert.strictEqual(changing, 11)
     assert.isTrue(endpoints.every(({ annotations }) => Context.get(annotations, ConsoleApi.Changes) !== true))
   })
 
@@ -177,6 +177,7 @@ describe("Access to the console", () => {
         ["/queues/billing/replay", { selection }],
         ["/queues/billing/discard", { selection, snapshot: id }],
         ["/queues/billing/edit", { snapshot: id, letter: "x", payload: "{}" }],
+        ["/queues/billing/edit-all", { selection, snapshot: id, changes: [{ _tag: "Remove", pointer: "/n" }] }],
         ["/queues/billing/import", { ndjson: "{}" }],
         ["/queues/billing/pause", {}],
         ["/queues/billing/resume", {}],
@@ -207,7 +208,18 @@ describe("Access to the console", () => {
       for (const asked of [
         site.get(`/snapshots/${id}/export`),
         site.post("/queues/billing/edit", { snapshot: id, letter: "x", payload: "{}" }),
-        site.post("/queues/billing/check-edit", { snapshot: id, letter: "x", payload: "{}" })
+        site.post("/queues/billing/check-edit", { snapshot: id, letter: "x", payload: "{}" }),
+        site.post("/queues/billing/edit-all", {
+          selection: { all: true },
+          snapshot: id,
+          changes: [{ _tag: "Remove", pointer: "/n" }]
+        }),
+        site.post("/queues/billing/check-edit-all", {
+          selection: { all: true },
+          snapshot: id,
+          letter: page.body.items[0].id,
+          payload: "{}"
+        })
       ]) {
         assert.strictEqual((yield* asked).body.reason, "bodies-hidden")
       }
@@ -244,6 +256,10 @@ describe("Access to the console", () => {
       const { body: snapshot } = yield* site.get(`/snapshots/${id}`)
       assert.strictEqual(snapshot.groups[0].sample.message, "***")
       assert.strictEqual((yield* site.get(`/snapshots/${id}/export`)).status, 403)
+      const all = { selection: { all: true }, snapshot: id, letter: page.body.items[0].id, payload: "{}", changes: [] }
+      for (const path of ["edit-all", "check-edit-all"]) {
+        assert.strictEqual((yield* site.post(`/queues/billing/${path}`, all)).body.reason, "bodies-hidden")
+      }
       assert.strictEqual((yield* site.get(`/snapshots/${id}/dead-letters?text=hush`)).body.matching, 0)
     }).pipe(Effect.scoped)
   )

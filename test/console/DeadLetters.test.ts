@@ -227,6 +227,8 @@ const suite = (name: string, layer: () => Layer.Layer<Broker.Broker, unknown>, i
         assert.lengthOf(linesOf(ndjson), 2)
         const { body: check } = yield* site.post(`/queues/${queue}/check-import`, { ndjson: `${ndjson}\nnot one` })
         assert.deepInclude(check, { count: 2 })
+        // An import would double them, as the look tells.
+        assert.deepInclude(check.there, { count: 2, ids: linesOf(ndjson).map((line) => JSON.parse(line).id) })
         assert.deepStrictEqual(
           check.issues.map(({ line }: { line: number }) => line),
           [4]
@@ -234,7 +236,13 @@ const suite = (name: string, layer: () => Layer.Layer<Broker.Broker, unknown>, i
         assert.strictEqual((yield* site.post(`/queues/${queue}/import`, { ndjson: `${ndjson}{}` })).status, 422)
         const { body: job } = yield* site.post(`/queues/${queue}/import`, { ndjson })
         assert.deepInclude((yield* site.ended(job.id)).tally, { done: 2, failed: 0 })
+        // What the look had may be gone since, or come.
+        assert.isNotOk((yield* site.post(`/queues/${queue}/check-import`, { ndjson })).body.there)
         assert.strictEqual((yield* Site.look(site, queue)).count, 5)
+        const other = ndjson.replaceAll(/"id":"[^"]*"/g, `"id":"${randomUUID()}"`)
+        const { body: again } = yield* site.post(`/queues/${queue}/check-import`, { ndjson: `${ndjson}${other}` })
+        assert.deepInclude(again, { count: 4 })
+        assert.strictEqual(again.there.count, 2)
       }).pipe(Effect.scoped)
     )
 

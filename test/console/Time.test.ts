@@ -152,6 +152,28 @@ describe("The console, as time goes by", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live("does not say of those that were edited and kept that they came back", () =>
+    Effect.gen(function* () {
+      const { clock, site } = yield* console()
+      yield* Site.fail(site, 3)
+      const { id: snapshot } = yield* Site.look(site)
+      const given = { selection: { all: true }, snapshot, changes: [{ _tag: "Set", pointer: "/secret", value: "7" }] }
+      const { body: kept } = yield* site.post("/queues/billing/edit-all", { ...given, keep: true })
+      assert.strictEqual((yield* site.ended(kept.id)).tally.done, 3)
+      const { id: later } = yield* Site.look(site)
+      const { body: replayed } = yield* site.post("/queues/billing/edit-all", { ...given, snapshot: later })
+      yield* site.ended(replayed.id)
+      yield* eventually(
+        "the console counts those that came back of the second",
+        Effect.andThen(
+          clock.adjust("3 seconds"),
+          Effect.map(site.get(`/jobs/${replayed.id}`), ({ body }) => body.cameBack === 0)
+        )
+      )
+      assert.isNull((yield* site.get(`/jobs/${kept.id}`)).body.cameBack)
+    }).pipe(Effect.scoped)
+  )
+
   it.live("says how many dead letters came while a replay ran, three seconds later", () =>
     Effect.gen(function* () {
       const { clock, site } = yield* console()

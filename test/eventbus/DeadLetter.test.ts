@@ -43,6 +43,20 @@ describe("DeadLetter", () => {
     }
   })
 
+  it("takes JSON text as its payload, with all digits of its numbers, and nothing that is not JSON", () => {
+    const letter = DeadLetter.fromEnvelope(envelope(event))
+    const payload = '{"n":12345678901234567890,"rate":1.0}'
+    const edited = Result.getOrThrow(DeadLetter.edited(letter, payload))
+    assert.strictEqual(textOf(edited.envelope.body), event.replace('{"n":1}', payload))
+    for (const [wrong, reason] of [
+      ['{"n":1', /not JSON/],
+      ['{"n":1},"retry_count":9', /not JSON/],
+      ["7", /"payload"/]
+    ] as const) {
+      assert.match(Result.getOrThrow(Result.flip(DeadLetter.edited(letter, wrong))).message, reason)
+    }
+  })
+
   describe("as plain data", () => {
     const again = (letter: DeadLetter.DeadLetter) =>
       Result.getOrThrow(DeadLetter.fromJson(JSON.parse(JSON.stringify(DeadLetter.toJson(letter)))))

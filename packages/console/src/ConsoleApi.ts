@@ -14,6 +14,7 @@ import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as Schema from "effect/Schema"
 import * as ConsoleError from "./ConsoleError.ts"
 import * as Inspection from "./ConsoleInspection.ts"
+import * as JobModel from "./ConsoleJob.ts"
 import * as Model from "./ConsoleModel.ts"
 import { header as own } from "./internal/header.ts"
 
@@ -90,7 +91,7 @@ const filter = {
 export const Live = Schema.Union([
   Schema.TaggedStruct("Pulse", { pulse: Model.Pulse }),
   /** All jobs at first, then each that has changed. */
-  Schema.TaggedStruct("Jobs", { jobs: Schema.Array(Model.Job) }),
+  Schema.TaggedStruct("Jobs", { jobs: Schema.Array(JobModel.Job) }),
   Schema.TaggedStruct("Tail", {
     events: Schema.Array(Inspection.Tailed),
     /** The number of events that were left out since the last message. */
@@ -210,24 +211,24 @@ const jobErrors = [
  */
 export class JobGroup extends HttpApiGroup.make("jobs")
   .add(
-    HttpApiEndpoint.get("jobs", "/jobs", { success: Model.Jobs }),
-    HttpApiEndpoint.get("job", "/jobs/:id", { params: id, success: Model.Job, error: [ConsoleError.NotFound] }),
+    HttpApiEndpoint.get("jobs", "/jobs", { success: JobModel.Jobs }),
+    HttpApiEndpoint.get("job", "/jobs/:id", { params: id, success: JobModel.Job, error: [ConsoleError.NotFound] }),
     HttpApiEndpoint.post("replay", "/queues/:queue/replay", {
       params: queue,
       payload: Schema.Struct({
-        selection: Model.Selection,
+        selection: JobModel.Selection,
         /** The snapshot that the selection was made in, which tells how many it expects. */
         snapshot: Schema.optional(Schema.String),
         /** The most replays per second. */
         rate: Schema.optional(Schema.Finite)
       }),
-      success: Model.Job,
+      success: JobModel.Job,
       error: jobErrors
     }),
     HttpApiEndpoint.post("discard", "/queues/:queue/discard", {
       params: queue,
-      payload: Schema.Struct({ selection: Model.Selection, snapshot: Schema.String }),
-      success: Model.Job,
+      payload: Schema.Struct({ selection: JobModel.Selection, snapshot: Schema.String }),
+      success: JobModel.Job,
       error: [...jobErrors, ConsoleError.ExportFirst]
     }),
     HttpApiEndpoint.post("checkEdit", "/queues/:queue/check-edit", {
@@ -238,7 +239,7 @@ export class JobGroup extends HttpApiGroup.make("jobs")
         /** The JSON text of the new payload. */
         payload: Schema.String
       }),
-      success: Model.EditCheck,
+      success: JobModel.EditCheck,
       error: [ConsoleError.NotFound, ConsoleError.SnapshotGone]
     })
       .annotate(Changes, false)
@@ -251,29 +252,59 @@ export class JobGroup extends HttpApiGroup.make("jobs")
         /** The JSON text of the new payload. */
         payload: Schema.String
       }),
-      success: Model.Job,
+      success: JobModel.Job,
       error: jobErrors
+    }).annotate(ShowsBodies, true),
+    /** Tells what becomes of the selected dead letters by the changes that make the payload of one of them the given one. */
+    HttpApiEndpoint.post("checkEditAll", "/queues/:queue/check-edit-all", {
+      params: queue,
+      payload: Schema.Struct({
+        selection: JobModel.Selection,
+        snapshot: Schema.String,
+        letter: Schema.String,
+        /** The JSON text of its new payload. */
+        payload: Schema.String
+      }),
+      success: JobModel.EditAllCheck,
+      error: [ConsoleError.NotFound, ConsoleError.Invalid, ConsoleError.SnapshotGone, ConsoleError.BrokerFailed]
+    })
+      .annotate(Changes, false)
+      .annotate(ShowsBodies, true),
+    /** Makes the same changes to all selected dead letters, and replays them. */
+    HttpApiEndpoint.post("editAll", "/queues/:queue/edit-all", {
+      params: queue,
+      payload: Schema.Struct({
+        selection: JobModel.Selection,
+        snapshot: Schema.String,
+        changes: Schema.Array(JobModel.Change),
+        /** Leaves them among the dead letters instead, at their end. */
+        keep: Schema.optional(Schema.Boolean),
+        /** The most replays per second. */
+        rate: Schema.optional(Schema.Finite)
+      }),
+      success: JobModel.Job,
+      error: [...jobErrors, ConsoleError.ExportFirst]
     }).annotate(ShowsBodies, true),
     HttpApiEndpoint.post("checkImport", "/queues/:queue/check-import", {
       params: queue,
       payload: Schema.Struct({ ndjson: Schema.String }),
-      success: Model.ImportCheck,
+      success: JobModel.ImportCheck,
       error: [ConsoleError.NotFound, ConsoleError.Invalid]
     }).annotate(Changes, false),
     HttpApiEndpoint.post("import", "/queues/:queue/import", {
       params: queue,
       payload: Schema.Struct({ ndjson: Schema.String }),
-      success: Model.Job,
+      success: JobModel.Job,
       error: jobErrors
     }),
     HttpApiEndpoint.post("stop", "/jobs/:id/stop", {
       params: id,
-      success: Model.Job,
+      success: JobModel.Job,
       error: [ConsoleError.NotFound]
     }),
     HttpApiEndpoint.post("undo", "/jobs/:id/undo", {
       params: id,
-      success: Model.Job,
+      success: JobModel.Job,
       error: [ConsoleError.NotFound, ConsoleError.Invalid, ConsoleError.Busy]
     }),
     /** The dead letters that an edit or a discard took away, as NDJSON. */

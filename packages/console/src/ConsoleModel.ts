@@ -6,7 +6,6 @@
  */
 
 import * as Schema from "effect/Schema"
-import { Issue } from "./ConsoleError.ts"
 
 const Count = Schema.Int
 const Millis = Schema.Finite
@@ -328,110 +327,4 @@ export const DeadLetter = Schema.Struct({
   payload: Text,
   /** Whether the contract has a schema of its type, which checks an edit. */
   hasSchema: Schema.Boolean
-})
-
-/**
- * A selection of dead letters: all criteria must match. Without any, `all` must be true.
- *
- * @category models
- * @since 0.1.0
- */
-export const Selection = Schema.Struct({
-  ids: Schema.optional(Schema.Array(Schema.String)),
-  fingerprint: Text,
-  type: Text,
-  reason: Text,
-  key: Text,
-  /** A text in the body or in the error's message. */
-  text: Text,
-  olderThan: Schema.optional(Millis),
-  newerThan: Schema.optional(Millis),
-  all: Schema.optional(Schema.Boolean)
-})
-
-/**
- * The sums of a job. `done`, `skipped` and `failed` add up to what was looked at.
- *
- * @category models
- * @since 0.1.0
- */
-export const Tally = Schema.Struct({
-  waiting: Count,
-  done: Count,
-  skipped: Count,
-  failed: Count,
-  failure: Text
-})
-
-/**
- * A job of the server: it goes on when the tab is closed.
- *
- * @category models
- * @since 0.1.0
- */
-export const Job = Schema.Struct({
-  id: Schema.String,
-  kind: Schema.Literals(["replay", "discard", "edit", "import", "undo"]),
-  queue: Schema.String,
-  /** The selection in words, such as `all of "billing"` or `group 3f2a…: CardDeclined`. */
-  title: Schema.String,
-  /** At most 20 of its ids. */
-  selection: Selection,
-  /** The number that it will take, as far as the snapshot told. */
-  expected: Schema.optional(Count),
-  /** The limit of replays per second that it was given. */
-  rate: Schema.optional(Schema.Finite),
-  state: Schema.Literals(["running", "done", "stopped", "failed"]),
-  by: Text,
-  startedAt: Millis,
-  endedAt: Schema.optional(Millis),
-  tally: Tally,
-  /** The measured number per second over the last seconds. */
-  perSecond: Schema.optional(Schema.Finite),
-  /** Why it failed. */
-  failure: Text,
-  /** Dead letters of the selection that are there again after the job. */
-  cameBack: Schema.optional(Count),
-  undo: Schema.optional(
-    Schema.Struct({ count: Count, until: Millis, state: Schema.Literals(["possible", "done", "expired"]) })
-  ),
-  /** The command that does the same. */
-  command: Schema.String
-})
-
-/**
- * The jobs that run and the last twenty that ended, the newest first.
- *
- * @category models
- * @since 0.1.0
- */
-export const Jobs = Schema.Struct({ at: Millis, jobs: Schema.Array(Job) })
-
-/**
- * The effect that an edit would have.
- *
- * @category models
- * @since 0.1.0
- */
-export const EditCheck = Schema.Struct({
-  hasSchema: Schema.Boolean,
-  /** Empty where it may go out. */
-  issues: Schema.Array(Issue),
-  /** Both payloads, formatted alike, for a comparison. */
-  before: Schema.String,
-  after: Schema.String
-})
-
-/**
- * The effect that an import would have.
- *
- * @category models
- * @since 0.1.0
- */
-export const ImportCheck = Schema.Struct({
-  count: Count,
-  bytes: Count,
-  issues: Schema.Array(Issue),
-  /** The first five. */
-  preview: Schema.Array(Summary)
 })

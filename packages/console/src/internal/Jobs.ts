@@ -16,10 +16,11 @@ import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { Busy, Invalid, NotFound } from "../ConsoleError.ts"
-import type * as Model from "../ConsoleModel.ts"
+import type * as JobModel from "../ConsoleJob.ts"
+import { Refusals } from "./Refusals.ts"
 
-type Selection = typeof Model.Selection.Type
-export type Kind = (typeof Model.Job.Type)["kind"]
+type Selection = typeof JobModel.Selection.Type
+export type Kind = (typeof JobModel.Job.Type)["kind"]
 
 /** The task of a job. */
 export interface Order {
@@ -30,7 +31,10 @@ export interface Order {
   readonly expected: number | undefined
   readonly rate: number | undefined
   readonly by: string | undefined
-  readonly command: string
+  readonly command: string | undefined
+  /** The changes of an edit of many dead letters, and whether these stay among the others. */
+  readonly changes?: ReadonlyArray<typeof JobModel.Change.Type> | undefined
+  readonly keep?: boolean | undefined
   readonly run: (job: Job) => Effect.Effect<ReplayResult, { readonly message: string }>
   /** Counts the dead letters of the queue, before and after. */
   readonly count: Effect.Effect<number | undefined>
@@ -62,10 +66,11 @@ export class Job {
   readonly startedAt: number
   /** Grows with each change of any job. */
   version = 0
-  state: (typeof Model.Job.Type)["state"] = "running"
+  state: (typeof JobModel.Job.Type)["state"] = "running"
   endedAt: number | undefined
   tally: ReplayResult = none
   failure: string | undefined
+  readonly refusals = new Refusals()
   cameBack: number | undefined
   /** The dead letters that it took away, for an undo or a download. */
   kept: Array<DeadLetter> = []
@@ -123,8 +128,8 @@ export class Job {
       : ((to[1] - from[1]) * 1000) / (to[0] - from[0])
   }
 
-  get model(): typeof Model.Job.Type {
-    const { command, by, expected, kind, queue, rate, selection, title } = this.order
+  get model(): typeof JobModel.Job.Type {
+    const { changes, command, by, expected, keep, kind, queue, rate, selection, title } = this.order
     const { done, failed, failure, skipped, waiting } = this.tally
     const hasUndo =
       kind === "discard" && this.endedAt !== undefined && (this.undone !== "expired" || this.keptBytes > 0)
@@ -135,12 +140,14 @@ export class Job {
       title,
       selection: shortened(selection),
       expected,
+      changes,
+      keep,
       rate,
       state: this.state,
       by,
       startedAt: this.startedAt,
       endedAt: this.endedAt,
-      tally: { waiting, done, skipped, failed, failure: failure?.message },
+      tally: { waiting, done, skipped, failed, failure: failure?.message, refusals: this.refusals.model },
       perSecond: this.perSecond(),
       failure: this.failure,
       cameBack: this.cameBack,
@@ -248,7 +255,7 @@ export const make: Effect.Effect<Jobs, never, Scope.Scope> = Effect.gen(function
 
   /** Finds out how many dead letters came while the job ran. */
   const lookBack = Effect.fnUntraced(function* (job: Job) {
-    if (job.order.kind !== "replay" && job.order.kind !== "edit") return
+    if ((job.order.kind !== "replay" && job.order.kind !== "edit") || job.order.keep === true) return
     // A look that begins in the meantime holds the dead letters back, so that they cannot be counted.
     const after = yield* Effect.repeat(Effect.delay(job.order.count, "3 seconds"), {
       until: (count) => count !== undefined,

@@ -9,6 +9,7 @@ import * as DeadLetter from "effect-eventbus/DeadLetter"
 import * as DeadLetterFilter from "effect-eventbus/DeadLetterFilter"
 import type { Summary } from "effect-eventbus/DeadLetters"
 import * as Envelope from "effect-eventbus/Envelope"
+import type * as JobModel from "../ConsoleJob.ts"
 import type * as Model from "../ConsoleModel.ts"
 import { bodiesOf, type Settings } from "./settings.ts"
 
@@ -133,7 +134,7 @@ export const detailOf = (
 }
 
 /** Converts a selection to a filter of dead letters. */
-export const filterOf = (selection: typeof Model.Selection.Type): DeadLetterFilter.DeadLetterFilter => ({
+export const filterOf = (selection: typeof JobModel.Selection.Type): DeadLetterFilter.DeadLetterFilter => ({
   ids: selection.ids,
   fingerprint: selection.fingerprint,
   type: selection.type,
@@ -150,7 +151,7 @@ const subjectOf = ({ fault, id, key, letter, type }: Summary): DeadLetterFilter.
   letter ?? { id, type, envelope: { body: nothing, key, fault: fault && { ...fault, stack: undefined } } }
 
 /** Returns a predicate on the dead letters of a look as they are shown. What is hidden or not kept is not searched. */
-export const matches = (settings: Settings, selection: typeof Model.Selection.Type, now: number) => {
+export const matches = (settings: Settings, selection: typeof JobModel.Selection.Type, now: number) => {
   const { text, ...rest } = filterOf(selection)
   const isSelected = DeadLetterFilter.matches(rest, now)
   if (text === undefined) return (seen: Summary) => isSelected(subjectOf(seen))

@@ -11,21 +11,12 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import type { Issue } from "../ConsoleError.ts"
-import type * as Model from "../ConsoleModel.ts"
+import type * as JobModel from "../ConsoleJob.ts"
 import { memberOf, summaryOf, typeIn } from "./deadLetterView.ts"
+import * as JsonText from "./jsonText.ts"
+import type { Look } from "./Looks.ts"
 
 const whole = (message: string): ReadonlyArray<Issue> => [{ path: [], message }]
-
-const JsonObject = Schema.decodeUnknownResult(Schema.fromJsonString(Schema.JsonObject))
-
-const formatted = (json: string | undefined): string => {
-  if (json === undefined) return ""
-  try {
-    return JSON.stringify(JSON.parse(json), undefined, 2)
-  } catch {
-    return json
-  }
-}
 
 const format = SchemaIssue.makeFormatterStandardSchemaV1()
 
@@ -38,44 +29,44 @@ const issuesOf = (error: Schema.SchemaError): ReadonlyArray<Issue> =>
     })
   }))
 
-/** An edit that may go out, or the issues because of which it may not. */
+/** The text of an edit that may go out, with all digits of its numbers, or the issues because of which it may not. */
 export const edited = (
   contract: Contract | undefined,
   letter: DeadLetter.DeadLetter,
   payload: string
-): Result.Result<Schema.JsonObject, ReadonlyArray<Issue>> => {
+): Result.Result<string, ReadonlyArray<Issue>> => {
   const type = typeIn(contract, letter)
   const syntax = Result.try({
     try: (): unknown => JSON.parse(payload),
     catch: (error) => whole(`It is not JSON: ${error instanceof Error ? error.message : String(error)}`)
   })
   if (Result.isFailure(syntax)) return Result.fail(syntax.failure)
-  const json = JsonObject(payload)
-  if (Result.isFailure(json)) return Result.fail(whole("It is not a JSON object"))
-  if (type !== undefined) {
-    const decoded = Schema.decodeUnknownResult(Schema.toCodecJson(type.payload), { errors: "all" })(json.success)
-    // The older versions of a type have schemas of their own, so only the whole check decides.
-    const check = DeadLetter.edited(letter, json.success, type)
-    if (Result.isFailure(check)) {
-      return Result.fail(Result.isFailure(decoded) ? issuesOf(decoded.failure) : whole(check.failure.message))
-    }
-    return Result.succeed(json.success)
-  }
-  const check = DeadLetter.edited(letter, json.success)
-  return Result.isFailure(check) ? Result.fail(whole(check.failure.message)) : Result.succeed(json.success)
+  const node = JsonText.parse(payload)
+  if (node === undefined) return Result.fail(whole("It is nested too deep"))
+  if (node._tag !== "Members") return Result.fail(whole("It is not a JSON object"))
+  const text = JsonText.print(node)
+  // The older versions of a type have schemas of their own, so only the whole check decides.
+  const check = DeadLetter.edited(letter, text, type)
+  if (Result.isSuccess(check)) return Result.succeed(text)
+  const decoded =
+    type && Schema.decodeUnknownResult(Schema.toCodecJson(type.payload), { errors: "all" })(syntax.success)
+  return Result.fail(
+    decoded !== undefined && Result.isFailure(decoded) ? issuesOf(decoded.failure) : whole(check.failure.message)
+  )
 }
 
 export const check = (
   contract: Contract | undefined,
   letter: DeadLetter.DeadLetter,
   payload: string
-): typeof Model.EditCheck.Type => ({
+): typeof JobModel.EditCheck.Type => ({
   hasSchema: typeIn(contract, letter) !== undefined,
   issues: Result.match(edited(contract, letter, payload), { onFailure: (issues) => issues, onSuccess: () => [] }),
-  before: formatted(memberOf(letter, "payload")),
-  after: formatted(payload)
+  before: JsonText.format(memberOf(letter, "payload") ?? ""),
+  after: JsonText.format(payload)
 })
 
+const maxPreview = 5
 /** The most issues that are told. */
 const maxIssues = 20
 
@@ -99,12 +90,21 @@ export const parse = (
   return { letters, issues }
 }
 
-export const checkImport = (ndjson: string): typeof Model.ImportCheck.Type => {
+/** Tells which of the dead letters a look has already. */
+const thereIn = ({ seen, takenAt: at }: Look, letters: ReadonlyArray<DeadLetter.DeadLetter>) => {
+  const known = new Set(seen.map(({ id }) => id))
+  const there = letters.filter(({ id }) => known.has(id))
+  return { count: there.length, ids: [...new Set(there.map(({ id }) => id))].slice(0, maxPreview), at }
+}
+
+/** Checks an import. Without a look, it does not tell which of its dead letters are there already. */
+export const checkImport = (ndjson: string, look: Look | undefined): typeof JobModel.ImportCheck.Type => {
   const { issues, letters } = parse(ndjson)
   return {
     count: letters.length,
     bytes: letters.reduce((sum, { envelope }) => sum + envelope.body.length, 0),
     issues,
-    preview: letters.slice(0, 5).map(summaryOf)
+    preview: letters.slice(0, maxPreview).map(summaryOf),
+    there: look && thereIn(look, letters)
   }
 }

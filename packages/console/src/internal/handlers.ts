@@ -16,6 +16,7 @@ import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import * as ConsoleApi from "../ConsoleApi.ts"
 import { BrokerFailed, type Invalid, NotFound } from "../ConsoleError.ts"
+import type * as JobModel from "../ConsoleJob.ts"
 import type * as Model from "../ConsoleModel.ts"
 import { detailOf, lineOf } from "./deadLetterView.ts"
 import * as edits from "./edits.ts"
@@ -29,7 +30,7 @@ import { bodiesOf, CurrentOperator, type Settings } from "./settings.ts"
 import * as tail from "./tail.ts"
 import * as trace from "./trace.ts"
 
-type Selection = typeof Model.Selection.Type
+type Selection = typeof JobModel.Selection.Type
 type Live = typeof ConsoleApi.Live.Type
 
 const session = (settings: Settings, queues: Queues.Queues, startedAt: number, version: string) =>
@@ -232,6 +233,14 @@ export const layer = (settings: Settings, version: string) =>
         })
       )
 
+      /** Returns the look that is kept, unless a job has changed the queue since. */
+      const latestLook = Effect.fnUntraced(function* (queue: string) {
+        const look = yield* looks.kept(queue)
+        const isOld = ({ endedAt = Infinity, order }: Jobs.Job) =>
+          order.queue === queue && look !== undefined && endedAt >= look.takenAt
+        return (yield* jobs.all).some(isOld) ? undefined : look
+      })
+
       const answered = Effect.map((job: Jobs.Job) => job.model)
 
       const jobGroup = HttpApiBuilder.group(ConsoleApi.ConsoleApi, "jobs", (handlers) =>
@@ -257,8 +266,17 @@ export const layer = (settings: Settings, version: string) =>
           }),
           edit: ({ params: { queue }, payload }) =>
             Effect.andThen(queues.check(queue), orders.edit(queue, payload)).pipe(Effect.flatMap(jobs.start), answered),
-          checkImport: ({ params: { queue }, payload: { ndjson } }) =>
-            Effect.as(queues.check(queue), edits.checkImport(ndjson)),
+          checkEditAll: ({ params: { queue }, payload }) =>
+            Effect.andThen(queues.check(queue), orders.checkEditAll(queue, payload)),
+          editAll: ({ params: { queue }, payload }) =>
+            Effect.andThen(queues.check(queue), orders.editAll(queue, payload)).pipe(
+              Effect.flatMap(jobs.start),
+              answered
+            ),
+          checkImport: Effect.fnUntraced(function* ({ params: { queue }, payload: { ndjson } }) {
+            yield* queues.check(queue)
+            return edits.checkImport(ndjson, yield* latestLook(queue))
+          }),
           import: ({ params: { queue }, payload: { ndjson } }) =>
             Effect.andThen(queues.check(queue), orders.import(queue, ndjson)).pipe(
               Effect.flatMap(jobs.start),

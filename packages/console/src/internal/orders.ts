@@ -5,14 +5,15 @@
  */
 
 import type { DeadLetter } from "effect-eventbus/DeadLetter"
-import type { ReplayResult } from "effect-eventbus/DeadLetters"
+import type { ReplayResult, Summary } from "effect-eventbus/DeadLetters"
 import { EventBus } from "effect-eventbus/EventBus"
 import type { PublishError } from "effect-eventbus/PublishError"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { type BrokerFailed, ExportFirst, Invalid, NotFound, type SnapshotGone } from "../ConsoleError.ts"
-import type * as Model from "../ConsoleModel.ts"
+import type * as JobModel from "../ConsoleJob.ts"
+import * as bulkEdits from "./bulkEdits.ts"
 import { filterOf, matches, typeIn } from "./deadLetterView.ts"
 import * as edits from "./edits.ts"
 import { invalid, orBrokerFailed } from "./errors.ts"
@@ -23,7 +24,8 @@ import type { Queues } from "./Queues.ts"
 import * as selections from "./selections.ts"
 import { CurrentOperator, type Settings } from "./settings.ts"
 
-type Selection = typeof Model.Selection.Type
+type Selection = typeof JobModel.Selection.Type
+type Change = typeof JobModel.Change.Type
 
 /** Fails where others of the look have the same ids as those that are selected by their ids. */
 const checkedIds = (look: Look, ids: ReadonlyArray<string> = []): Effect.Effect<void, Invalid> => {
@@ -49,9 +51,29 @@ export const selectedIn = (
   return look.seen.flatMap((seen, i) => (isSelected(seen) ? [i] : []))
 }
 
+const checkedRate = (rate: number | undefined): Effect.Effect<number | undefined, Invalid> =>
+  rate === undefined || rate > 0 ? Effect.succeed(rate) : Effect.fail(invalid("The rate must be more than 0 a second"))
+
+/** Fails where there are too many to keep, and they are in no export. */
+const checkedKept = (look: Look, selected: ReadonlyArray<number>, why: string): Effect.Effect<void, ExportFirst> => {
+  const count = selected.length
+  const bytes = selected.reduce((sum, i) => sum + (look.seen[i]?.bytes ?? 0), 0)
+  const isTooMuch = count > maxKept || bytes > maxKeptBytes
+  if (!isTooMuch || selected.every((i) => look.exported.has(i))) return Effect.void
+  const message = `${count} dead letters are too many to keep for ${why}: export them first`
+  return Effect.fail(new ExportFirst({ count, bytes, message }))
+}
+
 export const make = Effect.fnUntraced(function* (settings: Settings, looks: Looks, queues: Queues) {
   const bus = yield* EventBus
   const clock = yield* Clock.Clock
+
+  /** Returns a listener that counts the reasons of failures. */
+  const refusing = (job: Job) => (error: PublishError) =>
+    Effect.sync(() => {
+      const { reason } = error
+      job.refusals.add(reason._tag === "EncodeFailed" ? reason.detail : reason.message, error.eventId)
+    })
 
   /** Returns a listener that counts. It runs for each dead letter, so that it is a single step. */
   const counting = (job: Job) => (result: ReplayResult) =>
@@ -66,7 +88,10 @@ export const make = Effect.fnUntraced(function* (settings: Settings, looks: Look
 
   /** Runs what holds dead letters back until it has ended, those too that it leaves alone. */
   const changing = <A, E>(job: Job, effect: Effect.Effect<A, E>): Effect.Effect<A, E> => {
-    const left = () => (job.tally.waiting === 0 ? undefined : job.tally.waiting - job.tally.done)
+    const left = () => {
+      const { done, waiting } = job.tally
+      return waiting === 0 ? undefined : waiting - (job.order.keep === true ? 0 : done)
+    }
     return queues.holding(job.order.queue, left)(effect)
   }
 
@@ -82,8 +107,7 @@ export const make = Effect.fnUntraced(function* (settings: Settings, looks: Look
     queue: string,
     given: { readonly selection: Selection; readonly snapshot?: string | undefined; readonly rate?: number | undefined }
   ): Effect.fn.Return<Order, SnapshotGone | Invalid> {
-    const { rate } = given
-    if (rate !== undefined && !(rate > 0)) return yield* invalid("The rate must be more than 0 a second")
+    const rate = yield* checkedRate(given.rate)
     const selection = yield* selections.checked(given.selection)
     const look = given.snapshot === undefined ? undefined : yield* lookOf(queue, given.snapshot)
     if (look !== undefined) yield* checkedIds(look, selection.ids)
@@ -104,33 +128,42 @@ export const make = Effect.fnUntraced(function* (settings: Settings, looks: Look
       command: selections.command("replay", queue, selection, rate === undefined ? [] : ["--rate", `${rate}`]),
       run: (job) => {
         const filter = isHidden ? { where: exactly(seen ?? []) } : filterOf(selection)
-        return changing(job, bus.deadLetters(queue).replay({ ...filter, rate, onProgress: counting(job) }))
+        return changing(
+          job,
+          bus.deadLetters(queue).replay({ ...filter, rate, onProgress: counting(job), onFailed: refusing(job) })
+        )
       }
     })
+  })
+
+  /** Returns the dead letters of a look that a selection takes, and their indexes. */
+  const seenIn = Effect.fnUntraced(function* (
+    look: Look,
+    given: Selection
+  ): Effect.fn.Return<
+    { readonly selection: Selection; readonly indexes: ReadonlyArray<number>; readonly seen: ReadonlyArray<Summary> },
+    Invalid
+  > {
+    const selection = yield* selections.checked(given)
+    yield* checkedIds(look, selection.ids)
+    const indexes = selectedIn(settings, look, selection, yield* Clock.currentTimeMillis)
+    if (indexes.length === 0) return yield* invalid("The look has no such dead letter")
+    return { selection, indexes, seen: indexes.flatMap((i) => look.seen[i] ?? []) }
   })
 
   const discard = Effect.fnUntraced(function* (
     queue: string,
     given: { readonly selection: Selection; readonly snapshot: string }
   ): Effect.fn.Return<Order, SnapshotGone | Invalid | ExportFirst> {
-    const selection = yield* selections.checked(given.selection)
     const look = yield* lookOf(queue, given.snapshot)
-    yield* checkedIds(look, selection.ids)
-    const selected = selectedIn(settings, look, selection, yield* Clock.currentTimeMillis)
-    if (selected.length === 0) return yield* invalid("The look has no such dead letter")
-    const bytes = selected.reduce((sum, i) => sum + (look.seen[i]?.bytes ?? 0), 0)
-    const isTooMuch = selected.length > maxKept || bytes > maxKeptBytes
-    if (isTooMuch && !selected.every((i) => look.exported.has(i))) {
-      const message = `${selected.length} dead letters are too many to keep for an undo: export them first`
-      return yield* new ExportFirst({ count: selected.length, bytes, message })
-    }
     // Only what the operator has seen: others may have come since.
-    const seen = selected.flatMap((i) => look.seen[i] ?? [])
+    const { indexes, seen, selection } = yield* seenIn(look, given.selection)
+    yield* checkedKept(look, indexes, "an undo")
     return yield* order(queue, {
       kind: "discard",
       title: selections.describe(queue, selection, look),
       selection,
-      expected: selected.length,
+      expected: seen.length,
       command: selections.command("discard", queue, selection),
       run: (job) =>
         changing(
@@ -191,6 +224,71 @@ export const make = Effect.fnUntraced(function* (settings: Settings, looks: Look
     })
   })
 
+  const editAll = Effect.fnUntraced(function* (
+    queue: string,
+    given: {
+      readonly selection: Selection
+      readonly snapshot: string
+      readonly changes: ReadonlyArray<Change>
+      readonly keep?: boolean | undefined
+      readonly rate?: number | undefined
+    }
+  ): Effect.fn.Return<Order, SnapshotGone | Invalid | ExportFirst> {
+    const { changes, keep = false } = given
+    const rate = yield* checkedRate(given.rate)
+    if (changes.length === 0) return yield* invalid("There is no change to make")
+    const look = yield* lookOf(queue, given.snapshot)
+    const { indexes, seen, selection } = yield* seenIn(look, given.selection)
+    yield* checkedKept(look, indexes, "a download")
+    const places = changes.map(({ pointer }) => pointer).join(", ")
+    return yield* order(queue, {
+      kind: "edit",
+      title: `${selections.describe(queue, selection, look)}: ${places}`,
+      selection,
+      expected: seen.length,
+      changes,
+      keep,
+      rate,
+      command: undefined,
+      run: (job) =>
+        changing(
+          job,
+          bus.deadLetters(queue).editAll(bulkEdits.edit(settings.contract, changes, keep), {
+            where: exactly(seen),
+            keep,
+            rate,
+            onProgress: counting(job),
+            onFailed: refusing(job),
+            onTaken: (letter) => Effect.sync(() => job.keep(letter))
+          })
+        ).pipe(
+          Effect.tap(({ done, failed, skipped, waiting }) =>
+            Effect.sync(() => {
+              const gone = seen.length - done - failed
+              if (gone > 0 && done + failed + skipped >= waiting) {
+                job.refusals.add("it was no longer there, or had changed", undefined, gone)
+              }
+            })
+          )
+        )
+    })
+  })
+
+  const checkEditAll = Effect.fnUntraced(function* (
+    queue: string,
+    given: {
+      readonly selection: Selection
+      readonly snapshot: string
+      readonly letter: string
+      readonly payload: string
+    }
+  ): Effect.fn.Return<typeof JobModel.EditAllCheck.Type, SnapshotGone | Invalid | NotFound | BrokerFailed> {
+    const look = yield* lookOf(queue, given.snapshot)
+    const { seen } = yield* seenIn(look, given.selection)
+    const { letter } = yield* find(look, given.letter)
+    return yield* bulkEdits.check(settings.contract, queue, seen, letter, given.payload)
+  })
+
   /** Puts dead letters into their queue, one after the other, and tells of each. */
   const put = (job: Job, queue: string, letters: ReadonlyArray<DeadLetter>, onPut: () => void = () => {}) => {
     let done = 0
@@ -225,6 +323,8 @@ export const make = Effect.fnUntraced(function* (settings: Settings, looks: Look
     replay,
     discard,
     edit,
+    editAll,
+    checkEditAll,
     import: Effect.fnUntraced(function* (queue: string, ndjson: string): Effect.fn.Return<Order, Invalid> {
       const { issues, letters } = edits.parse(ndjson)
       if (issues.length > 0)

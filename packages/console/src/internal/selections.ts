@@ -6,11 +6,11 @@
 
 import * as Effect from "effect/Effect"
 import type { Invalid } from "../ConsoleError.ts"
-import type * as Model from "../ConsoleModel.ts"
+import type * as JobModel from "../ConsoleJob.ts"
 import { invalid } from "./errors.ts"
 import type { Look } from "./Looks.ts"
 
-type Selection = typeof Model.Selection.Type
+type Selection = typeof JobModel.Selection.Type
 
 /** Whether a selection has a criterion. */
 const isNarrow = ({ fingerprint, ids, key, newerThan, olderThan, reason, text, type }: Selection): boolean =>

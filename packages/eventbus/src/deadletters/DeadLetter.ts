@@ -64,17 +64,29 @@ export const replayed = ({ envelope }: DeadLetter): Envelope.Envelope => {
   return Envelope.replayed(retryCount === 0 ? envelope : Envelope.withMember(envelope, "retry_count", "0"))
 }
 
+/** Returns the text of a payload, or `undefined` for a text that is not JSON. */
+const jsonOf = (payload: Schema.JsonObject | string): string | undefined => {
+  if (typeof payload !== "string") return JSON.stringify(payload)
+  try {
+    JSON.parse(payload)
+    return payload
+  } catch {
+    return undefined
+  }
+}
+
 /**
- * Replaces the payload of a dead letter, in its JSON form. Fails when the schema of the
- * type refuses the payload, when the event has another type, or when the body is not an
- * event. Every other byte is kept.
+ * Replaces the payload of a dead letter, in its JSON form or as JSON text. A text is kept as
+ * it is, with all digits of its numbers. Fails when the schema of the type refuses the
+ * payload, when the event has another type, or when the body is not an event. Every other
+ * byte is kept.
  *
  * @category combinators
  * @since 0.1.0
  */
 export const edited = (
   letter: DeadLetter,
-  payload: Schema.JsonObject,
+  payload: Schema.JsonObject | string,
   type?: EventType.Any | undefined
 ): Result.Result<DeadLetter, EncodeFailed> => {
   const fail = (detail: string) => Result.fail(new EncodeFailed({ detail }))
@@ -82,7 +94,9 @@ export const edited = (
   if (Result.isFailure(event)) return fail(`it is not an event: ${event.failure.detail}`)
   const { eventType } = event.success
   if (type !== undefined && type.name !== eventType) return fail(`its type is ${eventType}, not ${type.name}`)
-  const envelope = Envelope.withMember(letter.envelope, "payload", JSON.stringify(payload))
+  const json = jsonOf(payload)
+  if (json === undefined) return fail("the payload is not JSON")
+  const envelope = Envelope.withMember(letter.envelope, "payload", json)
   const result = (type === undefined ? decode : EventCodec.decoder([type]))(envelope)
   return Result.isFailure(result) ? fail(result.failure.detail) : Result.succeed({ ...letter, envelope })
 }

@@ -9,18 +9,20 @@
  */
 
 import * as Effect from "effect/Effect"
+import type * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import type { Broker } from "../broker/Broker.ts"
 import { BrokerError, NotFound } from "../broker/BrokerError.ts"
 import type { Envelope } from "../broker/Envelope.ts"
 import type { Fault } from "../broker/Fault.ts"
-import { EncodeFailed, type PublishError, type Reason, TooLarge } from "../broker/PublishError.ts"
+import type { EncodeFailed, PublishError } from "../broker/PublishError.ts"
 import * as QueueSpec from "../broker/QueueSpec.ts"
 import type * as EventType from "../event/EventType.ts"
 import * as DeadLetter from "./DeadLetter.ts"
 import type * as DeadLetterFilter from "./DeadLetterFilter.ts"
 import { bulk, toError } from "./internal/bulk.ts"
 import { Grouping } from "./internal/grouping.ts"
+import * as redelivery from "./internal/redelivery.ts"
 import { scan, type Source } from "./internal/scan.ts"
 import { snapshot } from "./internal/snapshot.ts"
 
@@ -166,8 +168,10 @@ export interface BulkOptions extends DeadLetterFilter.DeadLetterFilter {
    * waits for it, so a look at the same dead letters from there fails with `NotBrowsable`.
    */
   readonly onProgress?: ((result: ReplayResult) => Effect.Effect<void>) | undefined
-  /** A listener, called with each dead letter that was replayed or deleted, also on interruption. */
+  /** A listener, called with each dead letter that was taken, as it was before, also on interruption. */
   readonly onTaken?: ((letter: DeadLetter.DeadLetter) => Effect.Effect<void>) | undefined
+  /** A listener, called with the failure of each dead letter that could not be published. */
+  readonly onFailed?: ((error: PublishError) => Effect.Effect<void>) | undefined
 }
 
 /**
@@ -179,6 +183,17 @@ export interface BulkOptions extends DeadLetterFilter.DeadLetterFilter {
 export interface ReplayOptions extends BulkOptions {
   /** The largest number of replays per second, evenly spread. Default: no limit. */
   readonly rate?: number | undefined
+}
+
+/**
+ * Options of `editAll`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface EditAllOptions extends ReplayOptions {
+  /** Whether the edited ones stay among the dead letters, at their end and with their faults. Default: false. */
+  readonly keep?: boolean | undefined
 }
 
 /**
@@ -270,15 +285,24 @@ export interface DeadLetters {
    */
   readonly replay: (options?: ReplayOptions) => Effect.Effect<ReplayResult, BrokerError>
   /**
-   * Delivers a dead letter again with another payload, in its JSON form. With a type,
-   * the payload must match its schema. Fails with `EncodeFailed` when it does not, or
-   * when the dead letter is not an event.
+   * Delivers a dead letter again with another payload, in its JSON form or as JSON text.
+   * With a type, the payload must match its schema. Fails with `EncodeFailed` when it does
+   * not, or when the dead letter is not an event.
    */
   readonly edit: (
     id: string,
-    payload: Schema.JsonObject,
+    payload: Schema.JsonObject | string,
     type?: EventType.Any
   ) => Effect.Effect<void, BrokerError | PublishError>
+  /**
+   * Edits dead letters in one pass, such as with `DeadLetter.edited`, and delivers each
+   * again. Those that cannot be edited stay in their places and count as failed. So do
+   * those of an ordered subscription.
+   */
+  readonly editAll: (
+    edit: (letter: DeadLetter.DeadLetter) => Result.Result<DeadLetter.DeadLetter, EncodeFailed>,
+    options?: EditAllOptions
+  ) => Effect.Effect<ReplayResult, BrokerError>
   /** Permanently deletes dead letters. `{}` selects all of them. */
   readonly discard: (options: BulkOptions) => Effect.Effect<ReplayResult, BrokerError>
   /** Adds a dead letter, such as one that you have exported before. */
@@ -329,24 +353,7 @@ export const make = (broker: Broker["Service"], queue: string, options: Options 
   const name = QueueSpec.deadLetterQueueOf(QueueSpec.checkQueue(queue))
   const source: Source = { broker, name, maxHeld: fromLeast(1, "maxHeld", options.maxHeld ?? 10_000) }
 
-  const send = (to: string, envelope: Envelope): Effect.Effect<void, Reason> => {
-    const bytes = envelope.body.length
-    return bytes > broker.maxBodyBytes
-      ? Effect.fail(new TooLarge({ bytes, limit: broker.maxBodyBytes }))
-      : broker.put(to, envelope)
-  }
-
-  const replay = (letter: DeadLetter.DeadLetter): Effect.Effect<void, Reason> => {
-    const again = DeadLetter.replayed(letter)
-    if (!QueueSpec.isDeadLetterQueue(queue)) return send(queue, again)
-    // A dead letter of dead letters becomes one of the queue itself again, and keeps its fault.
-    const origin = { queue: QueueSpec.originOf(queue), exchange: again.origin?.exchange }
-    return send(queue, { ...again, origin, fault: letter.envelope.fault })
-  }
-
-  /** Whether a dead letter is handled in its place, after those of its key. */
-  const isOrdered = ({ envelope }: DeadLetter.DeadLetter) =>
-    envelope.key !== undefined && !QueueSpec.isDeadLetterQueue(queue)
+  const { edited, isOrdered, put, replay } = redelivery.make(source, queue)
 
   return {
     peek: ({ limit = 10, order = "oldest", ...filter } = {}) => {
@@ -373,23 +380,20 @@ export const make = (broker: Broker["Service"], queue: string, options: Options 
       snapshot(source, filter, fromLeast(0, "maxBytes", maxBytes)),
     replay: ({ rate, ...options } = {}) => bulk(source, checkBulk(options), replay, pauseOf(rate), isOrdered),
     edit: (id, payload, type) =>
-      bulk(source, { ids: [id], limit: 1 }, (letter) => {
-        if (isOrdered(letter)) {
-          const detail = `its key "${letter.envelope.key}" is ordered, so it can only be replayed as it is, or discarded`
-          return Effect.fail(new EncodeFailed({ detail }))
-        }
-        return Effect.flatMap(Effect.fromResult(DeadLetter.edited(letter, payload, type)), replay)
-      }).pipe(
+      bulk(
+        source,
+        { ids: [id], limit: 1 },
+        edited((letter) => DeadLetter.edited(letter, payload, type), replay)
+      ).pipe(
         Effect.flatMap(({ done, failure, skipped }) => {
           if (done > 0) return Effect.void
           const detail = `it is not among the ${skipped} dead letters of "${queue}" that were looked at`
           return Effect.fail(failure ?? new BrokerError({ reason: new NotFound({ name: id, detail }) }))
         })
       ),
+    editAll: (edit, { keep = false, rate, ...options } = {}) =>
+      bulk(source, checkBulk(options), edited(edit, keep ? put : replay), pauseOf(rate)),
     discard: (options) => bulk(source, checkBulk(options), () => Effect.void),
-    put: (letter) =>
-      Effect.mapError(send(name, { ...letter.envelope, ttl: undefined, persistent: true, attempt: 1 }), (reason) =>
-        toError(letter, reason)
-      )
+    put: (letter) => Effect.mapError(put(letter), (reason) => toError(letter, reason))
   }
 }

@@ -41,6 +41,54 @@ export const repairSuite = suite("dead letters", (test) => {
       assert.strictEqual(yield* messages(queue), 0)
     }))
 
+  test("edit all: delivers the selected ones edited, in one pass, and leaves those that cannot be edited", () =>
+    Effect.gen(function* () {
+      const queue = yield* unique("tasks")
+      const letters = yield* makeDeadLetters(queue, numbers(6), (n) =>
+        Effect.fail(n === 5 ? new Broken({ n }) : new Flaky({ n }))
+      )
+      const handled = yield* handle(queue)
+      const failures: Array<string> = []
+      const result = yield* letters.editAll(
+        (letter) => {
+          const [n = 0] = payloadsOf([letter])
+          return DeadLetter.edited(letter, n % 2 === 0 ? `{"n":${n + 40}}` : { n: "odd" }, TaskDone)
+        },
+        {
+          reason: "Flaky",
+          onFailed: ({ reason }) => Effect.sync(() => failures.push(reason._tag)),
+          onTaken: (letter) => Effect.sync(() => assert.isBelow(payloadsOf([letter])[0], 6))
+        }
+      )
+      assert.deepStrictEqual(countsOf(result), { waiting: 6, done: 3, skipped: 1, failed: 2 })
+      assert.deepStrictEqual(failures, ["EncodeFailed", "EncodeFailed"])
+      assert.match(result.failure?.message ?? "", /payload\.n/)
+      const again = [yield* handled.take, yield* handled.take, yield* handled.take]
+      assert.sameMembers(
+        again.map(({ event }) => event.payload.n),
+        [40, 42, 44]
+      )
+      assert.deepStrictEqual(payloadsOf((yield* letters.peek()).letters), [1, 3, 5])
+    }))
+
+  test("edit all: keeps the edited ones among the dead letters, at their end and with their faults", () =>
+    Effect.gen(function* () {
+      const queue = yield* unique("tasks")
+      const letters = yield* makeDeadLetters(queue, numbers(3))
+      const before = (yield* letters.peek()).letters
+      const edit = (letter: DeadLetter.DeadLetter) => DeadLetter.edited(letter, { n: payloadsOf([letter])[0] + 40 })
+      const result = yield* letters.editAll(edit, { keep: true, limit: 2 })
+      assert.deepInclude(countsOf(result), { waiting: 3, done: 2, failed: 0 })
+      const after = (yield* letters.peek()).letters
+      assert.sameMembers(payloadsOf(after), [2, 40, 41])
+      assert.strictEqual(payloadsOf(after)[0], 2)
+      for (const { envelope, id } of after) {
+        const old = before.find((letter) => letter.id === id)
+        assert.deepStrictEqual([envelope.fault, envelope.round], [old?.envelope.fault, 0])
+      }
+      assert.strictEqual(yield* messages(queue), 0)
+    }))
+
   test("discard: deletes the selected dead letters, and counts them", () =>
     Effect.gen(function* () {
       const queue = yield* unique("tasks")

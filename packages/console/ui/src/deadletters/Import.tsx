@@ -1,7 +1,7 @@
 /** Puts dead letters back from a file of NDJSON, after a look at it. */
 import { Dialog } from "@base-ui/react/dialog"
 import { type ReactNode, useState } from "react"
-import type { ImportCheck } from "../../../src/ConsoleModel.ts"
+import type { ImportCheck } from "../../../src/ConsoleJob.ts"
 import { Button } from "../parts/Button.tsx"
 import { CommandLine } from "../parts/Copy.tsx"
 import { Failed } from "../parts/Notice.tsx"
@@ -9,7 +9,7 @@ import * as actions from "../state/actions.ts"
 import { type Problem, problemOf } from "../state/problem.ts"
 import { command } from "../text/command.ts"
 import { Foreign } from "../text/Foreign.tsx"
-import { bytes, counted } from "../text/format.ts"
+import { bytes, count, counted, time } from "../text/format.ts"
 
 /** A larger file is for the command line. */
 const maxBytes = 16 * 1024 * 1024
@@ -18,6 +18,23 @@ interface Chosen {
   readonly name: string
   readonly text: string
   readonly check: typeof ImportCheck.Type
+}
+
+/** Which of them are there already, so that an import would double them. */
+const There = ({ of: { count: all, there } }: { readonly of: Chosen["check"] }): ReactNode => {
+  if (there === undefined)
+    return <p className="soft">Look again before, to see whether some of them are there already.</p>
+  if (there.count === 0) return null
+  return (
+    <p className="warn-text">
+      {there.count === all && all > 1 ? `All ${count(all)} are` : counted(there.count, "is", "are")} there already, by
+      the look at {time(there.at)}. The import adds them once more:{" "}
+      <span className="mono">
+        <Foreign text={there.ids.join(", ")} />
+      </span>
+      {there.count > there.ids.length ? " …" : ""}
+    </p>
+  )
 }
 
 const Preview = ({ of }: { readonly of: Chosen }): ReactNode => (
@@ -41,6 +58,7 @@ const Preview = ({ of }: { readonly of: Chosen }): ReactNode => (
         <li className="soft">{`and ${of.check.count - of.check.preview.length} more`}</li>
       ) : null}
     </ul>
+    <There of={of.check} />
     {of.check.issues.length === 0 ? null : (
       <ul className="issues">
         {of.check.issues.slice(0, 20).map(({ line, message }, index) => (

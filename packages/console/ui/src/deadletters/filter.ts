@@ -1,5 +1,5 @@
 /** The filter of a page of dead letters, as it stands in the address. */
-import type { Selection } from "../../../src/ConsoleModel.ts"
+import type { Selection } from "../../../src/ConsoleJob.ts"
 import type { Query } from "../state/route.ts"
 import type { Flags } from "../text/command.ts"
 

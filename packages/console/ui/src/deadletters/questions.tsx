@@ -1,6 +1,6 @@
 /** The questions before dead letters are replayed or discarded. */
 import { type ReactNode, useState } from "react"
-import type { Selection } from "../../../src/ConsoleModel.ts"
+import type { Selection } from "../../../src/ConsoleJob.ts"
 import { Ask } from "../parts/Ask.tsx"
 import { Button } from "../parts/Button.tsx"
 import * as actions from "../state/actions.ts"
@@ -9,8 +9,9 @@ import { download } from "../state/download.ts"
 import { pulse } from "../state/live.ts"
 import { command, type Flags } from "../text/command.ts"
 import { Foreign } from "../text/Foreign.tsx"
-import { count, counted, span } from "../text/format.ts"
+import { count, counted } from "../text/format.ts"
 import { exportQuery } from "./filter.ts"
+import { manyReplays, useRate } from "./rate.tsx"
 
 /** Dead letters that an action is meant for. */
 export interface Subject {
@@ -25,11 +26,8 @@ export interface Subject {
   readonly flags: Flags
 }
 
-/** From so many on, a replay is slowed down unless the person wants otherwise. */
-const many = 100
-const defaultRate = 50
-/** From more than this on, the name of the queue, or the count, must be typed. */
-const discardTyped = 10
+/** From more than this on, the count must be typed. */
+export const manyTyped = 10
 /** A command with more ids would be longer than a shell takes. */
 const maxIds = 50
 
@@ -38,10 +36,8 @@ const commandOf = (verb: string, { flags, ids, queue }: Subject, own: Flags = {}
 
 export const ReplayQuestion = (props: { readonly of: Subject; readonly onClose: () => void }): ReactNode => {
   const { of, onClose } = props
-  const [text, setText] = useState(of.count > many ? String(defaultRate) : "")
+  const { field, isValid, rate } = useRate(of.count)
   const consumers = usePart(pulse, (now) => now?.queues.find(({ name }) => name === of.queue)?.consumers)
-  const rate = text === "" ? undefined : Number(text)
-  const isValid = rate === undefined || (Number.isInteger(rate) && rate > 0 && rate <= 1_000_000)
   return (
     <Ask
       onClose={onClose}
@@ -58,25 +54,11 @@ export const ReplayQuestion = (props: { readonly of: Subject; readonly onClose: 
               once its copy is safe in the queue. You can stop in between; a replay cannot be undone.
             </p>
             {consumers === 0 ? <p className="warn-text">The queue has no consumer: they will wait there.</p> : null}
-            <div className="field">
-              <label htmlFor="rate">At most so many a second (empty: as fast as it goes)</label>
-              <input
-                id="rate"
-                inputMode="numeric"
-                autoComplete="off"
-                value={text}
-                onChange={(event) => setText(event.target.value.trim())}
-                aria-invalid={!isValid}
-              />
-              {isValid ? null : <p className="bad-text">Give a whole number from 1 on.</p>}
-              {isValid && rate !== undefined && of.count > rate ? (
-                <p className="soft">This takes {span((of.count / rate) * 1000)} or longer.</p>
-              ) : null}
-            </div>
+            {field}
           </>
         ),
         typed:
-          of.selection.all === true && of.count > many
+          of.selection.all === true && of.count > manyReplays
             ? { label: "To replay all of the queue, type its name:", text: of.queue }
             : undefined,
         command: commandOf("replay", of, { rate: isValid ? rate : undefined }),
@@ -89,7 +71,8 @@ export const ReplayQuestion = (props: { readonly of: Subject; readonly onClose: 
   )
 }
 
-const exportOf = ({ queue, selection, snapshot }: Subject) =>
+/** Downloads the dead letters as NDJSON. */
+export const exportOf = ({ queue, selection, snapshot }: Subject) =>
   download(`${queue}-dead-letters.ndjson`, `/snapshots/${encodeURIComponent(snapshot)}/export`, exportQuery(selection))
 
 export const DiscardQuestion = (props: { readonly of: Subject; readonly onClose: () => void }): ReactNode => {
@@ -110,9 +93,7 @@ export const DiscardQuestion = (props: { readonly of: Subject; readonly onClose:
           </p>
         ),
         typed:
-          of.count > discardTyped
-            ? { label: "To discard them, type their number:", text: String(of.count) }
-            : undefined,
+          of.count > manyTyped ? { label: "To discard them, type their number:", text: String(of.count) } : undefined,
         command: commandOf("discard", of),
         yes: `Discard ${count(of.count)}`,
         no: "Leave them",
@@ -125,14 +106,15 @@ export const DiscardQuestion = (props: { readonly of: Subject; readonly onClose:
   )
 }
 
-/** The buttons for a subject. `r` asks for a replay. */
+/** The buttons for a subject. `r` asks for a replay, `onEdit` for an edit of all. */
 export const SubjectActions = (props: {
   readonly of: Subject
   readonly isReadOnly: boolean
   readonly showsBodies: boolean
   readonly isMain?: boolean
+  readonly onEdit?: () => void
 }): ReactNode => {
-  const { isMain = true, isReadOnly, of, showsBodies } = props
+  const { isMain = true, isReadOnly, of, onEdit, showsBodies } = props
   const [asked, setAsked] = useState<"replay" | "discard">()
   const close = () => setAsked(undefined)
   return (
@@ -142,6 +124,9 @@ export const SubjectActions = (props: {
           <Button kind={isMain ? "main" : "plain"} disabled={of.count === 0} onClick={() => setAsked("replay")}>
             {`Replay ${count(of.count)} …`}
           </Button>
+          {showsBodies && onEdit !== undefined && of.count > 1 ? (
+            <Button onClick={onEdit}>{`Edit ${count(of.count)} …`}</Button>
+          ) : null}
           <Button
             disabled={of.count === 0}
             onClick={() => setAsked("discard")}

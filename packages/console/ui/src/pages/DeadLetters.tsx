@@ -3,6 +3,7 @@ import * as AsyncResult from "effect/reactivity/AsyncResult"
 /** The dead letters of a queue, from one look. */
 import { type ReactNode, useState } from "react"
 import type { Pulse, Snapshot, Summary } from "../../../src/ConsoleModel.ts"
+import { EditGroup } from "../deadletters/EditGroup.tsx"
 import { type Filter, filterOf, flagsOf, isFiltered, selectionOf } from "../deadletters/filter.ts"
 import { Filters } from "../deadletters/Filters.tsx"
 import { Groups } from "../deadletters/Groups.tsx"
@@ -20,7 +21,7 @@ import { Notice } from "../parts/Notice.tsx"
 import { useAtom, usePart } from "../state/atoms.ts"
 import { useKeys } from "../state/keys.ts"
 import { jobs, pulse } from "../state/live.ts"
-import { setQuery, usePlace } from "../state/place.ts"
+import { go, setQuery, usePlace } from "../state/place.ts"
 import { look, lookAgain, page } from "../state/resources.ts"
 import { useIsReadOnly, useSession } from "../state/session.ts"
 import { command } from "../text/command.ts"
@@ -68,15 +69,15 @@ const LookLine = ({ of }: { readonly of: Look }): ReactNode => {
 const Advice = ({ reason }: { readonly reason: string | undefined }): ReactNode =>
   reason === "InvalidPayload" ? (
     <p className="soft">
-      The schema refuses these payloads, and will refuse them again until its handler is changed. Open one to edit it.
-      To change many, export them, discard them, change the file, and import it.
+      The schema refuses these payloads, and will refuse them again until its handler is changed or they are edited.
+      Edit all of them at once: you change one, and the same changes are made to the others.
     </p>
   ) : null
 
 /** All of the queue, apart from the rest of the actions. */
 const WholeQueue = ({ of }: { readonly of: Look }): ReactNode => {
   const isReadOnly = useIsReadOnly()
-  const showsBodies = useSession()?.bodies !== "hide"
+  const showsBodies = useSession()?.bodies === "show"
   const all: Subject = {
     queue: of.queue,
     snapshot: of.id,
@@ -112,12 +113,13 @@ const Selected = (props: { readonly filter: Filter; readonly reason: string | un
 const Found = ({ of }: { readonly of: Look }): ReactNode => {
   const { query } = usePlace()
   const isReadOnly = useIsReadOnly()
-  const showsBodies = useSession()?.bodies !== "hide"
+  const showsBodies = useSession()?.bodies === "show"
   const [selected, setSelected] = useState<ReadonlyMap<string, Item>>(new Map())
   const [isAsked, setAsked] = useState(false)
   const filter = filterOf(query)
   const key = { snapshot: of.id, filter, order: query.get("order") === "newest" ? "newest" : "oldest" } as const
-  const matching = Option.getOrUndefined(AsyncResult.value(useAtom(page({ ...key, page: 0 }))))?.matching ?? 0
+  const first = Option.getOrUndefined(AsyncResult.value(useAtom(page({ ...key, page: 0 }))))
+  const matching = first?.matching ?? 0
   const opened = query.get("letter")
   const group = of.groups.find(({ fingerprint }) => fingerprint !== undefined && fingerprint === filter.fingerprint)
   /** Whether a job has changed the queue, so that another look comes first. */
@@ -154,10 +156,32 @@ const Found = ({ of }: { readonly of: Look }): ReactNode => {
             flags: flagsOf(query)
           }
         : undefined
-  useKeys({
-    ...(isReadOnly || chosen === undefined || opened !== null ? {} : { r: () => setAsked(true) }),
-    Escape: () => (opened !== null ? setQuery({ letter: undefined }) : setSelected(new Map()))
-  })
+  /** The one in which the changes for all of them are made. */
+  const sample = chosen?.ids[0] ?? first?.items[0]?.id
+  const isEditing = query.get("edit") !== null && !isReadOnly && showsBodies
+  const edit = () =>
+    go({ _tag: "DeadLetters", queue: of.queue }, { ...Object.fromEntries(query), letter: undefined, edit: "all" })
+  useKeys(
+    isEditing
+      ? {}
+      : {
+          ...(isReadOnly || chosen === undefined || opened !== null ? {} : { r: () => setAsked(true) }),
+          ...(isReadOnly || chosen === undefined || opened !== null || !showsBodies || chosen.count < 2
+            ? {}
+            : { e: edit }),
+          Escape: () => (opened !== null ? setQuery({ letter: undefined }) : setSelected(new Map()))
+        }
+  )
+  if (isEditing && chosen !== undefined && chosen.count > 0 && sample !== undefined) {
+    return (
+      <EditGroup
+        key={JSON.stringify([chosen.selection, sample])}
+        of={chosen}
+        letter={sample}
+        onEnd={() => setQuery({ edit: undefined })}
+      />
+    )
+  }
   return (
     <>
       <div className={opened === null ? "split" : "split with-letter"}>
@@ -169,7 +193,13 @@ const Found = ({ of }: { readonly of: Look }): ReactNode => {
               <p className="soft">Choose a group, filter, or tick rows to replay or discard them.</p>
             ) : (
               <div className="actions">
-                <SubjectActions of={chosen} isReadOnly={isReadOnly} showsBodies={showsBodies} isMain={!isOutdated} />
+                <SubjectActions
+                  of={chosen}
+                  isReadOnly={isReadOnly}
+                  showsBodies={showsBodies}
+                  isMain={!isOutdated}
+                  onEdit={edit}
+                />
                 {selected.size > 0 ? (
                   <Button kind="quiet" onClick={() => setSelected(new Map())}>
                     Select none
@@ -212,7 +242,7 @@ export const DeadLetters = ({ queue }: { readonly queue: string }): ReactNode =>
   const { query } = usePlace()
   const result = useAtom(look(queue))
   const again = () => {
-    setQuery({ letter: undefined })
+    setQuery({ letter: undefined, edit: undefined })
     lookAgain(queue)
   }
   const flags = flagsOf(query)

@@ -3,8 +3,10 @@ import * as Option from "effect/Option"
 import * as AsyncResult from "effect/reactivity/AsyncResult"
 /** A dead letter's payload, to mend and replay. */
 import { type ReactNode, useRef, useState } from "react"
-import type { DeadLetter, EditCheck } from "../../../src/ConsoleModel.ts"
+import type { DeadLetter } from "../../../src/ConsoleModel.ts"
+import * as JsonText from "../../../src/internal/jsonText.ts"
 import { letterOf } from "../deadletters/letterOf.ts"
+import { Issues, PayloadField, placing } from "../deadletters/Payload.tsx"
 import { QueueJob } from "../deadletters/QueueJob.tsx"
 import { Ask } from "../parts/Ask.tsx"
 import { Button } from "../parts/Button.tsx"
@@ -22,74 +24,12 @@ import { editCheck } from "../state/resources.ts"
 import { useIsReadOnly, useModuleCommand, useSession } from "../state/session.ts"
 import { visible } from "../text/escape.ts"
 import { Foreign } from "../text/Foreign.tsx"
-import { pathText } from "../text/path.ts"
 
 type AnyLetter = typeof DeadLetter.Type
-type Check = typeof EditCheck.Type
-
-/** Finds the last member of a path in a text: the line in which a problem probably is. */
-const placeOf = (text: string, path: ReadonlyArray<string | number>): number => {
-  let at = 0
-  for (const part of path) {
-    if (typeof part !== "string") continue
-    const found = text.indexOf(JSON.stringify(part), at)
-    if (found >= 0) at = found
-  }
-  return at
-}
-
-const Issues = (props: {
-  readonly of: Check
-  readonly type: string | undefined
-  readonly onPlace: (path: ReadonlyArray<string | number>) => void
-}): ReactNode => {
-  const { of, onPlace, type } = props
-  if (of.issues.length > 0) {
-    return (
-      <div className="notice bad" role="status">
-        <p className="notice-title">{of.issues.length === 1 ? "One problem" : `${of.issues.length} problems`}</p>
-        <ul className="issues">
-          {of.issues.map(({ message, path }, index) => (
-            <li key={index}>
-              {path.length === 0 ? null : (
-                <button type="button" className="button quiet mono" onClick={() => onPlace(path)}>
-                  <Foreign text={pathText(path)} />
-                </button>
-              )}{" "}
-              <Foreign text={message} lines />
-            </li>
-          ))}
-        </ul>
-      </div>
-    )
-  }
-  return of.hasSchema ? (
-    <Notice tone="good" title="The schema accepts it">
-      <p>
-        Checked with the schema of <Foreign text={type ?? "its type"} />.
-      </p>
-    </Notice>
-  ) : (
-    <Notice tone="warn" title="No schema is known">
-      <p>It goes out unchecked. Start the console with the application's module to have it checked.</p>
-    </Notice>
-  )
-}
-
-const format = (text: string): string => {
-  try {
-    return JSON.stringify(JSON.parse(text), null, 2)
-  } catch {
-    return text
-  }
-}
-
-/** Numbers that JavaScript would round make a format that changes them. */
-const isExactlyFormatted = (text: string): boolean => !/\d{16,}|\d\.\d{16,}|\d[eE][+-]?\d/.test(text)
 
 const Editor = (props: { readonly of: AnyLetter; readonly payload: string }): ReactNode => {
   const { of, payload } = props
-  const original = isExactlyFormatted(payload) ? format(payload) : payload
+  const original = JsonText.format(payload)
   const [text, setText] = useState(original)
   const [isAsked, setAsked] = useState(false)
   const field = useRef<HTMLTextAreaElement>(null)
@@ -99,35 +39,14 @@ const Editor = (props: { readonly of: AnyLetter; readonly payload: string }): Re
   const check = Option.getOrUndefined(AsyncResult.value(result))
   const isChanged = text !== original
   const isReady = check !== undefined && check.issues.length === 0 && isChanged && !isReadOnly
-  const onPlace = (path: ReadonlyArray<string | number>) => {
-    const at = placeOf(text, path)
-    field.current?.focus()
-    field.current?.setSelectionRange(at, text.indexOf("\n", at) < 0 ? text.length : text.indexOf("\n", at))
-  }
   return (
     <div className="edit">
       <section aria-labelledby="payload">
-        <h2 id="payload">Payload</h2>
-        <textarea
-          ref={field}
-          aria-labelledby="payload"
-          className="mono"
-          spellCheck={false}
-          value={text}
-          rows={Math.min(28, Math.max(10, text.split("\n").length + 1))}
-          onChange={(event) => setText(event.target.value)}
-        />
-        <div className="actions">
+        <PayloadField field={field} original={original} text={text} onText={setText}>
           <Button kind="main" disabled={!isReady} onClick={() => setAsked(true)}>
             Replay with this payload …
           </Button>
-          <Button disabled={!isExactlyFormatted(text)} onClick={() => setText(format(text))}>
-            Format
-          </Button>
-          <Button disabled={!isChanged} onClick={() => setText(original)}>
-            Start over
-          </Button>
-        </div>
+        </PayloadField>
         {isReadOnly ? (
           <p className="warn-text">This console is read-only.</p>
         ) : isChanged ? null : (
@@ -138,7 +57,7 @@ const Editor = (props: { readonly of: AnyLetter; readonly payload: string }): Re
         <h2 id="checked">Check</h2>
         {check !== undefined ? (
           <>
-            <Issues of={check} type={of.type} onPlace={onPlace} />
+            <Issues of={check} type={of.type} onPlace={placing(field, text)} />
             <h2>What changes</h2>
             <Diff before={check.before} after={check.after} />
           </>

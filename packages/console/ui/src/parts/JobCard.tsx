@@ -1,6 +1,6 @@
 /** A job of the server: its selection, tally, rate, and what can still be done about it. */
 import { type ReactNode, useState } from "react"
-import type { Job } from "../../../src/ConsoleModel.ts"
+import type { Job } from "../../../src/ConsoleJob.ts"
 import * as actions from "../state/actions.ts"
 import { usePart } from "../state/atoms.ts"
 import { useCalm } from "../state/calm.ts"
@@ -14,6 +14,7 @@ import { Button } from "./Button.tsx"
 import { CopyCommand } from "./Copy.tsx"
 import { Link } from "./Link.tsx"
 import { Failed } from "./Notice.tsx"
+import { Refusals } from "./Refusals.tsx"
 
 type AnyJob = typeof Job.Type
 
@@ -41,7 +42,7 @@ const totalOf = ({ expected, tally }: AnyJob): number =>
 export const tallyOf = (job: AnyJob): string => {
   const { failed, skipped } = job.tally
   const parts = [
-    `${count(job.tally.done)}${job.state === "running" ? ` of ${count(totalOf(job))}` : ""} ${done[job.kind]}`
+    `${count(job.tally.done)}${job.state === "running" ? ` of ${count(totalOf(job))}` : ""} ${job.keep === true ? "edited" : done[job.kind]}`
   ]
   if (failed > 0) parts.push(`${count(failed)} failed`)
   if (skipped > 0 && job.kind !== "import") parts.push(`${counted(skipped, "other")} left alone`)
@@ -120,6 +121,27 @@ const CameBackNone = ({ done, queue }: { readonly done: number; readonly queue: 
   )
 }
 
+/** Why it failed, or some of its dead letters did. */
+const Failures = ({ of: { failure, queue, tally } }: { readonly of: AnyJob }): ReactNode => {
+  const { refusals } = tally
+  const text = failure ?? (refusals.length === 0 ? tally.failure : undefined)
+  return (
+    <>
+      {text === undefined ? null : (
+        <p className="bad-text">
+          <Foreign text={text} lines />
+        </p>
+      )}
+      {refusals.length === 0 ? null : (
+        <div>
+          <p>Left out, and why:</p>
+          <Refusals of={refusals} queue={queue} />
+        </div>
+      )}
+    </>
+  )
+}
+
 export const JobCard = (props: {
   readonly job: AnyJob
   readonly isReadOnly: boolean
@@ -152,11 +174,7 @@ export const JobCard = (props: {
         )}
       </p>
       <JobBar job={job} />
-      {job.failure === undefined && job.tally.failure === undefined ? null : (
-        <p className="bad-text">
-          <Foreign text={job.failure ?? job.tally.failure ?? ""} lines />
-        </p>
-      )}
+      <Failures of={job} />
       {job.cameBack === undefined || job.tally.done === 0 ? null : job.cameBack === 0 ? (
         <CameBackNone done={job.tally.done} queue={job.queue} />
       ) : (
@@ -182,7 +200,7 @@ export const JobCard = (props: {
             Download what was kept
           </Button>
         ) : null}
-        <CopyCommand text={job.command} />
+        {job.command === undefined ? null : <CopyCommand text={job.command} />}
       </div>
     </article>
   )

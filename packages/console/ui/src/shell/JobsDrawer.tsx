@@ -1,6 +1,6 @@
 /** The jobs that run or have ended since the page was opened, at the foot of every page. `J` opens the drawer. */
 import { type ReactNode, useState } from "react"
-import type { Job } from "../../../src/ConsoleModel.ts"
+import type { Job } from "../../../src/ConsoleJob.ts"
 import { Button } from "../parts/Button.tsx"
 import { Icon } from "../parts/Icon.tsx"
 import { JobBar, JobCard } from "../parts/JobCard.tsx"

@@ -1,6 +1,6 @@
 /** What a person can do. Each answer of the server is a job, which is shown at once. */
 import * as Effect from "effect/Effect"
-import type { Job, Selection } from "../../../src/ConsoleModel.ts"
+import type { Change, Job, Selection } from "../../../src/ConsoleJob.ts"
 import { Client, run } from "./client.ts"
 import { addJobs } from "./live.ts"
 
@@ -27,6 +27,25 @@ export const discard = (queue: string, selection: Choice, snapshot: string) =>
 /** Replays a dead letter with another payload. */
 export const edit = (queue: string, snapshot: string, letter: string, payload: string) =>
   started(Client.use((client) => client.jobs.edit({ params: { queue }, payload: { snapshot, letter, payload } })))
+
+/** Makes the same changes to a selection, and replays it, or keeps it among the dead letters. */
+export const editAll = (
+  queue: string,
+  given: {
+    readonly selection: Choice
+    readonly snapshot: string
+    readonly changes: ReadonlyArray<typeof Change.Type>
+    readonly keep: boolean
+    readonly rate: number | undefined
+  }
+) => {
+  const { rate, ...payload } = given
+  return started(
+    Client.use((client) =>
+      client.jobs.editAll({ params: { queue }, payload: rate === undefined ? payload : { ...payload, rate } })
+    )
+  )
+}
 
 /** Checks lines of NDJSON before an import. */
 export const checkImport = (queue: string, ndjson: string) =>

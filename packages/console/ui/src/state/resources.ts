@@ -2,6 +2,7 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Atom from "effect/reactivity/Atom"
+import type { Selection } from "../../../src/ConsoleJob.ts"
 import type { Filter } from "../deadletters/filter.ts"
 import { registry } from "./atoms.ts"
 import { Client, runtime } from "./client.ts"
@@ -97,3 +98,25 @@ export const editCheck = Atom.family((text: string) => {
     )
   )
 })
+
+/** The dead letters of an edit of many, and the new payload of one of them. */
+export interface EditAllKey {
+  readonly queue: string
+  readonly selection: typeof Selection.Type
+  readonly snapshot: string
+  readonly letter: string
+  readonly payload: string
+}
+
+const editAllByKey = Atom.family((text: string) => {
+  const { queue, ...payload }: EditAllKey = JSON.parse(text)
+  return runtime.atom(
+    Effect.delay(
+      Client.use((client) => client.jobs.checkEditAll({ params: { queue }, payload })),
+      Duration.millis(250)
+    )
+  )
+})
+
+/** Checks what becomes of many dead letters, once the typing rests. */
+export const editAllCheck = (key: EditAllKey) => editAllByKey(JSON.stringify(key))

@@ -40,6 +40,7 @@ export const bulk = (
   source: Source,
   {
     limit = Infinity,
+    onFailed = () => Effect.void,
     onProgress = () => Effect.void,
     onTaken = () => Effect.void,
     where = () => true,
@@ -92,9 +93,11 @@ export const bulk = (
                     return listen(source, onTaken(letter))
                   }),
                 onFailure: (reason) =>
-                  Effect.sync(() => {
+                  Effect.suspend(() => {
+                    const failure = toError(letter, reason)
                     stopped ||= !isItsOwn(reason)
-                    result = { ...result, failed: result.failed + 1, failure: toError(letter, reason) }
+                    result = { ...result, failed: result.failed + 1, failure }
+                    return listen(source, onFailed(failure))
                   })
               })
         )

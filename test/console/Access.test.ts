@@ -230,8 +230,8 @@ describe("Access to the console", () => {
       yield* site.ended(discarded.id)
       assert.strictEqual((yield* site.get(`/jobs/${discarded.id}/kept`)).body.reason, "bodies-hidden")
       // What may not be searched selects nothing, either.
-      const { body } = yield* site.post("/queues/billing/replay", { selection: { text: "hush" }, snapshot: id })
-      assert.strictEqual((yield* site.ended(body.id)).tally.done, 0)
+      const none = yield* site.post("/queues/billing/replay", { selection: { text: "hush" }, snapshot: id })
+      assert.deepStrictEqual([none.status, none.body.message], [422, "The look has no such dead letter"])
       assert.strictEqual((yield* site.post("/queues/billing/replay", { selection: { text: "hush" } })).status, 422)
     }).pipe(Effect.scoped)
   )

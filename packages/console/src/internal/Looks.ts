@@ -45,7 +45,9 @@ const life = 10 * 60_000
 export interface Looks {
   /** Returns the look that is kept, if there is one. */
   readonly kept: (queue: string) => Effect.Effect<Look | undefined>
-  /** Returns the look that is kept, or looks. Those who ask at the same time get the same look. */
+  /** Returns the look that is kept, if as many dead letters wait as then, or their number is not known. */
+  readonly current: (queue: string) => Effect.Effect<Look | undefined>
+  /** Returns the current look, or looks. Those who ask at the same time get the same look. */
   readonly look: (queue: string, again: boolean) => Effect.Effect<Look, BrokerError>
   readonly get: (id: string) => Effect.Effect<Look, SnapshotGone>
   /** Returns a dead letter of a look with its body, or `undefined` where it is no longer there. */
@@ -95,9 +97,15 @@ export const make = Effect.fnUntraced(function* (
     return [...all.values()].filter((look) => look.queue === queue).toSorted((a, b) => b.takenAt - a.takenAt)[0]
   })
 
-  const look: Looks["look"] = Effect.fnUntraced(function* (queue, again) {
+  const current: Looks["current"] = Effect.fnUntraced(function* (queue) {
     const latest = yield* kept(queue)
-    if (!again && latest !== undefined) return latest
+    const now = latest && (yield* queues.deadLetters(queue))
+    return now === undefined || now === latest?.waiting ? latest : undefined
+  })
+
+  const look: Looks["look"] = Effect.fnUntraced(function* (queue, again) {
+    const latest = again ? undefined : yield* current(queue)
+    if (latest !== undefined) return latest
     const joined = running.get(queue)
     if (joined !== undefined) return yield* Fiber.join(joined)
     // It goes on when the tab that asked is closed: others may have joined.
@@ -123,6 +131,7 @@ export const make = Effect.fnUntraced(function* (
 
   return {
     kept,
+    current,
     look,
     get,
     whole: ({ queue, seen }, index) => {

@@ -12,6 +12,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import * as ConsoleApi from "../ConsoleApi.ts"
@@ -193,10 +194,11 @@ export const layer = (settings: Settings, version: string) =>
         handlers.handleAll({
           look: Effect.fnUntraced(function* ({ params: { queue }, payload: { again = false } }) {
             yield* queues.check(queue)
-            const kept = again ? undefined : yield* looks.kept(queue)
+            const free = yield* Effect.result(jobs.check(queue))
+            // A job holds the dead letters, and a look would wait for it.
+            const kept = again ? undefined : yield* Result.isSuccess(free) ? looks.current(queue) : looks.kept(queue)
             if (kept !== undefined) return Looks.snapshotOf(kept)
-            // The job holds the dead letters, and a look would wait for it.
-            yield* jobs.check(queue)
+            yield* Effect.fromResult(free)
             return Looks.snapshotOf(yield* orBrokerFailed(looks.look(queue, again)))
           }),
           snapshot: ({ params: { id } }) => Effect.map(looks.get(id), Looks.snapshotOf),

@@ -75,6 +75,19 @@ export const make = Effect.fnUntraced(function* (settings: Settings, looks: Look
       job.refusals.add(reason._tag === "EncodeFailed" ? reason.detail : reason.message, error.eventId)
     })
 
+  /** Counts those of a look that a job did not find. One that ended before the last of the queue tells nothing. */
+  const missing =
+    (job: Job, seen: ReadonlyArray<Summary> = []) =>
+    <E>(self: Effect.Effect<ReplayResult, E>): Effect.Effect<ReplayResult, E> =>
+      Effect.tap(self, ({ done, failed, skipped, waiting }) =>
+        Effect.sync(() => {
+          const gone = seen.length - done - failed
+          if (gone > 0 && done + failed + skipped >= waiting) {
+            job.refusals.add("it was no longer there, or had changed", undefined, gone)
+          }
+        })
+      )
+
   /** Returns a listener that counts. It runs for each dead letter, so that it is a single step. */
   const counting = (job: Job) => (result: ReplayResult) =>
     Effect.sync(() => job.count(result, clock.currentTimeMillisUnsafe()))
@@ -103,39 +116,6 @@ export const make = Effect.fnUntraced(function* (settings: Settings, looks: Look
     return { queue, by, count: queues.deadLetters(queue), ...rest, rate: rest.rate } satisfies Order
   })
 
-  const replay = Effect.fnUntraced(function* (
-    queue: string,
-    given: { readonly selection: Selection; readonly snapshot?: string | undefined; readonly rate?: number | undefined }
-  ): Effect.fn.Return<Order, SnapshotGone | Invalid> {
-    const rate = yield* checkedRate(given.rate)
-    const selection = yield* selections.checked(given.selection)
-    const look = given.snapshot === undefined ? undefined : yield* lookOf(queue, given.snapshot)
-    if (look !== undefined) yield* checkedIds(look, selection.ids)
-    const selected =
-      look === undefined ? undefined : selectedIn(settings, look, selection, yield* Clock.currentTimeMillis)
-    if (selection.text !== undefined && settings.bodies !== "show" && look === undefined) {
-      return yield* invalid("Bodies are hidden, so a text selects only in a look: name the snapshot")
-    }
-    // What is hidden must not be searched, so the text selects what the page shows.
-    const isHidden = selection.text !== undefined && settings.bodies !== "show"
-    const seen = selected?.flatMap((i) => look?.seen[i] ?? [])
-    return yield* order(queue, {
-      kind: "replay",
-      title: selections.describe(queue, selection, look),
-      selection,
-      expected: selected?.length,
-      rate,
-      command: selections.command("replay", queue, selection, rate === undefined ? [] : ["--rate", `${rate}`]),
-      run: (job) => {
-        const filter = isHidden ? { where: exactly(seen ?? []) } : filterOf(selection)
-        return changing(
-          job,
-          bus.deadLetters(queue).replay({ ...filter, rate, onProgress: counting(job), onFailed: refusing(job) })
-        )
-      }
-    })
-  })
-
   /** Returns the dead letters of a look that a selection takes, and their indexes. */
   const seenIn = Effect.fnUntraced(function* (
     look: Look,
@@ -149,6 +129,37 @@ export const make = Effect.fnUntraced(function* (settings: Settings, looks: Look
     const indexes = selectedIn(settings, look, selection, yield* Clock.currentTimeMillis)
     if (indexes.length === 0) return yield* invalid("The look has no such dead letter")
     return { selection, indexes, seen: indexes.flatMap((i) => look.seen[i] ?? []) }
+  })
+
+  const replay = Effect.fnUntraced(function* (
+    queue: string,
+    given: { readonly selection: Selection; readonly snapshot?: string | undefined; readonly rate?: number | undefined }
+  ): Effect.fn.Return<Order, SnapshotGone | Invalid> {
+    const rate = yield* checkedRate(given.rate)
+    const look = given.snapshot === undefined ? undefined : yield* lookOf(queue, given.snapshot)
+    const found = look === undefined ? undefined : yield* seenIn(look, given.selection)
+    const selection = found?.selection ?? (yield* selections.checked(given.selection))
+    // What is hidden must not be searched, so the text selects what the page shows.
+    if (selection.text !== undefined && settings.bodies !== "show" && found === undefined) {
+      return yield* invalid("Bodies are hidden, so a text selects only in a look: name the snapshot")
+    }
+    // All are all, however many a look could hold. Of others it is what the operator has seen.
+    const seen = selection.all === true ? undefined : found?.seen
+    return yield* order(queue, {
+      kind: "replay",
+      title: selections.describe(queue, selection, look),
+      selection,
+      expected: found?.seen.length,
+      rate,
+      command: selections.command("replay", queue, selection, rate === undefined ? [] : ["--rate", `${rate}`]),
+      run: (job) => {
+        const filter = seen === undefined ? filterOf(selection) : { where: exactly(seen) }
+        return changing(
+          job,
+          bus.deadLetters(queue).replay({ ...filter, rate, onProgress: counting(job), onFailed: refusing(job) })
+        ).pipe(missing(job, seen))
+      }
+    })
   })
 
   const discard = Effect.fnUntraced(function* (
@@ -173,7 +184,7 @@ export const make = Effect.fnUntraced(function* (settings: Settings, looks: Look
             onProgress: counting(job),
             onTaken: (letter) => Effect.sync(() => job.keep(letter))
           })
-        )
+        ).pipe(missing(job, seen))
     })
   })
 
@@ -261,16 +272,7 @@ export const make = Effect.fnUntraced(function* (settings: Settings, looks: Look
             onFailed: refusing(job),
             onTaken: (letter) => Effect.sync(() => job.keep(letter))
           })
-        ).pipe(
-          Effect.tap(({ done, failed, skipped, waiting }) =>
-            Effect.sync(() => {
-              const gone = seen.length - done - failed
-              if (gone > 0 && done + failed + skipped >= waiting) {
-                job.refusals.add("it was no longer there, or had changed", undefined, gone)
-              }
-            })
-          )
-        )
+        ).pipe(missing(job, seen))
     })
   })
 

@@ -35,7 +35,8 @@ export const describe = (queue: string, selection: Selection, look: Look | undef
   const group = look?.rows.find((summary) => summary.fingerprint === fingerprint)
   const parts = [
     ids !== undefined && (ids.length === 1 ? `dead letter ${id}` : `${ids.length} selected`),
-    fingerprint !== undefined && `group ${fingerprint}${group?.reason === undefined ? "" : ` (${group.reason})`}`,
+    fingerprint !== undefined &&
+      `group ${group?.reason === undefined ? fingerprint : `${group.reason} (${fingerprint})`}`,
     type !== undefined && `type ${type}`,
     reason !== undefined && `reason ${reason}`,
     key !== undefined && `key ${key}`,

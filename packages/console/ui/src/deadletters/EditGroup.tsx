@@ -59,7 +59,7 @@ const Question = (props: {
             {check.hasSchema ? null : <p className="warn-text">No schema is known: they go out unchecked.</p>}
             <p>
               {keep
-                ? "They stay among the dead letters, with their errors: at the end, in a new order."
+                ? "They stay among the dead letters, with their errors: behind the others, in another order."
                 : "Each is delivered again as on its first attempt. It leaves the dead letters once its copy is safe in the queue."}{" "}
               Nothing else in them changes. The job keeps the old ones for ten minutes, so that you can download them.
             </p>

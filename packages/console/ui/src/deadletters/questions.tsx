@@ -88,8 +88,8 @@ export const DiscardQuestion = (props: { readonly of: Subject; readonly onClose:
         ),
         text: (
           <p>
-            {count(of.count)} {of.words}. The server keeps them for ten minutes, so that you can put them back: at the
-            end of the dead letters, in a new order. Afterwards they are gone.
+            {count(of.count)} {of.words}. The server keeps them for ten minutes, so that you can put them back: behind
+            the other dead letters, in another order. Afterwards they are gone.
           </p>
         ),
         typed:
@@ -124,7 +124,7 @@ export const SubjectActions = (props: {
           <Button kind={isMain ? "main" : "plain"} disabled={of.count === 0} onClick={() => setAsked("replay")}>
             {`Replay ${count(of.count)} …`}
           </Button>
-          {showsBodies && onEdit !== undefined && of.count > 1 ? (
+          {showsBodies && onEdit !== undefined && of.count > 0 ? (
             <Button onClick={onEdit}>{`Edit ${count(of.count)} …`}</Button>
           ) : null}
           <Button

@@ -160,13 +160,15 @@ const Found = ({ of }: { readonly of: Look }): ReactNode => {
   const sample = chosen?.ids[0] ?? first?.items[0]?.id
   const isEditing = query.get("edit") !== null && !isReadOnly && showsBodies
   const edit = () =>
-    go({ _tag: "DeadLetters", queue: of.queue }, { ...Object.fromEntries(query), letter: undefined, edit: "all" })
+    chosen?.count === 1 && sample !== undefined
+      ? go({ _tag: "Edit", queue: of.queue, id: sample })
+      : go({ _tag: "DeadLetters", queue: of.queue }, { ...Object.fromEntries(query), letter: undefined, edit: "all" })
   useKeys(
     isEditing
       ? {}
       : {
           ...(isReadOnly || chosen === undefined || opened !== null ? {} : { r: () => setAsked(true) }),
-          ...(isReadOnly || chosen === undefined || opened !== null || !showsBodies || chosen.count < 2
+          ...(isReadOnly || chosen === undefined || opened !== null || !showsBodies || chosen.count === 0
             ? {}
             : { e: edit }),
           Escape: () => (opened !== null ? setQuery({ letter: undefined }) : setSelected(new Map()))

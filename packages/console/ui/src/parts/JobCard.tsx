@@ -45,7 +45,9 @@ export const tallyOf = (job: AnyJob): string => {
     `${count(job.tally.done)}${job.state === "running" ? ` of ${count(totalOf(job))}` : ""} ${job.keep === true ? "edited" : done[job.kind]}`
   ]
   if (failed > 0) parts.push(`${count(failed)} failed`)
-  if (skipped > 0 && job.kind !== "import") parts.push(`${counted(skipped, "other")} left alone`)
+  // While it runs, these are only those that it has passed by.
+  if (skipped > 0 && job.kind !== "import" && job.state !== "running")
+    parts.push(`${counted(skipped, "other")} left alone`)
   return parts.join(", ")
 }
 
@@ -103,7 +105,7 @@ const Undo = (props: { readonly job: AnyJob; readonly isActing: boolean; readonl
       <Button onClick={onUndo} disabled={isActing || isBusy === true}>
         {`Undo: put ${count(kept)} back`}
       </Button>
-      <span className="soft">for {left} more; at the end of the queue, in a new order</span>
+      <span className="soft">for {left} more; they go behind the other dead letters, in another order</span>
     </>
   )
 }
@@ -197,7 +199,7 @@ export const JobCard = (props: {
               act(() => download(`${job.queue}-${job.id}.ndjson`, `/jobs/${encodeURIComponent(job.id)}/kept`))
             }
           >
-            Download what was kept
+            {job.kind === "edit" ? "Download them as they were" : "Download what was discarded"}
           </Button>
         ) : null}
         {job.command === undefined ? null : <CopyCommand text={job.command} />}

@@ -84,41 +84,60 @@ export const adaptive = (options: AdaptiveOptions) => {
       self,
       (handle): Handler.Handle<Ev, E, R> => {
         const slots = Semaphore.makeUnsafe(min)
+        const release = slots.release(1)
         let limit = min
         let succeeded = 0
         let halvedAt = -Infinity
 
+        let waiting = 0
+
         const become = (next: number) => {
-          if (next === limit) return Effect.void
+          if (next === limit) return undefined
           limit = next
           succeeded = 0
           return Effect.andThen(slots.resize(limit), Metric.update(shown, limit))
         }
 
         const learn = (since: number, now: number, exit: Exit.Exit<Settlement.Settlement, E>) => {
-          if (Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)) return Effect.void
+          if (Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)) return undefined
           const hasFailed = Exit.isFailure(exit) || Settlement.faultOf(exit.value) !== undefined
           if (hasFailed || now - since > target) {
-            if (now - halvedAt < target) return Effect.void
+            if (now - halvedAt < target) return undefined
             halvedAt = now
             return become(Math.max(min, Math.floor(limit / 2)))
           }
           succeeded += 1
-          return succeeded < limit ? Effect.void : become(Math.min(max, limit + 1))
+          return succeeded < limit ? undefined : become(Math.min(max, limit + 1))
         }
 
-        return (delivery) =>
-          Effect.uninterruptibleMask((restore) =>
-            Effect.flatMap(restore(Effect.timeoutOption(slots.take(1), longestWait)), (slot) => {
-              if (Option.isNone(slot)) return Effect.succeed(Settlement.requeue)
-              return Effect.clockWith((clock) => {
-                const since = clock.currentTimeMillisUnsafe()
-                return Effect.onExit(restore(handle(delivery)), (exit) =>
-                  Effect.andThen(learn(since, clock.currentTimeMillisUnsafe(), exit), slots.release(1))
-                )
-              })
+        /** Waits for a slot. That needs a timer, so it is for events that find none free. */
+        const wait = Effect.suspend(() => {
+          waiting += 1
+          return Effect.ensuring(
+            Effect.map(Effect.timeoutOption(slots.take(1), longestWait), Option.isSome),
+            Effect.sync(() => {
+              waiting -= 1
             })
           )
+        })
+
+        return (delivery) =>
+          Effect.uninterruptibleMask((restore) => {
+            const run = (hasSlot: boolean): Effect.Effect<Settlement.Settlement, E, R> => {
+              if (!hasSlot) return Effect.succeed(Settlement.requeue)
+              return Effect.clockWith((clock) => {
+                const since = clock.currentTimeMillisUnsafe()
+                return Effect.onExitPrimitive(restore(handle(delivery)), (exit) => {
+                  const learned = learn(since, clock.currentTimeMillisUnsafe(), exit)
+                  return learned === undefined ? release : Effect.andThen(learned, release)
+                })
+              })
+            }
+            const waitThenRun = () => Effect.flatMap(restore(wait), run)
+            // Those that wait come first.
+            if (waiting > 0) return waitThenRun()
+            return Effect.flatMap(slots.takeIfAvailable(1), (hasSlot) => (hasSlot ? run(true) : waitThenRun()))
+          })
       },
       { name: `adaptive concurrency: ${min} to ${max}` }
     )

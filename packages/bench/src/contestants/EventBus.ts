@@ -55,7 +55,7 @@ const guarded = (...args: Parameters<typeof unanswered>) =>
 /** The same, with a rate limit that is never reached. */
 const limited = (...args: Parameters<typeof unanswered>) =>
   unanswered(...args).pipe(
-    Flow.rateLimit({ limit: 1_000_000, window: "1 second" }),
+    Flow.rateLimit({ limit: 1_000_000_000, window: "1000000 seconds" }),
     Handler.provide(Layer.provide(RateLimiter.layer, RateLimiter.layerStoreMemory)),
     Handler.onFailure(policy)
   )

@@ -96,6 +96,40 @@ const recorded = <A, E, R>(
 const ending = <A, E, R>(self: Effect.Effect<A, E, R>, scope: Scope.Closeable): Effect.Effect<A, E, R> =>
   scope.state._tag === "Empty" ? self : Effect.onExit(self, (exit) => Scope.close(scope, exit))
 
+/** Answers a call that was not admitted, or makes it when that is because the store does not answer. */
+const rejected = <A, E, R>(
+  circuit: Circuit<A>,
+  effect: Effect.Effect<A, E, R>,
+  cause: Cause.Cause<CircuitBreaker.CircuitBreakerError>
+): Effect.Effect<A, E, R> => {
+  const error = Cause.findError(cause)
+  if (Result.isFailure(error)) return Effect.failCause(error.failure)
+  return error.success.reason._tag === "CircuitBreakerStoreError"
+    ? Effect.andThen(report("The store of a circuit breaker does not answer", cause), effect)
+    : Effect.succeed(circuit.onRejected(error.success))
+}
+
+/** Records a call that failed. An interruption and a defect of what classifies are no failures of the dependency. */
+const failed = <A, E, R>(
+  circuit: Circuit<A>,
+  store: CircuitBreaker.CircuitBreakerStore["Service"],
+  admission: CircuitBreaker.Admission,
+  cause: Cause.Cause<E>,
+  answered: Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> => {
+  const ignored = (cause: Cause.Cause<E>) =>
+    recorded(record(circuit, store, admission, "Ignored"), Effect.failCause(cause))
+  if (Cause.hasInterruptsOnly(cause)) return ignored(cause)
+  return Effect.matchCauseEffect(
+    Effect.sync(() => circuit.isFailure(cause)),
+    {
+      onSuccess: (isCounted) =>
+        isCounted ? recorded(record(circuit, store, admission, "Failure"), answered) : ignored(cause),
+      onFailure: (defect) => ignored(Cause.combine(cause, defect))
+    }
+  )
+}
+
 /** Calls an effect through a circuit, records its outcome, and then answers a failure that counts. */
 export const execute = <A, E, R>(
   circuit: Circuit<A>,
@@ -105,41 +139,18 @@ export const execute = <A, E, R>(
 ): Effect.Effect<A, E, R> =>
   Effect.uninterruptibleMask((restore) => {
     const scope = Scope.makeUnsafe()
-
-    const failed = (admission: CircuitBreaker.Admission, cause: Cause.Cause<E>): Effect.Effect<A, E, R> => {
-      const ignored = (cause: Cause.Cause<E>) =>
-        recorded(record(circuit, store, admission, "Ignored"), Effect.failCause(cause))
-      if (Cause.hasInterruptsOnly(cause)) return ignored(cause)
-      return Effect.matchCauseEffect(
-        Effect.sync(() => circuit.isFailure(cause)),
-        {
-          onSuccess: (isCounted) =>
-            isCounted ? recorded(record(circuit, store, admission, "Failure"), restore(answer(cause))) : ignored(cause),
-          onFailure: (defect) => ignored(Cause.combine(cause, defect))
-        }
-      )
-    }
-
-    const called = (admission: CircuitBreaker.Admission) =>
-      Effect.matchCauseEffect(restore(effect), {
-        onSuccess: (value) => {
-          const outcome = circuit.isSuccess(value) ? "Success" : "Ignored"
-          return recorded(record(circuit, store, admission, outcome), Effect.succeed(value))
-        },
-        onFailure: (cause) => failed(admission, cause)
-      })
-
-    const rejected = (cause: Cause.Cause<CircuitBreaker.CircuitBreakerError>): Effect.Effect<A, E, R> => {
-      const error = Cause.findError(cause)
-      if (Result.isFailure(error)) return Effect.failCause(error.failure)
-      if (error.success.reason._tag !== "CircuitBreakerStoreError") {
-        return Effect.succeed(circuit.onRejected(error.success))
-      }
-      return Effect.andThen(report("The store of a circuit breaker does not answer", cause), restore(effect))
-    }
-
     return Effect.matchCauseEffect(Scope.provide(store.admit(circuit.key), scope), {
-      onSuccess: (admission) => ending(called(admission), scope),
-      onFailure: (cause) => ending(rejected(cause), scope)
+      onSuccess: (admission) =>
+        ending(
+          Effect.matchCauseEffect(restore(effect), {
+            onSuccess: (value) => {
+              const outcome = circuit.isSuccess(value) ? "Success" : "Ignored"
+              return recorded(record(circuit, store, admission, outcome), Effect.succeed(value))
+            },
+            onFailure: (cause) => failed(circuit, store, admission, cause, restore(Effect.suspend(() => answer(cause))))
+          }),
+          scope
+        ),
+      onFailure: (cause) => ending(rejected(circuit, restore(effect), cause), scope)
     })
   })

@@ -1,7 +1,7 @@
 import { Flow } from "@effect-eventbus/flow"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Schedule, Schema } from "effect"
-import { EventBus, EventType, FailurePolicy, Handler, Subscription } from "effect-eventbus"
+import { Effect, Fiber, Layer, Schedule, Schema } from "effect"
+import { EventBus, EventType, FailurePolicy, Handler, MemoryBroker, Subscription } from "effect-eventbus"
 import { CircuitBreaker } from "effect/persistence"
 import { TestClock } from "effect/testing"
 
@@ -13,12 +13,15 @@ const App = Layer.provideMerge(EventBus.layerMemory, CircuitBreaker.layerStoreMe
 /** Subscribes a handler behind a breaker, whose dependency may be down. */
 const calling = Effect.fnUntraced(function* (queue: string, options: Flow.BreakerOptions) {
   const bus = yield* EventBus.EventBus
-  const dependency = { isDown: false, calls: 0 }
-  const handler = Handler.make(Subscription.make(queue, { events: [Called], patterns: [queue], concurrency: 1 }), () =>
-    Effect.suspend(() => {
-      dependency.calls += 1
-      return dependency.isDown ? Effect.fail(new Down()) : Effect.void
-    })
+  const dependency = { isDown: false, hangs: false, calls: 0 }
+  const handler = Handler.make(
+    Subscription.make(queue, { events: [Called], patterns: [queue], concurrency: 1, drainTimeout: 0 }),
+    () =>
+      Effect.suspend(() => {
+        dependency.calls += 1
+        if (dependency.hangs) return Effect.never
+        return dependency.isDown ? Effect.fail(new Down()) : Effect.void
+      })
   ).pipe(Flow.breaker(options), Handler.onFailure(FailurePolicy.tags({ Down: FailurePolicy.discard })))
   const running = yield* bus.subscribe(handler)
   /** Publishes an event for each, when the dependency is up or down. */
@@ -29,7 +32,7 @@ const calling = Effect.fnUntraced(function* (queue: string, options: Flow.Breake
       yield* TestClock.adjust("1 millis")
     }
   })
-  return { call, dependency, state: Effect.map(running.state, ({ _tag }) => _tag) }
+  return { call, dependency, stop: running.stop, state: Effect.map(running.state, ({ _tag }) => _tag) }
 })
 
 describe("breaker, by its store", () => {
@@ -103,6 +106,47 @@ describe("breaker, by its store", () => {
       assert.deepStrictEqual([dependency.calls, yield* state], [3, "Running"])
     }).pipe(Effect.provide(App), Effect.scoped)
   )
+
+  it.effect("frees the probe when its subscription stops", () =>
+    Effect.gen(function* () {
+      const options = { trip: CircuitBreaker.consecutive(1), open: "10 seconds", key: "stopped" } as const
+      const [one, other] = [yield* calling("one", options), yield* calling("other", options)]
+      yield* one.call("down")
+      one.dependency.hangs = true
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual(one.dependency.calls, 2)
+      yield* other.call("up")
+      yield* TestClock.adjust("30 seconds")
+      assert.strictEqual(other.dependency.calls, 0)
+      const stopping = yield* Effect.forkChild(one.stop)
+      yield* TestClock.adjust("30 seconds")
+      yield* Fiber.join(stopping)
+      assert.deepStrictEqual([other.dependency.calls, yield* other.state], [1, "Running"])
+    }).pipe(Effect.provide(App), Effect.scoped)
+  )
+
+  it.effect("leaves what its handlers did when the store does not take the outcome", () => {
+    const Store = Layer.effect(
+      CircuitBreaker.CircuitBreakerStore,
+      Effect.map(CircuitBreaker.CircuitBreakerStore, (store) => ({
+        ...store,
+        record: () => {
+          const reason = new CircuitBreaker.CircuitBreakerStoreError({ message: "no Redis" })
+          return Effect.fail(new CircuitBreaker.CircuitBreakerError({ reason }))
+        }
+      }))
+    ).pipe(Layer.provide(CircuitBreaker.layerStoreMemory()))
+    return Effect.gen(function* () {
+      const memory = yield* MemoryBroker.MemoryBroker
+      const { call, dependency, state } = yield* calling("lost", {
+        trip: CircuitBreaker.consecutive(2),
+        open: "1 minute"
+      })
+      yield* call("up", "down", "up")
+      assert.deepStrictEqual([dependency.calls, yield* state], [3, "Running"])
+      assert.deepStrictEqual([yield* memory.peek("lost"), yield* memory.peek("dlq.lost")], [[], []])
+    }).pipe(Effect.provide(Layer.provideMerge(EventBus.layerMemory, Store)), Effect.scoped)
+  })
 
   it.effect("ends what holds an admission when the call is over, and not before", () => {
     const log: Array<string> = []

@@ -12,6 +12,9 @@ type Load = () => Promise<Contestant>
 const memory = {
   eventbus: async () => (await import("./contestants/EventBus.ts")).memory,
   "eventbus-interpreted": async () => (await import("./contestants/EventBus.ts")).memory,
+  "eventbus-breaker": async () => (await import("./contestants/EventBus.ts")).memoryWithBreaker,
+  "eventbus-rate-limit": async () => (await import("./contestants/EventBus.ts")).memoryWithRateLimit,
+  "eventbus-adaptive": async () => (await import("./contestants/EventBus.ts")).memoryWithAdaptive,
   smqp: async () => (await import("./contestants/Memory.ts")).smqp,
   "event-emitter": async () => (await import("./contestants/Memory.ts")).eventEmitter,
   "effect-pubsub": async () => (await import("./contestants/Memory.ts")).pubSub

@@ -178,3 +178,12 @@ export const single: Contestant = on(({ topology }) => AmqpBroker.layer(topology
 
 /** The bus in memory. */
 export const memory: Contestant = on(() => MemoryBroker.layer())
+
+/** The same, with a breaker before each handler. */
+export const memoryWithBreaker: Contestant = on(() => MemoryBroker.layer(), { handlerOf: guarded })
+
+/** The same, with a rate limit before each handler. */
+export const memoryWithRateLimit: Contestant = on(() => MemoryBroker.layer(), { handlerOf: limited })
+
+/** The same, with an adaptive concurrency. */
+export const memoryWithAdaptive: Contestant = on(() => MemoryBroker.layer(), { handlerOf: adapted })

@@ -118,10 +118,11 @@ describe("adaptive", () => {
       let ends = 0
       const handler = Handler.make(
         Subscription.make("long", { events: [Resized], concurrency: 2, drainTimeout: 0 }),
-        () => Effect.onInterrupt(Effect.never, () => Effect.sync(() => ends++))
+        ({ payload }) =>
+          payload.n === 0 ? Effect.void : Effect.onInterrupt(Effect.never, () => Effect.sync(() => ends++))
       ).pipe(Flow.adaptive({ min: 1, max: 2, target: "1 second" }))
       const running = yield* bus.subscribe(handler)
-      yield* publish(1)
+      yield* publish(2)
       yield* TestClock.adjust("1 second")
       const stopping = yield* Effect.forkChild(running.stop)
       yield* TestClock.adjust("1 millis")

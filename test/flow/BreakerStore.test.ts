@@ -1,6 +1,6 @@
 import { Flow } from "@effect-eventbus/flow"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Schedule, Schema } from "effect"
+import { Duration, Effect, Fiber, Layer, Schedule, Schema } from "effect"
 import { EventBus, EventType, FailurePolicy, Handler, MemoryBroker, Subscription } from "effect-eventbus"
 import { CircuitBreaker } from "effect/persistence"
 import { TestClock } from "effect/testing"
@@ -9,6 +9,18 @@ const Called = EventType.make("called", { payload: Schema.Struct({ n: Schema.Int
 class Down extends Schema.TaggedError<Down>()("Down", {}) {}
 
 const App = Layer.provideMerge(EventBus.layerMemory, CircuitBreaker.layerStoreMemory())
+
+type Store = CircuitBreaker.CircuitBreakerStore["Service"]
+
+/** The same with a store that does some things otherwise. */
+const AppWith = (otherwise: (store: Store) => Partial<Store>) =>
+  Layer.provideMerge(
+    EventBus.layerMemory,
+    Layer.effect(
+      CircuitBreaker.CircuitBreakerStore,
+      Effect.map(CircuitBreaker.CircuitBreakerStore, (store) => ({ ...store, ...otherwise(store) }))
+    ).pipe(Layer.provide(CircuitBreaker.layerStoreMemory()))
+  )
 
 /** Subscribes a handler behind a breaker, whose dependency may be down. */
 const calling = Effect.fnUntraced(function* (queue: string, options: Flow.BreakerOptions) {
@@ -125,51 +137,59 @@ describe("breaker, by its store", () => {
     }).pipe(Effect.provide(App), Effect.scoped)
   )
 
-  it.effect("leaves what its handlers did when the store does not take the outcome", () => {
-    const Store = Layer.effect(
-      CircuitBreaker.CircuitBreakerStore,
-      Effect.map(CircuitBreaker.CircuitBreakerStore, (store) => ({
-        ...store,
-        record: () => {
-          const reason = new CircuitBreaker.CircuitBreakerStoreError({ message: "no Redis" })
-          return Effect.fail(new CircuitBreaker.CircuitBreakerError({ reason }))
-        }
-      }))
-    ).pipe(Layer.provide(CircuitBreaker.layerStoreMemory()))
-    return Effect.gen(function* () {
+  const noRedis = new CircuitBreaker.CircuitBreakerError({
+    reason: new CircuitBreaker.CircuitBreakerStoreError({ message: "no Redis" })
+  })
+
+  it.effect("leaves what its handlers did when the store does not take the outcome", () =>
+    Effect.gen(function* () {
       const memory = yield* MemoryBroker.MemoryBroker
-      const { call, dependency, state } = yield* calling("lost", {
-        trip: CircuitBreaker.consecutive(2),
-        open: "1 minute"
-      })
+      const trip = CircuitBreaker.consecutive(2)
+      const { call, dependency, state } = yield* calling("lost", { trip, open: "1 minute" })
       yield* call("up", "down", "up")
       assert.deepStrictEqual([dependency.calls, yield* state], [3, "Running"])
       assert.deepStrictEqual([yield* memory.peek("lost"), yield* memory.peek("dlq.lost")], [[], []])
-    }).pipe(Effect.provide(Layer.provideMerge(EventBus.layerMemory, Store)), Effect.scoped)
-  })
+    }).pipe(Effect.provide(AppWith(() => ({ record: () => Effect.fail(noRedis) }))), Effect.scoped)
+  )
+
+  it.effect("gives an event back that fails, when the store admits none and then says that the circuit is open", () =>
+    Effect.gen(function* () {
+      const memory = yield* MemoryBroker.MemoryBroker
+      const trip = CircuitBreaker.consecutive(2)
+      const { call, dependency, state } = yield* calling("late", { trip, open: "1 minute" })
+      yield* call("up", "down")
+      assert.deepStrictEqual([dependency.calls, yield* state], [2, "Paused"])
+      assert.strictEqual((yield* memory.peek("late")).length, 1)
+    }).pipe(
+      Effect.provide(
+        AppWith(() => ({
+          admit: () => Effect.fail(noRedis),
+          state: (key) =>
+            Effect.succeed({ _tag: "Open", key, retryAfter: Duration.minutes(1), consecutiveOpenings: 1 } as const)
+        }))
+      ),
+      Effect.scoped
+    )
+  )
 
   it.effect("ends what holds an admission when the call is over, and not before", () => {
     const log: Array<string> = []
-    const Store = Layer.effect(
-      CircuitBreaker.CircuitBreakerStore,
-      Effect.map(CircuitBreaker.CircuitBreakerStore, (store) => ({
-        ...store,
-        admit: (key: string) =>
-          Effect.andThen(
-            Effect.addFinalizer(() => Effect.sync(() => log.push("ended"))),
-            store.admit(key)
-          ),
-        record: (options: Parameters<typeof store.record>[0]) =>
-          Effect.andThen(
-            Effect.sync(() => log.push(options.outcome)),
-            store.record(options)
-          )
-      }))
-    ).pipe(Layer.provide(CircuitBreaker.layerStoreMemory()))
+    const Logging = AppWith((store) => ({
+      admit: (key) =>
+        Effect.andThen(
+          Effect.addFinalizer(() => Effect.sync(() => log.push("ended"))),
+          store.admit(key)
+        ),
+      record: (options) =>
+        Effect.andThen(
+          Effect.sync(() => log.push(options.outcome)),
+          store.record(options)
+        )
+    }))
     return Effect.gen(function* () {
       const { call } = yield* calling("held", { trip: CircuitBreaker.consecutive(2), open: "1 minute" })
       yield* call("up", "down", "down")
       assert.deepStrictEqual(log, ["Success", "ended", "Failure", "ended", "Failure", "ended"])
-    }).pipe(Effect.provide(Layer.provideMerge(EventBus.layerMemory, Store)), Effect.scoped)
+    }).pipe(Effect.provide(Logging), Effect.scoped)
   })
 })

@@ -22,8 +22,6 @@ import * as Scope from "effect/Scope"
 /** The time that a circuit stays open, or a schedule that gives one for each opening in a row. */
 export type Open = Duration.Input | Schedule.Schedule<unknown, number>
 
-type Outcome = CircuitBreaker.Outcome["_tag"]
-
 /** A circuit, and which calls succeed or fail by it. */
 export interface Circuit<A> {
   readonly key: string
@@ -92,6 +90,21 @@ const recorded = <A, E, R>(
       Effect.andThen(report("A circuit breaker failed to record an outcome", Cause.fail(error)), next)
   })
 
+/** Goes on after a failed call, which may be one that counts. */
+const classified = <A, E, R>(
+  circuit: Circuit<A>,
+  cause: Cause.Cause<E>,
+  whenCounted: Effect.Effect<A, E, R>,
+  otherwise: (cause: Cause.Cause<E>) => Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> =>
+  Effect.matchCauseEffect(
+    Effect.sync(() => circuit.isFailure(cause)),
+    {
+      onSuccess: (isCounted) => (isCounted ? whenCounted : otherwise(cause)),
+      onFailure: (defect) => otherwise(Cause.combine(cause, defect))
+    }
+  )
+
 /** Ends what holds an admission: nothing, unless the call is a probe and other processes share the store. */
 const ending = <A, E, R>(self: Effect.Effect<A, E, R>, scope: Scope.Closeable): Effect.Effect<A, E, R> =>
   scope.state._tag === "Empty" ? self : Effect.onExit(self, (exit) => Scope.close(scope, exit))
@@ -100,13 +113,14 @@ const ending = <A, E, R>(self: Effect.Effect<A, E, R>, scope: Scope.Closeable): 
 const rejected = <A, E, R>(
   circuit: Circuit<A>,
   effect: Effect.Effect<A, E, R>,
-  cause: Cause.Cause<CircuitBreaker.CircuitBreakerError>
+  cause: Cause.Cause<CircuitBreaker.CircuitBreakerError>,
+  answer: (cause: Cause.Cause<E>) => Effect.Effect<A, E, R>
 ): Effect.Effect<A, E, R> => {
   const error = Cause.findError(cause)
   if (Result.isFailure(error)) return Effect.failCause(error.failure)
-  return error.success.reason._tag === "CircuitBreakerStoreError"
-    ? Effect.andThen(report("The store of a circuit breaker does not answer", cause), effect)
-    : Effect.succeed(circuit.onRejected(error.success))
+  if (error.success.reason._tag !== "CircuitBreakerStoreError") return Effect.succeed(circuit.onRejected(error.success))
+  const called = Effect.catchCause(effect, (cause) => classified(circuit, cause, answer(cause), Effect.failCause))
+  return Effect.andThen(report("The store of a circuit breaker does not answer", cause), called)
 }
 
 /** Records a call that failed. An interruption and a defect of what classifies are no failures of the dependency. */
@@ -120,14 +134,8 @@ const failed = <A, E, R>(
   const ignored = (cause: Cause.Cause<E>) =>
     recorded(record(circuit, store, admission, "Ignored"), Effect.failCause(cause))
   if (Cause.hasInterruptsOnly(cause)) return ignored(cause)
-  return Effect.matchCauseEffect(
-    Effect.sync(() => circuit.isFailure(cause)),
-    {
-      onSuccess: (isCounted) =>
-        isCounted ? recorded(record(circuit, store, admission, "Failure"), answered) : ignored(cause),
-      onFailure: (defect) => ignored(Cause.combine(cause, defect))
-    }
-  )
+  const counted = Effect.suspend(() => recorded(record(circuit, store, admission, "Failure"), answered))
+  return classified(circuit, cause, counted, ignored)
 }
 
 /** Calls an effect through a circuit, records its outcome, and then answers a failure that counts. */
@@ -139,6 +147,7 @@ export const execute = <A, E, R>(
 ): Effect.Effect<A, E, R> =>
   Effect.uninterruptibleMask((restore) => {
     const scope = Scope.makeUnsafe()
+    const answered = (cause: Cause.Cause<E>) => restore(Effect.suspend(() => answer(cause)))
     return Effect.matchCauseEffect(Scope.provide(store.admit(circuit.key), scope), {
       onSuccess: (admission) =>
         ending(
@@ -147,10 +156,10 @@ export const execute = <A, E, R>(
               const outcome = circuit.isSuccess(value) ? "Success" : "Ignored"
               return recorded(record(circuit, store, admission, outcome), Effect.succeed(value))
             },
-            onFailure: (cause) => failed(circuit, store, admission, cause, restore(Effect.suspend(() => answer(cause))))
+            onFailure: (cause) => failed(circuit, store, admission, cause, answered(cause))
           }),
           scope
         ),
-      onFailure: (cause) => ending(rejected(circuit, restore(effect), cause), scope)
+      onFailure: (cause) => ending(rejected(circuit, restore(effect), cause, answered), scope)
     })
   })

@@ -11,6 +11,13 @@ export const ordered: ReadonlyArray<OrderedRow> = [
   { name: "ordered-kill-consumer", isOrdered: true, ends: 8, signal: "SIGKILL", events: 150, doomed: 5 },
   { name: "ordered-stop-consumer", isOrdered: true, ends: 8, signal: "SIGTERM", events: 150, doomed: 5 },
   // About 20 times a key is parked, however many events there are: a replay looks at all dead letters.
-  { name: "ordered-many", isOrdered: true, ends: 16, signal: "SIGKILL", events: many, doomed: Math.min(2, 1250 / many) },
+  {
+    name: "ordered-many",
+    isOrdered: true,
+    ends: 16,
+    signal: "SIGKILL",
+    events: many,
+    doomed: Math.min(2, 1250 / many)
+  },
   { name: "ordered-none", isOrdered: false, ends: 2, signal: "SIGKILL", events: 150, doomed: 5 }
 ]

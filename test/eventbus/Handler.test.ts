@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Duration, Effect, Fiber, Layer, Queue, Schema } from "effect"
+import { Context, Deferred, Duration, Effect, Fiber, Layer, Queue, Schema } from "effect"
 import { EventBus, EventType, FailurePolicy, Handler, MemoryBroker, Settlement, Subscription } from "effect-eventbus"
 import type { Event } from "effect-eventbus"
 import { TestClock } from "effect/testing"
@@ -7,6 +7,13 @@ import { TestClock } from "effect/testing"
 const Ping = EventType.untyped("ping")
 const Slow = EventType.make("slow", { payload: Schema.Struct({ millis: Schema.Int }) })
 const pings = Subscription.make("pings", { events: [Ping] })
+const names = ["a", "b", "c", "d", "e", "f"] as const
+const services = names.map((name) => Context.Service<"service", string>(name))
+/** Returns a context with the first services, each of which names the one that provides it. */
+const contextOf = (count: number, by: string) =>
+  services
+    .slice(0, count)
+    .reduce<Context.Context<never>>((context, service) => Context.add(context, service, by), Context.empty())
 const handler = Handler.make(pings, () => Effect.fail("no"))
 
 describe("Handler", () => {
@@ -23,6 +30,30 @@ describe("Handler", () => {
     ])
     assert.deepStrictEqual(handler.steps, [])
   })
+
+  for (const count of [0, 1, 2, names.length]) {
+    it.effect(`is provided with the services of a layer in the place of those around it, when it has ${count}`, () =>
+      Effect.gen(function* () {
+        const bus = yield* EventBus.EventBus
+        const seen = yield* Deferred.make<ReadonlyArray<string>>()
+        const looking = Handler.make(pings, () =>
+          Effect.flatMap(Effect.context<never>(), ({ mapUnsafe }) =>
+            Deferred.succeed(
+              seen,
+              names.map((name) => mapUnsafe.get(name))
+            )
+          )
+        )
+        const layer = Layer.succeedContext(contextOf(count, "layer"))
+        yield* bus
+          .subscribe(Handler.provide(looking, layer))
+          .pipe(Effect.provideContext(contextOf(names.length, "caller")))
+        yield* bus.publish(yield* Ping.event({}))
+        const expected = names.map((_, i) => (i < count ? "layer" : "caller"))
+        assert.deepStrictEqual(yield* Deferred.await(seen), expected)
+      }).pipe(Effect.provide(EventBus.layerMemory), Effect.scoped)
+    )
+  }
 
   it.effect("is wrapped from the inside out, by what is made once for each start of its subscription", () =>
     Effect.gen(function* () {

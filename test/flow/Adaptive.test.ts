@@ -1,6 +1,6 @@
 import { Flow } from "@effect-eventbus/flow"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Metric, Schema } from "effect"
+import { Effect, Fiber, Metric, Schema } from "effect"
 import { EventBus, EventType, FailurePolicy, Handler, MemoryBroker, Subscription } from "effect-eventbus"
 import { TestClock } from "effect/testing"
 
@@ -108,6 +108,27 @@ describe("adaptive", () => {
       yield* running.resume
       yield* TestClock.adjust("5 minutes")
       assert.deepStrictEqual(attempts, [1, 1])
+    }).pipe(Effect.scoped, run)
+  )
+
+  it.effect("interrupts a handler when its subscription stops, and gives its event back", () =>
+    Effect.gen(function* () {
+      const bus = yield* EventBus.EventBus
+      const memory = yield* MemoryBroker.MemoryBroker
+      let ends = 0
+      const handler = Handler.make(
+        Subscription.make("long", { events: [Resized], concurrency: 2, drainTimeout: 0 }),
+        ({ payload }) =>
+          payload.n === 0 ? Effect.void : Effect.onInterrupt(Effect.never, () => Effect.sync(() => ends++))
+      ).pipe(Flow.adaptive({ min: 1, max: 2, target: "1 second" }))
+      const running = yield* bus.subscribe(handler)
+      yield* publish(2)
+      yield* TestClock.adjust("1 second")
+      const stopping = yield* Effect.forkChild(running.stop)
+      yield* TestClock.adjust("1 millis")
+      assert.strictEqual(ends, 1)
+      yield* Fiber.join(stopping)
+      assert.strictEqual((yield* memory.peek("long")).length, 1)
     }).pipe(Effect.scoped, run)
   )
 

@@ -74,6 +74,23 @@ describe("rateLimit", () => {
     }).pipe(Effect.provide(App), Effect.scoped)
   )
 
+  it.effect("gives events back that have waited in front of their handler for half a minute", () =>
+    Effect.gen(function* () {
+      const bus = yield* EventBus.EventBus
+      const { attempts, running, times } = yield* limited(bus, { limit: 1, window: "1 second" }, 40)
+      yield* publish(40)
+      const paused: Array<number> = []
+      for (let i = 1; i <= 60; i++) {
+        yield* TestClock.adjust("1 second")
+        if ((yield* running.state)._tag !== "Running") paused.push(i)
+      }
+      assert.isAtLeast(paused[0] ?? 0, 30)
+      assert.isAtMost(paused[0] ?? Infinity, 32)
+      assert.strictEqual(times.length, 40)
+      assert.deepStrictEqual([...attempts], [1])
+    }).pipe(Effect.provide(App), Effect.scoped)
+  )
+
   it.effect("is shared by instances that share the store", () =>
     Effect.gen(function* () {
       const memory = yield* Layer.build(MemoryBroker.layer())

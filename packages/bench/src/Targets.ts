@@ -32,6 +32,13 @@ interface Ratio {
   readonly of: string
 }
 
+/** The steps of handlers whose cost has a target, and the contestants that have them. */
+const steps = [
+  ["a breaker", "eventbus-breaker"],
+  ["a rate limit", "eventbus-rate-limit"],
+  ["an adaptive concurrency", "eventbus-adaptive"]
+] as const
+
 const show = ({ of, value }: Ratio): string => `${value.toFixed(2)} ${of}`.trimEnd()
 
 const least = (what: string, bound: number, found: ReadonlyArray<Ratio>): ReadonlyArray<Target> => {
@@ -101,10 +108,12 @@ export const all = (
       ratio(({ work }) => work === "request", "p50")
     ),
     ...least("with a tracer against none", 0.9, ratio(main, "throughput", "eventbus", "eventbus-traced")),
-    ...least(
-      "with a breaker against none",
-      0.97,
-      ratio(({ work, batch }) => work === "consume" && batch === 1, "throughput", "eventbus", "eventbus-breaker")
+    ...steps.flatMap(([step, contestant]) =>
+      least(
+        `with ${step} against none`,
+        0.97,
+        ratio(({ work, batch }) => work === "consume" && batch === 1, "throughput", "eventbus", contestant)
+      )
     ),
     ...least(
       "ordered against unordered",

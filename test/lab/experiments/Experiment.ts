@@ -24,5 +24,7 @@ export interface Experiment {
   readonly name: string
   /** Whether it runs at the same time as the others, because it has a process and a broker of its own. */
   readonly runsAside?: boolean
+  /** The time limit in milliseconds. Default: five minutes. */
+  readonly timeLimit?: number
   readonly run: (environment: Environment) => Promise<ResultRow>
 }

@@ -121,9 +121,13 @@ const handOvers = (journal: string, ended: ReadonlyArray<Pick<Line, "pid" | "at"
     .toSorted((a, b) => a - b)
 }
 
+/** Returns the factor for all times of an experiment with many events: up to 625 of a key, the usual ones do. */
+const longer = (events: number): number => Math.max(1, events / 625)
+
 /** Makes an experiment in which processes that handle an ordered queue end, while handlers fail at random. */
 export const experiment = ({ doomed, ends, events, isOrdered, name: fault, signal }: OrderedRow): Experiment => ({
   name: fault,
+  timeLimit: 300_000 * longer(events),
   run: async ({ patience = 1, progress, seed, single }: Environment) => {
     const started = Date.now()
     const broker = await single.get()
@@ -177,7 +181,7 @@ export const experiment = ({ doomed, ends, events, isOrdered, name: fault, signa
       const replay = Effect.ignore(bus.deadLetters(queue).replay())
       progress?.("ending processes")
       for (let i = 0; i < ends; i++) {
-        yield* Effect.sleep(random.int(200, 900))
+        yield* Effect.sleep(random.int(200, 900) * longer(events))
         // The oldest is the active one.
         const oldest = workers.shift()
         ended.push({ pid: oldest?.pid ?? NaN, at: Date.now() })
@@ -200,7 +204,7 @@ export const experiment = ({ doomed, ends, events, isOrdered, name: fault, signa
           // Each replay of a key looks at all dead letters, so another one waits until this one is done.
           return Effect.as(isStill ? replay : Effect.void, handled === keys * events + beats)
         }),
-        { atMost: 120_000 * patience, every: "300 millis", state: () => JSON.stringify(read(journal)) }
+        { atMost: 120_000 * patience * longer(events), every: "300 millis", state: () => JSON.stringify(read(journal)) }
       )
       recovered = Date.now() - healed
     }).pipe(Effect.scoped)

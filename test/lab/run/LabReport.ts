@@ -5,8 +5,8 @@ import * as ResultRow from "../experiments/ResultRow.ts"
 
 type Options = Pick<Environment, "seed" | "patience" | "schedule">
 
-/** The time limit of an experiment in milliseconds. */
-const timeLimit = 300_000
+/** The time limit in milliseconds of an experiment that names none. */
+const usualLimit = 300_000
 
 const seconds = (since: number): string => `${((Date.now() - since) / 1000).toFixed(0)} s`
 
@@ -31,7 +31,7 @@ export class LabReport {
     const rows = new Map<Experiment, ResultRow.ResultRow>()
     let begun = 0
     const perform = async (experiment: Experiment): Promise<void> => {
-      const { name, run } = experiment
+      const { name, run, timeLimit = usualLimit } = experiment
       const since = Date.now()
       const count = `[${++begun}/${experiments.length}]`
       const progress = (phase: string): void => {

@@ -39,7 +39,7 @@ const handler = Handler.make(
   Effect.fnUntraced(function* ({ payload }) {
     yield* Effect.sleep(random.int(0, 3))
     // Those by which a hand-over is measured never fail.
-    const drawn = payload.key === "beat" ? 999 : random.int(0, 999)
+    const drawn = payload.key === "beat" ? 999 : random.int(0, 999_999) / 1000
     if (drawn < job.doomed) return yield* new Doomed({})
     if (drawn < 40) return yield* new Flaky({})
     // Synchronously, so that a kill comes before or after it.

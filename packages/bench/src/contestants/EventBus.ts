@@ -13,6 +13,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as CircuitBreaker from "effect/persistence/CircuitBreaker"
+import * as RateLimiter from "effect/persistence/RateLimiter"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
@@ -48,6 +49,21 @@ const guarded = (...args: Parameters<typeof unanswered>) =>
   unanswered(...args).pipe(
     Flow.breaker({ trip: CircuitBreaker.consecutive(5), open: "1 second" }),
     Handler.provide(CircuitBreaker.layerStoreMemory()),
+    Handler.onFailure(policy)
+  )
+
+/** The same, with a rate limit that is never reached. */
+const limited = (...args: Parameters<typeof unanswered>) =>
+  unanswered(...args).pipe(
+    Flow.rateLimit({ limit: 1_000_000_000, window: "1000000 seconds" }),
+    Handler.provide(Layer.provide(RateLimiter.layer, RateLimiter.layerStoreMemory)),
+    Handler.onFailure(policy)
+  )
+
+/** The same, with a concurrency that grows to the prefetch before the measurement. */
+const adapted = (...args: Parameters<typeof unanswered>) =>
+  unanswered(...args).pipe(
+    Flow.adaptive({ min: 1, max: args[0].scenario.prefetch, target: "1 second" }),
     Handler.onFailure(policy)
   )
 
@@ -149,8 +165,25 @@ export const traced: Contestant = on(({ topology }) => AmqpBroker.layer(topology
 /** The same, with a breaker before each handler. */
 export const withBreaker: Contestant = on(({ topology }) => AmqpBroker.layer(topology.options), { handlerOf: guarded })
 
+/** The same, with a rate limit before each handler. */
+export const withRateLimit: Contestant = on(({ topology }) => AmqpBroker.layer(topology.options), {
+  handlerOf: limited
+})
+
+/** The same, with an adaptive concurrency. */
+export const withAdaptive: Contestant = on(({ topology }) => AmqpBroker.layer(topology.options), { handlerOf: adapted })
+
 /** The same, which handles each event of a batch by itself. */
 export const single: Contestant = on(({ topology }) => AmqpBroker.layer(topology.options), { batchOf: singles })
 
 /** The bus in memory. */
 export const memory: Contestant = on(() => MemoryBroker.layer())
+
+/** The same, with a breaker before each handler. */
+export const memoryWithBreaker: Contestant = on(() => MemoryBroker.layer(), { handlerOf: guarded })
+
+/** The same, with a rate limit before each handler. */
+export const memoryWithRateLimit: Contestant = on(() => MemoryBroker.layer(), { handlerOf: limited })
+
+/** The same, with an adaptive concurrency. */
+export const memoryWithAdaptive: Contestant = on(() => MemoryBroker.layer(), { handlerOf: adapted })

@@ -24,6 +24,7 @@ import type { Event } from "../event/Event.ts"
 import type { DecodedDelivery } from "./DecodedDelivery.ts"
 import type { Failure, FailurePolicy } from "./FailurePolicy.ts"
 import { Pipeline } from "./internal/Pipeline.ts"
+import * as ProvideServices from "./internal/provideServices.ts"
 import * as Settlement from "./Settlement.ts"
 import type { Subscription } from "./Subscription.ts"
 
@@ -500,10 +501,10 @@ export const provide: {
   ): Handler<Ev, E, RIn | Exclude<R, ROut>> =>
     aroundPrepare<Ev, E, R, E, RIn | Exclude<R, ROut>>(self, (prepare, scope) =>
       Effect.flatMap(Layer.buildWithScope(layer, scope), (context) =>
-        Effect.map(
-          Effect.provideContext(prepare, context),
-          (handle) => (delivery) => Effect.provideContext(handle(delivery), context)
-        )
+        Effect.map(Effect.provideContext(prepare, context), (handle) => {
+          const provideServices = ProvideServices.make(context)
+          return (delivery) => provideServices(handle(delivery))
+        })
       )
     )
 )

@@ -12,14 +12,12 @@ import * as Settlement from "effect-eventbus/Settlement"
 import type { Settlement as AnySettlement } from "effect-eventbus/Settlement"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
-import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as CircuitBreaker from "effect/persistence/CircuitBreaker"
 import * as Schedule from "effect/Schedule"
+import * as Circuit from "./circuit.ts"
 import { checkCanGiveBack, positive } from "./held.ts"
 
 /** The pause while another instance probes. */
@@ -41,9 +39,6 @@ export interface BreakerOptions {
   /** Whether an error is one of the dependency. Default: all errors are, and defects are not. */
   readonly counts?: ((error: unknown) => boolean) | undefined
 }
-
-/** The breaker of one handler. */
-class Breaker extends Context.Service<Breaker, CircuitBreaker.CircuitBreaker>()("@effect-eventbus/flow/Breaker") {}
 
 /**
  * Stops a subscription while what its handler depends on fails.
@@ -96,18 +91,11 @@ class Breaker extends Context.Service<Breaker, CircuitBreaker.CircuitBreaker>()(
 export const breaker = (options: BreakerOptions) => {
   if (!Schedule.isSchedule(options.open)) positive("The time that a circuit stays open", options.open)
   const counts = options.counts ?? (() => true)
-  const isCounted = (cause: Cause.Cause<unknown>) => Option.exists(Cause.findErrorOption(cause), counts)
-  const classify = (outer: Exit.Exit<Exit.Exit<AnySettlement, unknown>>): CircuitBreaker.Outcome => {
-    if (Exit.isFailure(outer)) return CircuitBreaker.ignored
-    const exit = outer.value
-    if (Exit.isFailure(exit)) return isCounted(exit.cause) ? CircuitBreaker.failure() : CircuitBreaker.ignored
-    return exit.value._tag === "Ack" ? CircuitBreaker.success : CircuitBreaker.ignored
-  }
-  const layer = Layer.effect(Breaker, CircuitBreaker.make({ tripPolicy: options.trip, openDuration: options.open }))
+  const openFor = Circuit.openFor(options.open)
 
   return <Ev extends Event, E, R>(
     self: Handler.Handler<Ev, E, R>
-  ): Handler.Handler<Ev, E, Exclude<R, Breaker> | CircuitBreaker.CircuitBreakerStore> => {
+  ): Handler.Handler<Ev, E, R | CircuitBreaker.CircuitBreakerStore> => {
     const { name } = self.subscription
     checkCanGiveBack(self, "a breaker")
     if (self.steps.some(({ _tag }) => _tag === "OnFailure")) {
@@ -116,19 +104,26 @@ export const breaker = (options: BreakerOptions) => {
     const key = options.key ?? name
     const by = `the breaker "${key}"`
 
-    const held = ({ reason }: CircuitBreaker.CircuitBreakerError) =>
-      Settlement.pause(reason._tag === "CircuitOpen" ? reason.retryAfter : otherProbes, { by })
+    const circuit: Circuit.Circuit<AnySettlement> = {
+      key,
+      trip: options.trip,
+      openFor,
+      isSuccess: ({ _tag }) => _tag === "Ack",
+      isFailure: (cause) => Option.exists(Cause.findErrorOption(cause), counts),
+      onRejected: ({ reason }) =>
+        Settlement.pause(reason._tag === "CircuitOpen" ? reason.retryAfter : otherProbes, { by })
+    }
 
     /** Gives an event back whose failure opened the circuit. */
     const answer = Effect.fnUntraced(function* (
-      breaker: CircuitBreaker.CircuitBreaker,
-      exit: Exit.Failure<AnySettlement, E>,
+      store: CircuitBreaker.CircuitBreakerStore["Service"],
+      cause: Cause.Cause<E>,
       { attempt, envelope, event }: DecodedDelivery<Ev>
     ) {
-      const state = yield* Effect.option(breaker.state(key))
-      if (Option.isNone(state) || state.value._tag !== "Open") return yield* exit
+      const state = yield* Effect.option(store.state(key))
+      if (Option.isNone(state) || state.value._tag !== "Open") return yield* Effect.failCause(cause)
       const now = yield* Clock.currentTimeMillis
-      const fault = Fault.fromCause(exit.cause, {
+      const fault = Fault.fromCause(cause, {
         attempts: attempt,
         now,
         type: event.eventType,
@@ -137,17 +132,13 @@ export const breaker = (options: BreakerOptions) => {
       return Settlement.pause(state.value.retryAfter, { by, fault })
     })
 
-    return Handler.around<Ev, E, R, E, R | Breaker>(
+    return Handler.around<Ev, E, R, E, R | CircuitBreaker.CircuitBreakerStore>(
       self,
       (handle) => (delivery) =>
-        Effect.flatMap(Breaker, (breaker) =>
-          Effect.matchEffect(breaker.execute(Effect.exit(handle(delivery)), { key, classify }), {
-            onFailure: (error) => Effect.succeed(held(error)),
-            onSuccess: (exit) =>
-              Exit.isSuccess(exit) || !isCounted(exit.cause) ? exit : answer(breaker, exit, delivery)
-          })
+        CircuitBreaker.CircuitBreakerStore.use((store) =>
+          Circuit.execute(circuit, store, handle(delivery), (cause) => answer(store, cause, delivery))
         ),
       { name: by }
-    ).pipe(Handler.provide(layer))
+    )
   }
 }

@@ -83,10 +83,16 @@ export const rateLimit = (options: RateLimitOptions) => {
   ): Handler.Handler<Ev, E, R | RateLimiter.RateLimiter> => {
     checkCanGiveBack(self, "a rate limit")
     const key = options.key ?? self.subscription.name
-    const admit = (waited: number): Effect.Effect<AnySettlement | undefined, never, RateLimiter.RateLimiter> =>
-      Effect.flatMap(RateLimiter.RateLimiter, (limiter) =>
-        Effect.matchEffect(limiter.consume({ key, limit, window, onExceeded: "fail" }), {
-          onSuccess: () => Effect.undefined,
+    const ask = { key, limit, window, onExceeded: "fail" } as const
+
+    /** Runs an effect when the limit allows it, or pauses. `waited` is the time that the event has waited for that. */
+    const whenAllowed = <E2, R2>(
+      effect: Effect.Effect<AnySettlement, E2, R2>,
+      waited: number
+    ): Effect.Effect<AnySettlement, E2, R2 | RateLimiter.RateLimiter> =>
+      RateLimiter.RateLimiter.use((limiter) =>
+        Effect.matchEffect(limiter.consume(ask), {
+          onSuccess: () => effect,
           onFailure: ({ message, reason }) => {
             if (reason._tag !== "RateLimitExceeded") {
               return Effect.as(
@@ -97,14 +103,14 @@ export const rateLimit = (options: RateLimitOptions) => {
             const millis = Math.max(1, Math.ceil(Duration.toMillis(reason.retryAfter)))
             return millis > shortWait || waited + millis > longestWait
               ? Effect.succeed(Settlement.pause(millis, { by: `the rate limit "${key}"` }))
-              : Effect.andThen(Effect.sleep(millis), admit(waited + millis))
+              : Effect.andThen(Effect.sleep(millis), whenAllowed(effect, waited + millis))
           }
         })
       )
+
     return Handler.around<Ev, E, R, E, R | RateLimiter.RateLimiter>(
       self,
-      (handle) => (delivery) =>
-        Effect.flatMap(admit(0), (held) => (held === undefined ? handle(delivery) : Effect.succeed(held))),
+      (handle) => (delivery) => whenAllowed(handle(delivery), 0),
       { name: `rate limit: ${limit} in ${Duration.format(window)}` }
     )
   }

@@ -383,7 +383,11 @@ export const make = (broker: Broker["Service"], queue: string, options: Options 
       bulk(
         source,
         { ids: [id], limit: 1 },
-        edited((letter) => DeadLetter.edited(letter, payload, type), replay)
+        edited(
+          (letter) => DeadLetter.edited(letter, payload, type),
+          replay,
+          ({ envelope }) => `its key "${envelope.key}"`
+        )
       ).pipe(
         Effect.flatMap(({ done, failure, skipped }) => {
           if (done > 0) return Effect.void

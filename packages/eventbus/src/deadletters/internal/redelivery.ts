@@ -15,8 +15,6 @@ import type { Source } from "./scan.ts"
 /** An action on a dead letter, before it leaves its queue. */
 export type Action = (letter: DeadLetter.DeadLetter) => Effect.Effect<void, Reason>
 
-const orderedDetail = "its key is ordered, so it can only be replayed as it is, or discarded"
-
 /** Returns the actions on the dead letters of a queue. */
 export const make = ({ broker, name }: Pick<Source, "broker" | "name">, queue: string) => {
   const send = (to: string, envelope: Envelope): Effect.Effect<void, Reason> => {
@@ -45,10 +43,15 @@ export const make = ({ broker, name }: Pick<Source, "broker" | "name">, queue: s
   const edited =
     (
       edit: (letter: DeadLetter.DeadLetter) => Result.Result<DeadLetter.DeadLetter, EncodeFailed>,
-      act: Action
+      act: Action,
+      /** The words for the key of an ordered subscription. A reason that many share names none. */
+      keyOf: (letter: DeadLetter.DeadLetter) => string = () => "its key"
     ): Action =>
     (letter) => {
-      if (isOrdered(letter)) return Effect.fail(new EncodeFailed({ detail: orderedDetail }))
+      if (isOrdered(letter)) {
+        const detail = `${keyOf(letter)} is ordered, so it can only be replayed as it is, or discarded`
+        return Effect.fail(new EncodeFailed({ detail }))
+      }
       const made = Effect.suspend(() => Effect.fromResult(edit(letter)))
       return Effect.flatMap(made, act)
     }

@@ -383,11 +383,7 @@ export const make = (broker: Broker["Service"], queue: string, options: Options 
       bulk(
         source,
         { ids: [id], limit: 1 },
-        edited(
-          (letter) => DeadLetter.edited(letter, payload, type),
-          replay,
-          ({ envelope }) => `its key "${envelope.key}"`
-        )
+        edited((letter) => DeadLetter.edited(letter, payload, type), replay, redelivery.keyOf)
       ).pipe(
         Effect.flatMap(({ done, failure, skipped }) => {
           if (done > 0) return Effect.void

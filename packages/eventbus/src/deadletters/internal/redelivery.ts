@@ -15,6 +15,9 @@ import type { Source } from "./scan.ts"
 /** An action on a dead letter, before it leaves its queue. */
 export type Action = (letter: DeadLetter.DeadLetter) => Effect.Effect<void, Reason>
 
+/** Returns the words for the key of a dead letter of an ordered subscription. */
+export const keyOf = ({ envelope }: DeadLetter.DeadLetter): string => `its key "${envelope.key}"`
+
 /** Returns the actions on the dead letters of a queue. */
 export const make = ({ broker, name }: Pick<Source, "broker" | "name">, queue: string) => {
   const send = (to: string, envelope: Envelope): Effect.Effect<void, Reason> => {
@@ -44,12 +47,12 @@ export const make = ({ broker, name }: Pick<Source, "broker" | "name">, queue: s
     (
       edit: (letter: DeadLetter.DeadLetter) => Result.Result<DeadLetter.DeadLetter, EncodeFailed>,
       act: Action,
-      /** The words for the key of an ordered subscription. A reason that many share names none. */
-      keyOf: (letter: DeadLetter.DeadLetter) => string = () => "its key"
+      /** A reason that many share names no key. */
+      wordsOf: typeof keyOf = () => "its key"
     ): Action =>
     (letter) => {
       if (isOrdered(letter)) {
-        const detail = `${keyOf(letter)} is ordered, so it can only be replayed as it is, or discarded`
+        const detail = `${wordsOf(letter)} is ordered, so it can only be replayed as it is, or discarded`
         return Effect.fail(new EncodeFailed({ detail }))
       }
       const made = Effect.suspend(() => Effect.fromResult(edit(letter)))

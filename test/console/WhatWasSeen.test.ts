@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { MemoryBroker } from "effect-eventbus"
+import { FailurePolicy, Handler, MemoryBroker, Subscription } from "effect-eventbus"
+import { eventually } from "../support/eventually.ts"
 import * as Site from "./Site.ts"
 
 const encoder = new TextEncoder()
@@ -34,6 +35,30 @@ describe("What the operator has seen", () => {
       }).pipe(Effect.scoped)
     )
   }
+
+  it.live("is compared with the next look: it tells which of those replayed failed again, and counts no other", () =>
+    Effect.gen(function* () {
+      const site = yield* Site.make(MemoryBroker.layer(), {})
+      yield* Site.fail(site, 4)
+      const { id: snapshot } = yield* Site.look(site)
+      const again = Handler.make(Subscription.make("billing", { events: [Site.Paid] }), ({ payload }) =>
+        payload["n"] === 0 ? Effect.fail("again") : Effect.void
+      )
+      yield* site.bus.subscribe(Handler.onFailure(again, FailurePolicy.deadLetter))
+      const { body: job } = yield* site.post("/queues/billing/replay", { selection: { all: true }, snapshot })
+      yield* site.ended(job.id)
+      yield* eventually(
+        "one failed again",
+        Effect.map(Site.deadLetters(site.bus), (count) => count === 1)
+      )
+      const failedAgain = Effect.map(site.get(`/jobs/${job.id}`), ({ body }) => body.failedAgain)
+      assert.isNull(yield* failedAgain)
+      yield* Site.bury(site, [event(1), event(2)])
+      const look = yield* Site.look(site)
+      assert.strictEqual(look.count, 3)
+      assert.deepStrictEqual(yield* failedAgain, { count: 1, at: look.takenAt })
+    }).pipe(Effect.scoped)
+  )
 
   it.live("is no bound where all of the queue are replayed", () =>
     Effect.gen(function* () {

@@ -111,6 +111,8 @@ export const Job = Schema.Struct({
   failure: Text,
   /** Dead letters of the selection that are there again after the job. */
   cameBack: Schema.optional(Count),
+  /** Those that it sent on and that failed again, by the latest look. */
+  failedAgain: Schema.optional(Schema.Struct({ count: Count, at: Millis })),
   undo: Schema.optional(
     Schema.Struct({ count: Count, until: Millis, state: Schema.Literals(["possible", "done", "expired"]) })
   ),

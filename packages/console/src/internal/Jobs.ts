@@ -17,7 +17,9 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { Busy, Invalid, NotFound } from "../ConsoleError.ts"
 import type * as JobModel from "../ConsoleJob.ts"
+import type { Look } from "./Looks.ts"
 import { Refusals } from "./Refusals.ts"
+import { Sent } from "./Sent.ts"
 
 type Selection = typeof JobModel.Selection.Type
 export type Kind = (typeof JobModel.Job.Type)["kind"]
@@ -72,6 +74,7 @@ export class Job {
   failure: string | undefined
   readonly refusals = new Refusals()
   cameBack: number | undefined
+  readonly sent = new Sent()
   /** The dead letters that it took away, for an undo or a download. */
   kept: Array<DeadLetter> = []
   keptBytes = 0
@@ -151,6 +154,7 @@ export class Job {
       perSecond: this.perSecond(),
       failure: this.failure,
       cameBack: this.cameBack,
+      failedAgain: this.sent.back,
       undo: hasUndo ? { count: this.kept.length, until: (this.endedAt ?? 0) + keptFor, state: this.undone } : undefined,
       command
     }
@@ -162,6 +166,8 @@ export interface Jobs {
   readonly get: (id: string) => Effect.Effect<Job, NotFound>
   readonly check: (queue: string) => Effect.Effect<void, Busy>
   readonly start: (order: Order) => Effect.Effect<Job, Busy>
+  /** Learns from a look which of the dead letters that jobs sent on are back. */
+  readonly compare: (look: Look) => Effect.Effect<void>
   readonly stop: (id: string) => Effect.Effect<Job, NotFound>
   /** Returns a job that keeps dead letters, for an undo. */
   readonly undoable: (id: string) => Effect.Effect<Job, NotFound | Invalid>
@@ -289,6 +295,14 @@ export const make: Effect.Effect<Jobs, never, Scope.Scope> = Effect.gen(function
     get,
     check,
     start,
+    compare: (look) =>
+      Effect.sync(() => {
+        for (const job of jobs) {
+          if (job.order.queue !== look.queue || (job.endedAt ?? Infinity) > look.takenAt) continue
+          job.sent.compare(look)
+          changed(job)
+        }
+      }),
     stop: Effect.fnUntraced(function* (id) {
       const job = yield* get(id)
       if (isRunning(job) && job.fiber !== undefined) yield* Fiber.interrupt(job.fiber)

@@ -199,7 +199,9 @@ export const layer = (settings: Settings, version: string) =>
             const kept = again ? undefined : yield* Result.isSuccess(free) ? looks.current(queue) : looks.kept(queue)
             if (kept !== undefined) return Looks.snapshotOf(kept)
             yield* Effect.fromResult(free)
-            return Looks.snapshotOf(yield* orBrokerFailed(looks.look(queue, again)))
+            const look = yield* orBrokerFailed(looks.look(queue, again))
+            yield* jobs.compare(look)
+            return Looks.snapshotOf(look)
           }),
           snapshot: ({ params: { id } }) => Effect.map(looks.get(id), Looks.snapshotOf),
           page: Effect.fnUntraced(function* ({ params: { id }, query }) {

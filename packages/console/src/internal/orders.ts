@@ -156,7 +156,13 @@ export const make = Effect.fnUntraced(function* (settings: Settings, looks: Look
         const filter = seen === undefined ? filterOf(selection) : { where: exactly(seen) }
         return changing(
           job,
-          bus.deadLetters(queue).replay({ ...filter, rate, onProgress: counting(job), onFailed: refusing(job) })
+          bus.deadLetters(queue).replay({
+            ...filter,
+            rate,
+            onProgress: counting(job),
+            onFailed: refusing(job),
+            onTaken: (letter) => Effect.sync(() => job.sent.add(letter))
+          })
         ).pipe(missing(job, seen))
       }
     })
@@ -230,6 +236,7 @@ export const make = Effect.fnUntraced(function* (settings: Settings, looks: Look
             bus.deadLetters(queue).edit(letter.id, checked.success, typeIn(settings.contract, letter))
           )
           job.keep(letter)
+          job.sent.add(letter)
           return { waiting, done: 1, skipped: 0, failed: 0, failure: undefined } satisfies ReplayResult
         })
     })
@@ -270,7 +277,11 @@ export const make = Effect.fnUntraced(function* (settings: Settings, looks: Look
             rate,
             onProgress: counting(job),
             onFailed: refusing(job),
-            onTaken: (letter) => Effect.sync(() => job.keep(letter))
+            onTaken: (letter) =>
+              Effect.sync(() => {
+                job.keep(letter)
+                if (!keep) job.sent.add(letter)
+              })
           })
         ).pipe(missing(job, seen))
     })

@@ -9,7 +9,7 @@ import { download } from "../state/download.ts"
 import { jobs, pulse } from "../state/live.ts"
 import { type Problem, problemOf } from "../state/problem.ts"
 import { Foreign } from "../text/Foreign.tsx"
-import { count, counted, moment, rate, span } from "../text/format.ts"
+import { count, counted, moment, rate, span, time } from "../text/format.ts"
 import { Button } from "./Button.tsx"
 import { CopyCommand } from "./Copy.tsx"
 import { Link } from "./Link.tsx"
@@ -123,6 +123,28 @@ const CameBackNone = ({ done, queue }: { readonly done: number; readonly queue: 
   )
 }
 
+/** What is known of those that were replayed: by a look, or before one by the number of dead letters. */
+const CameBack = ({ of: { cameBack, failedAgain, queue, tally } }: { readonly of: AnyJob }): ReactNode => {
+  if (tally.done === 0) return null
+  if (failedAgain !== undefined) {
+    const of = failedAgain.count === 0 ? "None of them" : `${count(failedAgain.count)} of these ${count(tally.done)}`
+    return (
+      <p className={failedAgain.count === 0 ? "soft" : "warn-text"}>
+        {of} had failed again at {time(failedAgain.at)}.
+      </p>
+    )
+  }
+  if (cameBack === undefined) return null
+  return cameBack === 0 ? (
+    <CameBackNone done={tally.done} queue={queue} />
+  ) : (
+    <p className="warn-text">
+      {counted(cameBack, "dead letter")} came meanwhile. Look again to see whether{" "}
+      {tally.done === 1 ? "it" : "some of these"} failed again.
+    </p>
+  )
+}
+
 /** Why it failed, or some of its dead letters did. */
 const Failures = ({ of: { failure, queue, tally } }: { readonly of: AnyJob }): ReactNode => {
   const { refusals } = tally
@@ -177,13 +199,7 @@ export const JobCard = (props: {
       </p>
       <JobBar job={job} />
       <Failures of={job} />
-      {job.cameBack === undefined || job.tally.done === 0 ? null : job.cameBack === 0 ? (
-        <CameBackNone done={job.tally.done} queue={job.queue} />
-      ) : (
-        <p className="warn-text">
-          {counted(job.cameBack, "dead letter")} came meanwhile: some of these failed again, or others did.
-        </p>
-      )}
+      <CameBack of={job} />
       {problem === undefined ? null : <Failed problem={problem} />}
       <div className="actions">
         {job.state === "running" && !isReadOnly ? (

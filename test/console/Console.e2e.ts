@@ -213,7 +213,6 @@ describe.skipIf(!isPossible)("The console in a browser, on RabbitMQ", () => {
       ]
       await Effect.runPromise(Effect.scoped(app.bus.declare(letters.subscription("slow"))))
       await Effect.runPromise(letters.bury(app.bus, "slow", few, eventOf))
-      // The look that is kept saw none.
       await tab.go("/queues/slow/dead-letters")
       await tab.button("Look again").first().click()
       await tab.group("QuotaExceeded").click()
@@ -227,6 +226,7 @@ describe.skipIf(!isPossible)("The console in a browser, on RabbitMQ", () => {
       await tab.page.getByText("The groups and the list are from before").waitFor()
       await tab.page.locator(".queue-job").getByRole("button", { name: "Look again" }).click()
       await tab.page.getByText("looked at 2 of 2").waitFor()
+      await tab.page.locator(".queue-job").getByText("None of them had failed again at").waitFor()
       assert.strictEqual(await tab.rows(), 2)
     }))
 

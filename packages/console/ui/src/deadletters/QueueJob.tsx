@@ -26,15 +26,11 @@ export const QueueJob = (props: { readonly queue: string; readonly onLook: () =>
       <JobCard job={job} isReadOnly={isReadOnly} heading="h2" />
       {job.state === "running" ? null : (
         <div className="actions">
-          <Button
-            kind="main"
-            onClick={() => {
-              setClosed(job.id)
-              onLook()
-            }}
-          >
-            Look again
-          </Button>
+          {job.failedAgain === undefined ? (
+            <Button kind="main" onClick={onLook}>
+              Look again
+            </Button>
+          ) : null}
           <Button kind="quiet" onClick={() => setClosed(job.id)}>
             Close
           </Button>

@@ -139,7 +139,7 @@ const CameBack = ({ of: { cameBack, failedAgain, queue, tally } }: { readonly of
     <CameBackNone done={tally.done} queue={queue} />
   ) : (
     <p className="warn-text">
-      {counted(cameBack, "dead letter")} came meanwhile. Look again to see whether{" "}
+      {counted(cameBack, "dead letter")} came since. Look again to see whether{" "}
       {tally.done === 1 ? "it" : "some of these"} failed again.
     </p>
   )

@@ -86,7 +86,12 @@ describe("BrokerContract", () => {
 
     it("publishes twice, and shows the smallest program that does", () => {
       const [message = ""] = failureOf("publishes twice", programs)?.failureMessages ?? []
-      assert.match(message, /publishes twice differs from the model:\n   start plain-1 on #\n 1 publish .*: ack\n/)
+      // One step with one event: which kind of step it is depends on the program that failed first.
+      const step = "(publish|ask|stop plain-1 while it handles) [^;\\n]+: ack"
+      assert.match(
+        message,
+        new RegExp(`publishes twice differs from the model:\n   start plain-1 on #\n 1 ${step}\nafter`)
+      )
     })
   })
 })

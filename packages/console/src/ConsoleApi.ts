@@ -217,7 +217,7 @@ export class JobGroup extends HttpApiGroup.make("jobs")
       params: queue,
       payload: Schema.Struct({
         selection: JobModel.Selection,
-        /** The snapshot that the selection was made in, which tells how many it expects. */
+        /** The snapshot that the selection was made in. Only what it shows is replayed, unless all are. */
         snapshot: Schema.optional(Schema.String),
         /** The most replays per second. */
         rate: Schema.optional(Schema.Finite)

@@ -88,7 +88,7 @@ export const Job = Schema.Struct({
   id: Schema.String,
   kind: Schema.Literals(["replay", "discard", "edit", "import", "undo"]),
   queue: Schema.String,
-  /** The selection in words, such as `all of "billing"` or `group 3f2a…: CardDeclined`. */
+  /** The selection in words, such as `all of "billing"` or `group CardDeclined (3f2a…) of "billing"`. */
   title: Schema.String,
   /** At most 20 of its ids. */
   selection: Selection,
@@ -109,7 +109,7 @@ export const Job = Schema.Struct({
   perSecond: Schema.optional(Schema.Finite),
   /** Why it failed. */
   failure: Text,
-  /** Dead letters of the selection that are there again after the job. */
+  /** The number of dead letters that came while the job ran: of those that it sent on, or others. */
   cameBack: Schema.optional(Count),
   /** Those that it sent on and that failed again, by the latest look. */
   failedAgain: Schema.optional(Schema.Struct({ count: Count, at: Millis })),

@@ -186,7 +186,8 @@ export const make = Effect.fnUntraced(function* (
             // The end of the channel tells why.
             Effect.orElseSucceed(() => 0)
           )
-        const isBusy = () => acknowledger.isHolding
+        // A cancelled one waits for nothing.
+        const isBusy = () => isCancelled || acknowledger.isHolding
         yield* stalled({ received: () => received, isBusy, waiting }).pipe(
           Effect.flatMap((left) => Deferred.succeed(stuck, left)),
           Effect.forkScoped

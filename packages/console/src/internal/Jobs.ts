@@ -298,9 +298,8 @@ export const make: Effect.Effect<Jobs, never, Scope.Scope> = Effect.gen(function
     compare: (look) =>
       Effect.sync(() => {
         for (const job of jobs) {
-          if (job.order.queue !== look.queue || (job.endedAt ?? Infinity) > look.takenAt) continue
-          job.sent.compare(look)
-          changed(job)
+          const isBefore = job.order.queue === look.queue && (job.endedAt ?? Infinity) <= look.takenAt
+          if (isBefore && job.sent.compare(look)) changed(job)
         }
       }),
     stop: Effect.fnUntraced(function* (id) {

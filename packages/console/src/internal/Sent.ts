@@ -22,10 +22,14 @@ export class Sent {
     else this.isWhole = false
   }
 
-  /** Counts those that came back by a look. One that did not see all tells nothing, and nor does a part of what was sent. */
-  compare({ looked, seen, takenAt, waiting }: Look): void {
-    if (!this.isWhole || this.rounds.size === 0 || looked < waiting) return
+  /**
+   * Counts those that are back by a look, and returns whether it could. A look that did not
+   * see all tells nothing, and nor does one where only a part of what was sent is known.
+   */
+  compare({ looked, seen, takenAt, waiting }: Look): boolean {
+    if (!this.isWhole || this.rounds.size === 0 || looked < waiting) return false
     const isBack = ({ id, round }: Summary) => round > (this.rounds.get(id) ?? Infinity)
     this.back = { count: seen.filter(isBack).length, at: takenAt }
+    return true
   }
 }

@@ -8,13 +8,13 @@ import type { Event } from "effect-eventbus/Event"
 import * as Handler from "effect-eventbus/Handler"
 import * as Settlement from "effect-eventbus/Settlement"
 import * as Cause from "effect/Cause"
-import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Metric from "effect/Metric"
+import * as Option from "effect/Option"
+import * as Semaphore from "effect/Semaphore"
 import { checkCanGiveBack, longestWait, positive, whole } from "./held.ts"
-import { Slots } from "./Slots.ts"
 
 /**
  * Options of `adaptive`.
@@ -83,17 +83,17 @@ export const adaptive = (options: AdaptiveOptions) => {
     return Handler.around(
       self,
       (handle): Handler.Handle<Ev, E, R> => {
-        const slots = new Slots(min)
+        const slots = Semaphore.makeUnsafe(min)
+        const release = slots.release(1)
         let limit = min
         let succeeded = 0
         let halvedAt = -Infinity
-        let known: Clock.Clock | undefined
 
         const become = (next: number) => {
           if (next === limit) return undefined
           limit = next
           succeeded = 0
-          return Effect.andThen(slots.resize(limit) ?? Effect.void, Metric.update(shown, limit))
+          return Effect.andThen(slots.resize(limit), Metric.update(shown, limit))
         }
 
         const learn = (since: number, now: number, exit: Exit.Exit<Settlement.Settlement, E>) => {
@@ -109,30 +109,27 @@ export const adaptive = (options: AdaptiveOptions) => {
         }
 
         /** Runs an effect that has a slot, learns from it, and gives the slot back. */
-        const run = (
-          clock: Clock.Clock,
-          effect: Effect.Effect<Settlement.Settlement, E, R>
-        ): Effect.Effect<Settlement.Settlement, E, R> => {
-          const since = clock.currentTimeMillisUnsafe()
-          return Effect.onExitPrimitive(effect, (exit) => {
-            const learned = learn(since, clock.currentTimeMillisUnsafe(), exit)
-            const released = slots.release()
-            if (learned === undefined) return released
-            return released === undefined ? learned : Effect.andThen(learned, released)
-          })
-        }
-
-        return (delivery) =>
-          Effect.uninterruptibleMask((restore) => {
-            if (known !== undefined && slots.takeUnsafe()) return run(known, restore(handle(delivery)))
-            return Effect.clockWith((clock) => {
-              known = clock
-              if (slots.takeUnsafe()) return run(clock, restore(handle(delivery)))
-              return Effect.flatMap(slots.take(restore, longestWait), (hasSlot) =>
-                hasSlot ? run(clock, restore(handle(delivery))) : Effect.succeed(Settlement.requeue)
-              )
+        const run = (effect: Effect.Effect<Settlement.Settlement, E, R>): Effect.Effect<Settlement.Settlement, E, R> =>
+          Effect.clockWith((clock) => {
+            const since = clock.currentTimeMillisUnsafe()
+            return Effect.onExitPrimitive(effect, (exit) => {
+              const learned = learn(since, clock.currentTimeMillisUnsafe(), exit)
+              return learned === undefined ? release : Effect.andThen(learned, release)
             })
           })
+        // Only what finds no slot needs a timer.
+        const wait = Effect.timeoutOption(slots.take(1), longestWait)
+
+        return (delivery) =>
+          Effect.uninterruptibleMask((restore) =>
+            Effect.flatMap(slots.takeIfAvailable(1), (isFree) =>
+              isFree
+                ? run(restore(handle(delivery)))
+                : Effect.flatMap(restore(wait), (slot) =>
+                    Option.isSome(slot) ? run(restore(handle(delivery))) : Effect.succeed(Settlement.requeue)
+                  )
+            )
+          )
       },
       { name: `adaptive concurrency: ${min} to ${max}` }
     )

@@ -1,5 +1,4 @@
 /** The same edit of many dead letters: one of them is changed, and its changes are made to all. */
-import * as Cause from "effect/Cause"
 import * as Option from "effect/Option"
 import * as AsyncResult from "effect/reactivity/AsyncResult"
 import { type ReactNode, useRef, useState } from "react"
@@ -10,16 +9,15 @@ import { Button } from "../parts/Button.tsx"
 import { Diff } from "../parts/Diff.tsx"
 import { Link } from "../parts/Link.tsx"
 import { Loaded } from "../parts/Loaded.tsx"
-import { Failed, Notice } from "../parts/Notice.tsx"
+import { Notice } from "../parts/Notice.tsx"
 import { Refusals } from "../parts/Refusals.tsx"
 import * as actions from "../state/actions.ts"
 import { useAtom, useRefresh } from "../state/atoms.ts"
-import { problemOf } from "../state/problem.ts"
 import { deadLetter, editAllCheck } from "../state/resources.ts"
 import { Foreign } from "../text/Foreign.tsx"
 import { count, counted } from "../text/format.ts"
 import { ChangeList } from "./ChangeList.tsx"
-import { Issues, PayloadField, placing } from "./Payload.tsx"
+import { Checked, Issues, PayloadField, placing } from "./Payload.tsx"
 import { exportOf, manyTyped, type Subject } from "./questions.tsx"
 import { useRate } from "./rate.tsx"
 
@@ -127,7 +125,7 @@ const Outcome = (props: { readonly of: Check; readonly queue: string }): ReactNo
   )
 }
 
-const Checked = (props: {
+const CheckedAll = (props: {
   readonly of: Check
   readonly subject: Subject
   readonly isChanged: boolean
@@ -188,15 +186,11 @@ const Editor = (props: {
       </section>
       <section aria-labelledby="changes">
         <h2 id="changes">Changes to all {count(of.count)}</h2>
-        {check !== undefined ? (
-          <Checked of={check} subject={of} isChanged={text !== original} onPlace={placing(field, text)} />
-        ) : AsyncResult.isFailure(result) ? (
-          <Failed problem={problemOf(Cause.squash(result.cause))} />
-        ) : (
-          <p className="soft" role="status">
-            Checking …
-          </p>
-        )}
+        <Checked of={result}>
+          {(check) => (
+            <CheckedAll of={check} subject={of} isChanged={text !== original} onPlace={placing(field, text)} />
+          )}
+        </Checked>
       </section>
       {asked === undefined || check === undefined ? null : (
         <Question of={of} check={check} keep={asked === "keep"} onClose={() => setAsked(undefined)} onStarted={onEnd} />

@@ -1,9 +1,13 @@
 /** The payload of a dead letter in a field, and its problems. */
+import * as Cause from "effect/Cause"
+import * as Option from "effect/Option"
+import * as AsyncResult from "effect/reactivity/AsyncResult"
 import type { ReactNode, RefObject } from "react"
 import type { EditCheck } from "../../../src/ConsoleJob.ts"
 import * as JsonText from "../../../src/internal/jsonText.ts"
 import { Button } from "../parts/Button.tsx"
-import { Notice } from "../parts/Notice.tsx"
+import { Failed, Notice } from "../parts/Notice.tsx"
+import { problemOf } from "../state/problem.ts"
 import { Foreign } from "../text/Foreign.tsx"
 import { pathText } from "../text/path.ts"
 
@@ -56,6 +60,22 @@ export const Issues = (props: {
     <Notice tone="warn" title="No schema is known">
       <p>It goes out unchecked. Start the console with the application's module to have it checked.</p>
     </Notice>
+  )
+}
+
+/** The latest check of a payload, or why there is none yet. */
+export const Checked = <A,>(props: {
+  readonly of: AsyncResult.AsyncResult<A, unknown>
+  readonly children: (check: A) => ReactNode
+}): ReactNode => {
+  const { children, of } = props
+  const check = AsyncResult.value(of)
+  if (Option.isSome(check)) return children(check.value)
+  if (AsyncResult.isFailure(of)) return <Failed problem={problemOf(Cause.squash(of.cause))} />
+  return (
+    <p className="soft" role="status">
+      Checking …
+    </p>
   )
 }
 

@@ -1,6 +1,6 @@
+/** The dead letters of a queue, from one look. */
 import * as Option from "effect/Option"
 import * as AsyncResult from "effect/reactivity/AsyncResult"
-/** The dead letters of a queue, from one look. */
 import { type ReactNode, useState } from "react"
 import type { Pulse, Snapshot, Summary } from "../../../src/ConsoleModel.ts"
 import { EditGroup } from "../deadletters/EditGroup.tsx"

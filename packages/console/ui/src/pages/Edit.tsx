@@ -1,12 +1,11 @@
-import * as Cause from "effect/Cause"
+/** A dead letter's payload, to mend and replay. */
 import * as Option from "effect/Option"
 import * as AsyncResult from "effect/reactivity/AsyncResult"
-/** A dead letter's payload, to mend and replay. */
 import { type ReactNode, useRef, useState } from "react"
 import type { DeadLetter } from "../../../src/ConsoleModel.ts"
 import * as JsonText from "../../../src/internal/jsonText.ts"
 import { letterOf } from "../deadletters/letterOf.ts"
-import { Issues, PayloadField, placing } from "../deadletters/Payload.tsx"
+import { Checked, Issues, PayloadField, placing } from "../deadletters/Payload.tsx"
 import { QueueJob } from "../deadletters/QueueJob.tsx"
 import { Ask } from "../parts/Ask.tsx"
 import { Button } from "../parts/Button.tsx"
@@ -15,11 +14,10 @@ import { Diff } from "../parts/Diff.tsx"
 import { Head } from "../parts/Head.tsx"
 import { Link } from "../parts/Link.tsx"
 import { Loaded } from "../parts/Loaded.tsx"
-import { Failed, Notice } from "../parts/Notice.tsx"
+import { Notice } from "../parts/Notice.tsx"
 import * as actions from "../state/actions.ts"
 import { useAtom, useRefresh } from "../state/atoms.ts"
 import { go } from "../state/place.ts"
-import { problemOf } from "../state/problem.ts"
 import { editCheck } from "../state/resources.ts"
 import { useIsReadOnly, useModuleCommand, useSession } from "../state/session.ts"
 import { visible } from "../text/escape.ts"
@@ -55,19 +53,15 @@ const Editor = (props: { readonly of: AnyLetter; readonly payload: string }): Re
       </section>
       <section aria-labelledby="checked">
         <h2 id="checked">Check</h2>
-        {check !== undefined ? (
-          <>
-            <Issues of={check} type={of.type} onPlace={placing(field, text)} />
-            <h2>What changes</h2>
-            <Diff before={check.before} after={check.after} />
-          </>
-        ) : AsyncResult.isFailure(result) ? (
-          <Failed problem={problemOf(Cause.squash(result.cause))} />
-        ) : (
-          <p className="soft" role="status">
-            Checking …
-          </p>
-        )}
+        <Checked of={result}>
+          {(check) => (
+            <>
+              <Issues of={check} type={of.type} onPlace={placing(field, text)} />
+              <h2>What changes</h2>
+              <Diff before={check.before} after={check.after} />
+            </>
+          )}
+        </Checked>
       </section>
       {isAsked && check !== undefined ? (
         <Ask

@@ -111,11 +111,12 @@ const Undo = (props: { readonly job: AnyJob; readonly isActing: boolean; readonl
 }
 
 /** Nothing came back: either all went well, or nothing has tried yet. */
-const CameBackNone = ({ done, queue }: { readonly done: number; readonly queue: string }): ReactNode => {
+const CameBackNone = (props: { readonly done: number; readonly queue: string; readonly when: string }): ReactNode => {
+  const { done, queue, when } = props
   const consumers = usePart(pulse, (now) => now?.queues.find(({ name }) => name === queue)?.consumers)
   return (
     <p className="soft">
-      {done === 1 ? "It had not" : "None of them had"} come back seconds later
+      {done === 1 ? "It had not" : "None of them had"} {when}
       {consumers === 0
         ? `, but the queue has no consumer now: ${done === 1 ? "it" : "some"} may wait there still.`
         : "."}
@@ -125,22 +126,18 @@ const CameBackNone = ({ done, queue }: { readonly done: number; readonly queue: 
 
 /** What is known of those that were replayed: by a look, or before one by the number of dead letters. */
 const CameBack = ({ of: { cameBack, failedAgain, queue, tally } }: { readonly of: AnyJob }): ReactNode => {
-  if (tally.done === 0) return null
-  if (failedAgain !== undefined) {
-    const of = failedAgain.count === 0 ? "None of them" : `${count(failedAgain.count)} of these ${count(tally.done)}`
-    return (
-      <p className={failedAgain.count === 0 ? "soft" : "warn-text"}>
-        {of} had failed again at {time(failedAgain.at)}.
-      </p>
-    )
+  const { done } = tally
+  const came = failedAgain?.count ?? cameBack
+  if (done === 0 || came === undefined) return null
+  const at = failedAgain === undefined ? undefined : time(failedAgain.at)
+  if (came === 0) {
+    return <CameBackNone done={done} queue={queue} when={at ? `failed again at ${at}` : "come back seconds later"} />
   }
-  if (cameBack === undefined) return null
-  return cameBack === 0 ? (
-    <CameBackNone done={tally.done} queue={queue} />
-  ) : (
+  return (
     <p className="warn-text">
-      {counted(cameBack, "dead letter")} came since. Look again to see whether{" "}
-      {tally.done === 1 ? "it" : "some of these"} failed again.
+      {at === undefined
+        ? `${counted(came, "dead letter")} came since. Look again to see whether ${done === 1 ? "it" : "some of these"} failed again.`
+        : `${count(came)} of these ${count(done)} had failed again at ${at}.`}
     </p>
   )
 }

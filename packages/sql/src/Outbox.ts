@@ -112,7 +112,7 @@ export interface Options {
  * @since 0.1.0
  */
 export interface RelayOptions {
-  /** The number of events that a claim takes at most, from 1 to 1000. A crash publishes up to two claims twice. Default: 200. */
+  /** The number of events that a claim takes at most, from 1 to 1000. A crash publishes up to two claims twice. Default: 500. */
   readonly batch?: number | undefined
   /** The time between two looks at the table when nothing wakes the relay. Default: 1 second. */
   readonly poll?: Duration.Input | undefined
@@ -393,7 +393,7 @@ export const layerBus: Layer.Layer<EventBus.EventBus, never, Outbox | EventBus.E
  * @since 0.1.0
  */
 export const layerRelay = (options: RelayOptions = {}): Layer.Layer<never, never, Outbox | Tables | Broker.Broker> => {
-  const batch = whole("batch", options.batch ?? 200, 1, 1000)
+  const batch = whole("batch", options.batch ?? 500, 1, 1000)
   const poll = Duration.fromInputUnsafe(options.poll ?? "1 second")
   return Layer.effectDiscard(
     Effect.gen(function* () {

@@ -1,14 +1,14 @@
-/** The ground of all sections: the sample event, the tables, and what fills and empties them. */
+/** The ground of all sections: the sample events, the place, and what empties a table. */
 import * as Outbox from "@effect-eventbus/sql/Outbox"
-import * as EventType from "effect-eventbus/EventType"
+import * as Broker from "effect-eventbus/Broker"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Schema from "effect/Schema"
-import * as SqlClient from "effect/sql/SqlClient"
+import { payloads, SampleEvent } from "../SampleEvent.ts"
 
-export const Sample = EventType.make("bench.sample", { payload: Schema.Struct({ n: Schema.Int, pad: Schema.String }) })
+const payload = payloads(512)
 
-export const pad = "x".repeat(300)
+export const sampleEvent = (n: number) => SampleEvent.event(payload(n))
 
 export interface Options {
   readonly rounds: number
@@ -16,18 +16,30 @@ export interface Options {
   readonly backlog: number
 }
 
+/** Where a run takes place. Nothing takes the events of the queue: a consumer would have a share in what is measured. */
+export interface Place {
+  readonly url: string
+  readonly schema: string
+  readonly queue: string
+}
+
 export const sampleEvents = (count: number) =>
   Effect.forEach(
     Array.from({ length: count }, (_, n) => n),
-    (n) => Sample.event({ n, pad })
+    sampleEvent
   )
 
-/** Waits until nothing waits in a table, with a question that costs the database next to nothing. */
-const drained = Effect.fnUntraced(function* (table: string) {
-  const sql = yield* SqlClient.SqlClient
-  while ((yield* sql`SELECT 1 AS one FROM ${sql(table)} WHERE seq > 0 LIMIT 1`).length > 0) yield* Effect.sleep(2)
-})
-
-/** Runs a relay until the table is empty. */
-export const relayAll = (table = "eventbus_outbox") =>
-  Effect.scoped(Effect.andThen(Layer.build(Layer.fresh(Outbox.layerRelay())), drained(table)))
+/** Runs a relay until it has published a number of events and ended their claims. */
+export const relayAll = (count: number) =>
+  Effect.gen(function* () {
+    const broker = yield* Broker.Broker
+    const done = yield* Deferred.make<void>()
+    let left = count
+    const counting = Broker.Broker.of({
+      ...broker,
+      publish: (envelope) =>
+        Effect.tap(broker.publish(envelope), () => (--left === 0 ? Deferred.succeed(done, undefined) : Effect.void))
+    })
+    const relay = Layer.fresh(Outbox.layerRelay()).pipe(Layer.provide(Layer.succeed(Broker.Broker, counting)))
+    return yield* Effect.andThen(Layer.build(relay), Deferred.await(done))
+  }).pipe(Effect.scoped)

@@ -27,19 +27,22 @@ export const timed = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<nu
     return Effect.map(effect, () => performance.now() - start)
   })
 
-/** Runs every variant in every round, in a rotated order, after a round to warm up. */
+/** Node compiles what a process does often, and a service runs for days. */
+const roundsToWarmUp = 3
+
+/** Runs every variant in every round, in a rotated order, after some rounds to warm up. */
 export const interleaved = Effect.fnUntraced(function* <E, R>(
   { rounds, units }: { readonly rounds: number; readonly units: number },
   variants: ReadonlyArray<Variant<E, R>>
 ): Effect.fn.Return<Rates, E, R> {
   const rates = new Map(variants.map(({ name }) => [name, new Array<number>()]))
-  for (let round = 0; round <= rounds; round++) {
+  for (let round = -roundsToWarmUp; round < rounds; round++) {
     for (let turn = 0; turn < variants.length; turn++) {
-      const variant = variants[(turn + round) % variants.length]
+      const variant = variants[(turn + round + roundsToWarmUp) % variants.length]
       if (variant === undefined) continue
       if (variant.prepare !== undefined) yield* variant.prepare
       const millis = yield* timed(variant.run)
-      if (round > 0) rates.get(variant.name)?.push(((variant.units ?? units) / millis) * 1000)
+      if (round >= 0) rates.get(variant.name)?.push(((variant.units ?? units) / millis) * 1000)
     }
   }
   for (const [name, all] of rates) {

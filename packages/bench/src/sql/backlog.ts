@@ -1,15 +1,22 @@
 /** A long backlog, emptied by one relay: the rate of each tenth. */
 import * as Outbox from "@effect-eventbus/sql/Outbox"
+import * as EventBus from "effect-eventbus/EventBus"
+import * as Handler from "effect-eventbus/Handler"
+import * as Subscription from "effect-eventbus/Subscription"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as SqlClient from "effect/sql/SqlClient"
+import { SampleEvent } from "../SampleEvent.ts"
 import { sampleEvents } from "./Bench.ts"
-import type { Options } from "./Bench.ts"
+import type { Options, Place } from "./Bench.ts"
 
-export const backlog = Effect.fnUntraced(function* ({ backlog: count }: Options) {
+export const backlog = Effect.fnUntraced(function* ({ backlog: count }: Options, { queue }: Place) {
   yield* Console.log(`\nA backlog of ${count} events`)
   const sql = yield* SqlClient.SqlClient
+  const bus = yield* EventBus.EventBus
+  // There are too many to keep.
+  yield* bus.subscribe(Handler.make(Subscription.make(queue, { events: [SampleEvent] }), () => Effect.void))
   yield* sql`TRUNCATE eventbus_outbox RESTART IDENTITY`
   yield* sql.withTransaction(Outbox.publishAll(yield* sampleEvents(1)))
   yield* sql`

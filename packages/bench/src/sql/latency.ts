@@ -10,7 +10,8 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as SqlClient from "effect/sql/SqlClient"
-import { pad, Sample } from "./Bench.ts"
+import { SampleEvent } from "../SampleEvent.ts"
+import { sampleEvent } from "./Bench.ts"
 import type { Options } from "./Bench.ts"
 import * as Rounds from "./Rounds.ts"
 
@@ -20,7 +21,7 @@ export const latency = Effect.fnUntraced(function* ({ rounds }: Options) {
   const sql = yield* SqlClient.SqlClient
   const bus = yield* EventBus.EventBus
   const waiting = new Map<string, Deferred.Deferred<void>>()
-  const subscription = Subscription.make(`latency-${randomUUID()}`, { events: [Sample], temporary: true })
+  const subscription = Subscription.make(`latency-${randomUUID()}`, { events: [SampleEvent], temporary: true })
   yield* bus.subscribe(
     Handler.make(subscription, ({ eventId }) => {
       const done = waiting.get(eventId)
@@ -33,7 +34,7 @@ export const latency = Effect.fnUntraced(function* ({ rounds }: Options) {
   const order = (n: number) => sql`INSERT INTO orders ${sql.insert({ id: randomUUID(), n })}`
   const handled = (publish: (event: Event.Event, n: number) => Effect.Effect<unknown, unknown, Outbox.Outbox>) =>
     Effect.fnUntraced(function* (n: number) {
-      const event = yield* Sample.event({ n, pad })
+      const event = yield* sampleEvent(n)
       const done = yield* Deferred.make<void>()
       waiting.set(event.eventId, done)
       return yield* Rounds.timed(Effect.andThen(publish(event, n), Deferred.await(done)))

@@ -9,8 +9,9 @@ import * as Effect from "effect/Effect"
 import * as PersistedQueue from "effect/persistence/PersistedQueue"
 import * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
+import { SampleEvent } from "../SampleEvent.ts"
 import { relayAll, sampleEvents } from "./Bench.ts"
-import type { Options } from "./Bench.ts"
+import type { Options, Place } from "./Bench.ts"
 import * as Jobs from "./jobs.ts"
 import * as Rounds from "./Rounds.ts"
 
@@ -19,10 +20,7 @@ type Variant = Rounds.Variant<unknown, Needs>
 
 const Body = Schema.Struct({ body: Schema.String })
 
-export const relaying = Effect.fnUntraced(function* (
-  { rounds, events: count }: Options,
-  place: { url: string; schema: string }
-) {
+export const relaying = Effect.fnUntraced(function* ({ rounds, events: count }: Options, place: Place) {
   yield* Console.log(`\nRelaying ${count} events`)
   const sql = yield* SqlClient.SqlClient
   const bus = yield* EventBus.EventBus
@@ -31,7 +29,7 @@ export const relaying = Effect.fnUntraced(function* (
   const [first] = events
   if (first === undefined) return
   const envelope = yield* Effect.fromResult(
-    EventCodec.toEnvelope(first, { routingKey: "bench.sample.normal", persistent: true, traceparent: undefined })
+    EventCodec.toEnvelope(first, { routingKey: `${SampleEvent.name}.normal`, persistent: true, traceparent: undefined })
   )
   const encoder = new TextEncoder()
   const publish = (body: string) => broker.publish({ ...envelope, body: encoder.encode(body) })
@@ -64,8 +62,14 @@ export const relaying = Effect.fnUntraced(function* (
   const asItComes = "graphile-worker, with its defaults"
   const boss = "pg-boss, two batches of 200 at once"
   const measured = (variants: ReadonlyArray<Variant>) =>
-    Rounds.interleaved<unknown, Needs>({ rounds, units: count }, variants)
-  const relayed = { name: relay, prepare: sql.withTransaction(Outbox.publishAll(events)), run: relayAll() }
+    Rounds.interleaved<unknown, Needs>(
+      { rounds, units: count },
+      variants.map(({ prepare = Effect.void, ...variant }) => ({
+        ...variant,
+        prepare: Effect.andThen(bus.purge(place.queue), prepare)
+      }))
+    )
+  const relayed = { name: relay, prepare: sql.withTransaction(Outbox.publishAll(events)), run: relayAll(count) }
   // Before the others: what they delete keeps the database busy for a while.
   const pair = yield* measured([{ name: direct, run: bus.publishAll(events) }, relayed])
   yield* Rounds.compare(pair, relay, direct, "at least 0.9")

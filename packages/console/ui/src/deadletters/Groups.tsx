@@ -47,6 +47,11 @@ export const Groups = (props: {
                   )}
                   {group.last === undefined ? null : (
                     <span>
+                      {group.first === undefined || group.first === group.last ? null : (
+                        <>
+                          first <Age at={group.first} />,{" "}
+                        </>
+                      )}
                       last <Age at={group.last} />
                     </span>
                   )}

@@ -50,6 +50,9 @@ describe("A table of dead letters", () => {
     assert.match(table({}) ?? "", /^the warehouse did not answer/)
     assert.match(table({ keys: 1, key: "sku-42" }) ?? "", /^key sku-42: the warehouse did not answer/)
     assert.match(table({ keys: 3 }) ?? "", /^3 keys: the warehouse did not answer/)
+    const silent = { ...group, sample: { id: "7", message: "" }, key: "sku-42" }
+    assert.strictEqual(lines(DeadLetterView.groupTable([{ ...silent, keys: 1 }], 0, view))[2]?.trim(), "key sku-42")
+    assert.strictEqual(lines(DeadLetterView.groupTable([{ ...silent, keys: 3 }], 0, view))[2]?.trim(), "3 keys")
     assert.match(table({ keys: 1, key: "k".repeat(255) }) ?? "", /^key k{23}…: the warehouse/)
     assert.notInclude(table({ keys: 1, key: "\u001b[31mred\n" }), "\u001b")
   })

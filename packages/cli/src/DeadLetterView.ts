@@ -98,15 +98,16 @@ const rowsOf = <A>(columns: ReadonlyArray<Column<A>>, items: ReadonlyArray<A>, p
 }
 
 /** Cuts a message to the rest of a line. */
-const remainder = (text: string | undefined, columns: number, used: number): string =>
-  cut(plain(text ?? ""), Math.max(8, columns - used))
+const remainder = (text: string, columns: number, used: number): string => cut(plain(text), Math.max(8, columns - used))
 
 /** The longest key that a line shows whole. */
 const keyWidth = 24
 
-/** Returns a message behind the key of an ordered queue, where there is one. */
-const keyed = (key: string | undefined, message: string | undefined): string | undefined =>
-  key === undefined ? message : `key ${cut(plain(key), keyWidth)}: ${message ?? ""}`
+/** Returns a message behind what it is about, where there are both. */
+const behind = (subject: string | undefined, message = ""): string =>
+  [subject ?? "", message].filter((part) => part !== "").join(": ")
+
+const keyOf = (key: string | undefined) => (key === undefined ? undefined : `key ${cut(plain(key), keyWidth)}`)
 
 /** The longest event type of the platform has 19 characters. */
 const typeWidth = 19
@@ -135,15 +136,15 @@ export const table = (
     paint
   )
   const messages = deadLetters.map(({ envelope: { fault, key } }) =>
-    remainder(keyed(key, fault?.message), columns, width + 2)
+    remainder(behind(keyOf(key), fault?.message), columns, width + 2)
   )
   const heading = `${titles.padEnd(width)}  MESSAGE`
   return [paint("dim", heading), ...rows.map((row, i) => `${row}  ${messages[i]}`.trimEnd())].join("\n")
 }
 
 /** Returns the example of a group, behind its key or the number of its keys. */
-const sampleOf = ({ key, keys = 0, sample: { message } }: Group): string | undefined =>
-  keys > 1 ? `${keys} keys: ${message}` : keyed(key, message)
+const sampleOf = ({ key, keys = 0, sample: { message } }: Group): string =>
+  behind(keys > 1 ? `${keys} keys` : keyOf(key), message)
 
 /**
  * Formats groups as a table, with an example message below each, and the key of an ordered

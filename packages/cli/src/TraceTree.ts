@@ -6,6 +6,7 @@
  */
 
 import type { Causation, Sighting } from "effect-eventbus/Causation"
+import * as Fault from "effect-eventbus/Fault"
 import { displayWidth } from "effect/cli/CliOutput"
 import * as DateTime from "effect/DateTime"
 import * as EventLine from "./EventLine.ts"
@@ -28,7 +29,7 @@ const flatten = (trees: ReadonlyArray<Causation>): ReadonlyArray<Causation> =>
 const describe = ({ fault, queue }: Sighting): string => {
   if (fault === undefined) return `${queue}: no reason given`
   const attempts = plural(fault.attempts, "attempt", "attempts")
-  return `${queue} after ${attempts}: ${fault.reason}: ${fault.message}`
+  return `${queue} after ${attempts}: ${Fault.summary(fault)}`
 }
 
 /**

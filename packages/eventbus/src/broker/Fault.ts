@@ -121,3 +121,12 @@ export const make = (
  */
 export const fromCause = (cause: Cause.Cause<unknown>, options: Circumstances): Fault =>
   fromText(describe(cause, maxMessage, maxStack), options)
+
+/**
+ * Returns the reason of a fault with its message, or alone where the error has none.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const summary = ({ message, reason }: Pick<Fault, "message" | "reason">): string =>
+  message === "" ? reason : `${reason}: ${message}`

@@ -84,8 +84,8 @@ export interface Discard {
 export interface Pause {
   readonly _tag: "Pause"
   readonly delay: Duration.Duration
-  /** The reason in a few words, which health and `Running.state` report. */
-  readonly by: string
+  /** The reason in a few words, which health and `Running.state` report. Default: that of the fault. */
+  readonly by: string | undefined
   readonly fault: Fault | undefined
 }
 
@@ -155,7 +155,7 @@ export const pause = (
 ): Settlement => ({
   _tag: "Pause",
   delay: Duration.fromInputUnsafe(delay),
-  by: options.by ?? options.fault?.reason ?? "a failure",
+  by: options.by,
   fault: options.fault
 })
 

@@ -22,6 +22,7 @@ import * as Stream from "effect/Stream"
 import type * as Broker from "../../broker/Broker.ts"
 import type { SubscribeError } from "../../broker/BrokerError.ts"
 import type { Delivery } from "../../broker/Delivery.ts"
+import * as Fault from "../../broker/Fault.ts"
 import type { Event } from "../../event/Event.ts"
 import * as Metrics from "../../telemetry/Metrics.ts"
 import type { DecodedDelivery, Probe } from "../DecodedDelivery.ts"
@@ -205,10 +206,10 @@ export const make = Effect.fnUntraced(function* <Ev extends Event>(
       Effect.suspend(() => {
         probe = { pauses: (probe?.pauses ?? 0) + 1, since: probe?.since ?? now() }
         return Effect.andThen(
-          pause(by, delay, probeNext),
+          pause(by ?? fault?.reason ?? "a failure", delay, probeNext),
           // Without a fault, it is held up as its owner meant it to be.
           Effect.logWithLevel(fault === undefined ? "Debug" : "Warn")(
-            `Paused "${name}" for ${Duration.format(delay)}: ${fault?.message ?? by}`
+            `Paused "${name}" for ${Duration.format(delay)}: ${fault === undefined ? by : Fault.summary(fault)}`
           )
         )
       })

@@ -10,7 +10,7 @@ import * as Exit from "effect/Exit"
 import * as Tracer from "effect/Tracer"
 import type { Delivery } from "../../broker/Delivery.ts"
 import type { Envelope } from "../../broker/Envelope.ts"
-import type { Fault } from "../../broker/Fault.ts"
+import { type Fault, summary } from "../../broker/Fault.ts"
 import type { Event } from "../../event/Event.ts"
 import {
   type AnyFiber,
@@ -36,8 +36,8 @@ const linkTo = (span: Tracer.AnySpan | undefined): ReadonlyArray<Tracer.SpanLink
 const goOnIn = (fiber: AnyFiber, span: Tracer.AnySpan): void =>
   fiber.setContext(Context.add(fiber.context, Tracer.ParentSpan, span))
 
-const toError = ({ message, reason, stack }: Fault): Error =>
-  Object.assign(new Error(message), { name: reason, stack: stack ?? `${reason}: ${message}` })
+const toError = (fault: Fault): Error =>
+  Object.assign(new Error(fault.message), { name: fault.reason, stack: fault.stack ?? summary(fault) })
 
 /** Ends the span of an attempt. A failed attempt is an error, even though its policy has answered it. */
 const endAs = (fiber: AnyFiber, span: Tracer.Span, fault: Fault | undefined): void => {

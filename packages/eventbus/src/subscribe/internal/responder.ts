@@ -148,7 +148,7 @@ export const make = (
       // A request of another type that has come here by its pattern has a responder elsewhere.
       const isOurs = type === undefined || subscription.events.some(({ name }) => name === type)
       if (!responds || !isOurs || now >= deadline) return Effect.void
-      const message = fault === undefined ? "its responder gave it up" : `${fault.reason}: ${fault.message}`
+      const message = fault === undefined ? "its responder gave it up" : Fault.summary(fault)
       return reply(delivery, { _tag: "Died", message }, deadline)
     })
 

@@ -5,7 +5,7 @@
  */
 
 import * as Causation from "effect-eventbus/Causation"
-import type { Fault } from "effect-eventbus/Fault"
+import * as Fault from "effect-eventbus/Fault"
 import * as QueueSpec from "effect-eventbus/QueueSpec"
 import * as Arr from "effect/Array"
 import * as Duration from "effect/Duration"
@@ -22,8 +22,8 @@ const cut = (text: string): string => {
   return line.length > maxMessage ? `${line.slice(0, maxMessage - 1)}…` : line
 }
 
-const because = (fault: Fault | undefined): string =>
-  fault === undefined ? "" : `: ${cut(fault.message === "" ? fault.reason : `${fault.reason}: ${fault.message}`)}`
+const because = (fault: Fault.Fault | undefined): string =>
+  fault === undefined ? "" : `: ${cut(Fault.summary(fault))}`
 
 /** Returns a time in seconds, as in `1.500 s`. */
 const seconds = (millis: number): string => `${(millis / 1000).toFixed(3)} s`

@@ -158,6 +158,14 @@ describe.concurrent("eventbus explain", () => {
     )
   })
 
+  it("takes the type of an event for its key with a normal priority", async () => {
+    const explain = async (key: string) => Process.run(["explain", key, ...Fixture.module("blobs")])
+    const type = await explain("report.made")
+    assert.match(type.stdout, /^report\.made\.normal reaches 1 queue$/m)
+    assert.deepStrictEqual(type, await explain("report.made.normal"))
+    assert.strictEqual((await explain("report.lost")).stdout, "report.lost reaches no queue of this module\n")
+  })
+
   it("exits with 0 when no queue receives the event", async () => {
     const none = ["explain", "a.b.c", ...Fixture.module("misfit")]
     assert.strictEqual((await Process.run(none)).stdout, "a.b.c reaches no queue of this module\n")

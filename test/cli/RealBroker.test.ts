@@ -72,6 +72,16 @@ describe.skipIf(inject("rabbitUrl") === null).concurrent("On RabbitMQ", () => {
     assert.notInclude(text?.stdout ?? "", "\u001b")
   })
 
+  it("tail says how to listen for the events of a type", async () => {
+    const key = Process.start(["tail", "order.placed"], env)
+    await key.remark('"order.placed" is a whole key. For the events of a type, use "order.placed.*"')
+    key.interrupt()
+    const types = await listening(["order.placed.*", "order.placed.high", "order.#", "*.placed"])
+    types.interrupt()
+    const [, { code, stderr }] = await Promise.all([key.ended, types.ended])
+    assert.deepStrictEqual([code, stderr.includes("whole key")], [0, false])
+  })
+
   it("publish has an event delivered after a delay", async () => {
     const key = Leftovers.unique("later")
     const tail = await listening([key, "--count", "1", "--json"])
@@ -122,7 +132,7 @@ describe.skipIf(inject("rabbitUrl") === null).concurrent("On RabbitMQ", () => {
   })
 
   it("tail ends quietly when the reader of its output is gone", async () => {
-    const key = Leftovers.unique("unseen")
+    const key = `${Leftovers.unique("unseen")}.normal`
     const tail = await listening([key])
     tail.lookAway()
     await publish("some.event", "--routing-key", key)

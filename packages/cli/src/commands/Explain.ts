@@ -21,7 +21,7 @@ import * as Parameters from "../Parameters.ts"
 
 const flags = {
   routingKey: Argument.String("routing-key").pipe(
-    Argument.withDescription("The routing key of an event: <type>.<priority>"),
+    Argument.withDescription("An event type, or a key: <type>.<priority>"),
     Argument.mapTryCatch(RoutingKey.check, Parameters.reason)
   ),
   module: Parameters.module,
@@ -180,11 +180,14 @@ const toJson = (routingKey: string, explanation: Explanation, delay: Delay | und
   dead_letters: explanation.deadLetterQueue ?? null
 })
 
-const run = Effect.fnUntraced(function* ({ delay: wanted, json, module, routingKey }: Input) {
+const run = Effect.fnUntraced(function* ({ delay: wanted, json, module, routingKey: given }: Input) {
   const { Contract, Explanation } = yield* lazyImports.inspect
   const contract = yield* Contract.load(module)
   const settings = yield* Connection.settings(contract.options)
-  const explanations = yield* Explanation.make(routingKey, contract, settings)
+  const found = yield* Explanation.make(given, contract, settings)
+  const isType = found.length === 0 && contract.eventTypes.some(({ name }) => name === given)
+  const routingKey = isType ? RoutingKey.make(given, "normal") : given
+  const explanations = isType ? yield* Explanation.make(routingKey, contract, settings) : found
   const delay = Option.getOrUndefined(
     Option.map(wanted, (duration) => Explanation.delayed(Duration.toMillis(duration), settings))
   )
@@ -218,6 +221,7 @@ export const explain = Command.make("explain", flags, run).pipe(
       "  it runs the failure policies themselves."
   ),
   Command.withExamples([
+    { command: "eventbus explain invoice.paid --module ./subscriptions.ts" },
     { command: "eventbus explain invoice.paid.high --module ./subscriptions.ts" },
     { command: "eventbus explain invoice.paid.high --delay 3d --module ./subscriptions.ts" }
   ])

@@ -6,6 +6,7 @@
  * @since 0.1.0
  */
 
+import * as Priority from "effect-eventbus/Priority"
 import * as RoutingKey from "effect-eventbus/RoutingKey"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
@@ -33,6 +34,10 @@ const flags = {
 
 type Input = Command.Command.Config.Infer<typeof flags>
 
+/** Returns whether a pattern looks like the type of an event: it is no pattern, and no key with a priority. */
+const isType = (pattern: string): boolean =>
+  !/[*#]/.test(pattern) && !Priority.all.some((priority) => pattern.endsWith(`.${priority}`))
+
 /** The number of messages that may be unacknowledged at once. */
 const concurrency = 100
 
@@ -47,6 +52,9 @@ const listen = Effect.fnUntraced(function* (input: Input, patterns: ReadonlyArra
   })
   const deliveries = yield* Broker.deliveries(broker, subscription)
   yield* output.note(`Listening for ${patterns.join(" ")} (Ctrl-C ends it)`)
+  for (const type of patterns.filter(isType)) {
+    yield* output.note(`"${type}" is a whole key. For the events of a type, use "${type}.*"`)
+  }
   const wanted = Option.getOrElse(input.count, () => Infinity)
   for (let shown = 0; shown < wanted; shown++) {
     const { ack, envelope } = yield* Queue.take(deliveries)

@@ -196,6 +196,7 @@ describe.skipIf(inject("rabbitUrl") === null)("dlq", () => {
       const replayed = await dlq(["replay", queue, "--group", "7aaaaaaaaaaa"])
       assert.strictEqual(replayed.code, 0, replayed.stderr)
       assert.strictEqual(replayed.stdout, "6 replayed + 6 not selected = 12 waiting\n")
+      assert.include(replayed.stderr, `No process consumes "${queue}" now`)
       assert.sameMembers(
         [...(await eventIds(queue))],
         ids.filter((_, n) => n % 6 < 3)

@@ -76,6 +76,7 @@ describe.skipIf(!OwnNode.isPossible)("Doctor on a node of its own", () => {
       /^ok memory: every node has room for the log of its quorum queues$/,
       /^ok alarms: none$/,
       /^ok clock: the broker's clock and this one agree within a second$/,
+      /^ok dead letters: no queue has any$/,
       /^ok permission: publish events$/,
       /^ok permission: consume "shop\.billing"$/,
       /^ok queue: dlq\.shop\.billing$/,
@@ -117,7 +118,11 @@ describe.skipIf(!OwnNode.isPossible)("Doctor on a node of its own", () => {
         return ended.code === 1
       })
       await Effect.runPromise(eventually("a failed check", isSeen, { state: () => ended.stdout }))
-      assertSays(ended, /^fail limits: "dlq\.shop\.billing" is full with 1 message \(max-length 1\) and takes no more/)
+      assertSays(
+        ended,
+        /^fail limits: "dlq\.shop\.billing" is full with 1 message \(max-length 1\) and takes no more/,
+        /^warn dead letters: 1 dead letter of "shop\.billing"$/
+      )
       assertSays(await run(["doctor", "--json"]), /^skip limits: not available over AMQP$/)
     } finally {
       await ctl("clear_policy", "short")

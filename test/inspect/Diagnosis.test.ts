@@ -142,6 +142,18 @@ describe("Diagnosis", () => {
     ])
   })
 
+  it("warns of the dead letters of each queue, also of one that is gone", () => {
+    const texts = (...queues: ReadonlyArray<readonly [name: string, messages: number]>) =>
+      Diagnosis.deadLetters(
+        QueueReport.fromAll(queues.map(([name, messages]) => ({ name, messages, consumers: 1 })))
+      ).map(({ detail, status }) => `${status}: ${detail}`)
+    assert.deepStrictEqual(texts(["audit", 7], ["billing", 0], ["dlq.audit", 0], ["dlq.billing", 3], ["dlq.gone", 1]), [
+      'warn: 3 dead letters of "billing"',
+      'warn: 1 dead letter of "gone"'
+    ])
+    assert.deepStrictEqual(texts(["audit", 7], ["dlq.audit", 0], ["dlq.gone", 0]), ["ok: no queue has any"])
+  })
+
   it("fails where another application hands the events of an ordered subscription to several consumers", () => {
     const texts = (args: Readonly<Record<string, unknown>>) =>
       Diagnosis.order(["stock"], [{ name: "stock", messages: 0, consumers: 2, arguments: args }]).map(

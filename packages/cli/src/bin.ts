@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import * as module from "node:module"
 
-/** What `engines` of the package says. npm only warns. */
+/** The least version, as `engines` of the package has it, of which npm only warns. */
 const least = [22, 19] as const
 
 const [major = 0, minor = 0] = process.versions.node.split(".").map(Number)

@@ -1,6 +1,6 @@
 /**
  * A diagnosis of a broker: checks of the connection, the version, permissions, clocks,
- * topology, backlogs and full queues. Each check that is not `ok` says what to do.
+ * topology, backlogs, dead letters and full queues. Each check that is not `ok` says what to do.
  *
  * @since 0.1.0
  */
@@ -18,7 +18,7 @@ import { noManagement } from "./internal/checks/advice.ts"
 import { blobsOf } from "./internal/checks/blobChecks.ts"
 import { expiry, featureFlags, memory, noConnection, version } from "./internal/checks/brokerChecks.ts"
 import { publishing, subscribing } from "./internal/checks/permissionChecks.ts"
-import { backlogs, delaysOf, limits, order, replies } from "./internal/checks/queueChecks.ts"
+import { delaysOf, limits, order, replies, waiting } from "./internal/checks/queueChecks.ts"
 import { topology } from "./internal/checks/topologyChecks.ts"
 import type { Management } from "./Management.ts"
 import type { ManagementError } from "./ManagementError.ts"
@@ -27,7 +27,7 @@ import * as TopologyReport from "./TopologyReport.ts"
 export type { Check } from "./internal/check.ts"
 export { blobs } from "./internal/checks/blobChecks.ts"
 export { clock, expiry, memory, noConnection, version } from "./internal/checks/brokerChecks.ts"
-export { backlog, delays, limits, order, replies } from "./internal/checks/queueChecks.ts"
+export { backlog, deadLetters, delays, limits, order, replies } from "./internal/checks/queueChecks.ts"
 export { topology } from "./internal/checks/topologyChecks.ts"
 
 /**
@@ -91,7 +91,7 @@ export const run = (target: Target): Stream.Stream<Check, ContractError | Manage
       Effect.scoped(publishing(settings)),
       subscribing(live, queues, settings),
       Effect.map(TopologyReport.make(live, queues, management), (report) => topology(report, settings)),
-      backlogs(live, queues, management),
+      waiting(live, queues, management),
       ...(orderedElsewhere.length === 0
         ? []
         : [

@@ -16,7 +16,7 @@ export interface Options {
   readonly backlog: number
 }
 
-/** Where a run takes place. Nothing takes the events of the queue: a consumer would have a share in what is measured. */
+/** The place of a run. Nothing takes the events of the queue: a consumer would have a share in what is measured. */
 export interface Place {
   readonly url: string
   readonly schema: string

@@ -12,6 +12,7 @@ import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Confirmation from "../../Confirmation.ts"
+import * as lazyImports from "../../lazyImports.ts"
 import { Output, plain } from "../../Output.ts"
 import * as Parameters from "../../Parameters.ts"
 import { CommandFailed } from "../../Problem.ts"
@@ -30,7 +31,10 @@ const optionsOf = (deadLetters: DeadLetters, input: Shared) =>
     limit: Option.getOrUndefined(input.limit)
   }))
 
-/** Runs a bulk operation, shows its progress, and prints its result even when it fails or is interrupted. */
+/**
+ * Runs a bulk operation, shows its progress, and prints its result even when it fails or is interrupted. Returns the number
+ * of dead letters that it took.
+ */
 const runBulk = Effect.fnUntraced(function* (
   input: Shared,
   options: BulkOptions,
@@ -63,6 +67,7 @@ const runBulk = Effect.fnUntraced(function* (
     const message = `${named - tally.done} of the ${named} dead letters named do not exist, or do not match the flags`
     return yield* new CommandFailed({ message })
   }
+  return tally.done
 })
 
 const replayFlags = {
@@ -70,13 +75,23 @@ const replayFlags = {
   rate: Flag.optional(Parameters.count("At most N a second [no limit]", "rate"))
 }
 
+/** Tells it when no process would handle what was replayed. */
+const tellIfUnconsumed = Effect.fnUntraced(function* (queue: string) {
+  const output = yield* Output
+  const { EventBus } = yield* lazyImports.eventbus
+  const info = Option.flatten(yield* Effect.option(EventBus.EventBus.use((bus) => bus.queueInfo(queue))))
+  if (Option.isNone(info) || info.value.consumers > 0) return
+  yield* output.note(`No process consumes "${plain(queue)}" now. What was replayed is handled when one does`)
+})
+
 const replay = Effect.fnUntraced(function* (input: Command.Command.Config.Infer<typeof replayFlags>) {
   const rate = Option.getOrUndefined(input.rate)
   yield* deadLetterFlags.withDeadLetters(
     input,
     Effect.fnUntraced(function* (deadLetters) {
       const options = yield* optionsOf(deadLetters, input)
-      yield* runBulk(input, options, "replayed", (options) => deadLetters.replay({ ...options, rate }))
+      const done = yield* runBulk(input, options, "replayed", (options) => deadLetters.replay({ ...options, rate }))
+      if (done > 0) yield* tellIfUnconsumed(input.queue)
     })
   )
 })

@@ -75,10 +75,32 @@ export const backlog = (queues: ReadonlyArray<QueueReport.QueueStatus>): Readonl
   })
 }
 
+/**
+ * Checks that no dead letter waits for an operator.
+ *
+ * @category checks
+ * @since 0.1.0
+ */
+export const deadLetters = (queues: ReadonlyArray<QueueReport.QueueStatus>): ReadonlyArray<Check> => {
+  const check = "dead letters"
+  const found = queues
+    .map(({ deadLetters = 0, messages, name }) =>
+      isDeadLetterQueue(name) ? { name: originOf(name), count: messages } : { name, count: deadLetters }
+    )
+    .filter(({ count }) => count > 0)
+  if (found.length === 0) return [{ check, status: "ok", detail: "no queue has any" }]
+  return found.map(({ count, name }) => ({
+    check,
+    status: "warn",
+    detail: `${counted(count, "dead letter")} of "${name}"`,
+    advice: `See why with \`eventbus dlq groups ${name}\`. Mend the cause, and replay them.`
+  }))
+}
+
 const replyQueue = /^reply\.[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/
 
-/** Looks at the queues of the subscriptions and, with the management API, at all others. */
-export const backlogs = Effect.fnUntraced(function* (
+/** Looks at what waits in the queues of the subscriptions and, with the management API, in all others. */
+export const waiting = Effect.fnUntraced(function* (
   live: AmqpConnection.Live,
   queues: ReadonlyArray<QueueSpec>,
   management: Option.Option<Management>
@@ -96,7 +118,7 @@ export const backlogs = Effect.fnUntraced(function* (
     ({ name }) => !names.includes(name)
   )
   const all = [...own, ...others]
-  if (all.length > 0) return backlog(all)
+  if (all.length > 0) return [...backlog(all), ...deadLetters(all)]
   const advice = "Use --module, or set RABBITMQ_MANAGEMENT_URL to check all queues."
   return [{ check: "backlog", status: "skip", detail: "no queue is known", advice }]
 })

@@ -44,7 +44,7 @@ const areas: Record<Package, Readonly<Record<string, ReadonlyArray<string>>>> = 
   console: { ".": [] },
   cli: { ".": ["commands"], commands: [".", "demo"], demo: ["."] },
   examples: { ".": [] },
-  bench: { ".": ["contestants", "sql"], contestants: ["."], sql: [] }
+  bench: { ".": ["contestants", "sql"], contestants: ["."], sql: ["."] }
 }
 
 /** The modules of the core that a broker stands on. It knows nothing of subscriptions, event types and schemas. */

@@ -27,7 +27,7 @@ describe.concurrent("eventbus explain", () => {
       queue: "shop.pager",
       patterns: ["*.*.critical"],
       known_type: true,
-      concurrency: null,
+      concurrency: 1,
       prefetch: null,
       at_most_once: false,
       around: [],

@@ -16,6 +16,7 @@ import type { Event } from "effect-eventbus/Event"
 import * as EventType from "effect-eventbus/EventType"
 import * as FailurePolicy from "effect-eventbus/FailurePolicy"
 import type * as Handler from "effect-eventbus/Handler"
+import * as QueueSpec from "effect-eventbus/QueueSpec"
 import * as RoutingKey from "effect-eventbus/RoutingKey"
 import type * as Subscription from "effect-eventbus/Subscription"
 import * as Cause from "effect/Cause"
@@ -76,7 +77,8 @@ export interface Explanation {
   readonly isKnownType: boolean
   /** The versions of the event type that the handler reads. `undefined`: it declares no type of this name. */
   readonly versions: Versions | undefined
-  readonly concurrency: number | undefined
+  /** The number of events that a process handles at once, by the subscription or the prefetch of the connection. */
+  readonly concurrency: number
   /** The number of events that the broker hands out in advance. `undefined`: as many as are handled at once. */
   readonly prefetch: number | undefined
   readonly messageTtl: number | undefined
@@ -286,7 +288,7 @@ const explain = Effect.fnUntraced(function* (
     patterns: patterns.filter((pattern) => RoutingKey.matches(pattern, routingKey)),
     versions: versionsOf(events.find(({ name }) => name === type)),
     isKnownType: events.length === 0 || type === routingKey || events.some(({ name }) => name === type),
-    concurrency,
+    concurrency: Math.min(concurrency ?? settings.prefetch, QueueSpec.prefetchOf(subscription, settings.prefetch)),
     prefetch,
     messageTtl,
     atMostOnce,

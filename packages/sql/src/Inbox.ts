@@ -240,5 +240,5 @@ export const once =
           )
         })
 
-    return Handler.around(self, around, { name: "once" })
+    return Handler.around(self, around, { name: "inbox" })
   }

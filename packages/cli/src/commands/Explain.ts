@@ -83,7 +83,7 @@ const rows = (explanation: Explanation): ReadonlyArray<readonly [label: string, 
   } = explanation
   const rejected = deadLetterQueue === undefined ? "discarded" : "dead-lettered"
   const handled = [
-    concurrency === undefined ? "concurrently, up to the prefetch count" : `${concurrency} at a time`,
+    `${concurrency} at a time`,
     ...(prefetch === undefined ? [] : [`${prefetch} taken from the queue in advance`]),
     ...(timeout === undefined ? [] : [`with a timeout of ${OutcomeText.range([timeout, timeout])}`]),
     ...(atMostOnce ? ["acknowledged before handling"] : [])
@@ -153,7 +153,7 @@ const toJson = (routingKey: string, explanation: Explanation, delay: Delay | und
         steps_from: explanation.versions.steps,
         accepts_newer: explanation.versions.acceptsNewer
       }),
-  concurrency: explanation.concurrency ?? null,
+  concurrency: explanation.concurrency,
   prefetch: explanation.prefetch ?? null,
   at_most_once: explanation.atMostOnce,
   ...(explanation.ordering === undefined ? {} : { ordered: true, hold_for_ms: explanation.ordering.holdFor }),

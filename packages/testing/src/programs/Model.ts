@@ -186,8 +186,8 @@ export class Model {
 
   private start(target: Target, pattern: string | undefined): void {
     const { kind = "plain", patterns = [] } = this.program.queues[target.queue % this.program.queues.length] ?? {}
-    const queue = this.declare(nameOf(this.program, target), kind, target.letters)
-    if (queue.deadLetterQueue !== undefined) this.declare(queue.deadLetterQueue, kind, true)
+    const queue = this.declareQueue(nameOf(this.program, target), kind, target.letters)
+    if (queue.deadLetterQueue !== undefined) this.declareQueue(queue.deadLetterQueue, kind, true)
     if (!target.letters)
       for (const each of pattern === undefined ? patterns : [...patterns, pattern]) queue.patterns.add(each)
     this.consume(queue)
@@ -204,7 +204,7 @@ export class Model {
     )
   }
 
-  private declare(name: string, kind: Kind, isLetters: boolean): Queue {
+  private declareQueue(name: string, kind: Kind, isLetters: boolean): Queue {
     const queue = this.queues.get(name) ?? new Queue(name, kind, isLetters)
     this.queues.set(name, queue)
     return queue

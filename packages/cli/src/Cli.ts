@@ -78,7 +78,7 @@ const section = (title: string, rows: ReadonlyArray<readonly [string, string]>):
 }
 
 const others = [
-  ["EVENTBUS_DATABASE", "Outbox and schedule: postgres:// URL or SQLite file"],
+  ["EVENTBUS_DATABASE", "postgres:// URL or SQLite file of the outbox"],
   ["EVENTBUS_CONSOLE_TOKEN", "Token of the console, 32 characters or more"],
   ["EVENTBUS_CONSOLE_HOSTS", "More host names of the console, comma-separated"]
 ] as const

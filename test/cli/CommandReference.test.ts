@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
-import type { Any } from "effect/cli/Command"
+import type { Command } from "effect/cli/Command"
 import * as Cli from "../../packages/cli/src/Cli.ts"
 
 const page = readFileSync(
@@ -10,7 +10,7 @@ const page = readFileSync(
 )
 
 /** The commands that run something, by their full names. */
-const commandsOf = ({ name, subcommands }: Any, above: ReadonlyArray<string> = []): ReadonlyArray<string> => {
+const commandsOf = ({ name, subcommands }: Command.Any, above: ReadonlyArray<string> = []): ReadonlyArray<string> => {
   const path = [...above, name]
   const below = subcommands.flatMap(({ commands }) => commands.flatMap((command) => commandsOf(command, path)))
   return below.length === 0 ? [path.join(" ")] : below

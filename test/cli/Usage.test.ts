@@ -64,9 +64,10 @@ describe.concurrent("Help", () => {
     })
   }
 
-  it("names the variables that lead to the broker, and the exit codes", async () => {
+  it("names the variables that lead to the broker and to the database, and the exit codes", async () => {
     const { stdout } = await Process.run(["--help"])
     for (const name of ["HOST", "PORT", "USER", "PASSWORD", "VHOST", "URL"]) assert.include(stdout, `RABBITMQ_${name} `)
+    assert.include(stdout, "EVENTBUS_DATABASE ")
     assert.include(stdout, "EXIT CODES")
   })
 

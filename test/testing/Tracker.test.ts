@@ -3,6 +3,8 @@ import { assert, describe, it, layer, vi } from "@effect/vitest"
 import { Clock, Deferred, type Duration, Effect, Exit, Layer, Schedule, Schema, type Scope, Stream } from "effect"
 import {
   Broker,
+  Correlation,
+  Event,
   EventBus,
   EventType,
   FailurePolicy,
@@ -73,6 +75,71 @@ describe("Tracker", () => {
       assert.strictEqual(handled?.event.traceId, session.traceId)
       assert.deepStrictEqual(session.of(OrderShipped).published, [])
     }))
+
+  describe("with events that are pending elsewhere", () => {
+    /** A table of events, and a relay that publishes them when it is woken. */
+    const outbox = Effect.gen(function* () {
+      const rows: Array<EventType.EventOf<typeof OrderPaid>> = []
+      const bus = yield* EventBus.EventBus
+      const write = (orderId: string) =>
+        Effect.flatMap(OrderPaid.event({ orderId }), (event) =>
+          Effect.map(Correlation.Current, (correlation) => void rows.push(Event.correlate(event, correlation)))
+        )
+      const relay = Effect.suspend(() =>
+        Effect.forEach(rows.slice(), (event) =>
+          Effect.andThen(
+            bus.publish(event),
+            Effect.sync(() => rows.shift())
+          )
+        )
+      )
+      yield* subscribe(Handler.make(placed(), ({ payload }) => write(payload.orderId)))
+      yield* bus.subscribe(Handler.make(Subscription.make("shipping", { events: [OrderPaid] }), () => Effect.void))
+      return { rows, relay }
+    })
+
+    test("ends before they are published, unless they are counted", () =>
+      Effect.gen(function* () {
+        const { rows } = yield* outbox
+        const session = yield* Tracker.track(publish(OrderPlaced))
+        assert.lengthOf(rows, 1)
+        assert.deepStrictEqual(session.of(OrderPaid).published, [])
+      }))
+
+    test("goes on until none is left, and what comes of them is settled", () =>
+      Effect.gen(function* () {
+        const { relay, rows } = yield* outbox
+        const woken = yield* Deferred.make<void>()
+        yield* Effect.forkScoped(Effect.andThen(Deferred.await(woken), relay))
+        let asked = 0
+        const pending = Effect.suspend(() =>
+          Effect.as(++asked === 3 ? Deferred.succeed(woken, undefined) : Effect.void, rows.length)
+        )
+        const session = yield* Tracker.track(publish(OrderPlaced), { pending })
+        assert.strictEqual(session.of(OrderPaid).handled.length, 1)
+        assert.strictEqual(yield* Clock.currentTimeMillis, 0)
+      }))
+
+    test("moves the clock if that alone is missing, no further than the time that is allowed", () =>
+      Effect.gen(function* () {
+        const { relay, rows } = yield* outbox
+        yield* Effect.forkScoped(Effect.delay(relay, "5 seconds"))
+        const pending = Effect.sync(() => rows.length)
+        const tooLate = yield* Effect.flip(
+          Tracker.track(publish(OrderPlaced), { pending, due: "4 seconds", atMost: "500 millis" })
+        )
+        assert.strictEqual(tooLate._tag, "Unsettled")
+        const session = yield* Tracker.track(publish(OrderPlaced, "o-2"), { pending, due: "1 minute" })
+        assert.strictEqual(session.of(OrderPaid).handled[0]?.event.payload.orderId, "o-2")
+        assert.strictEqual(yield* Clock.currentTimeMillis, 5000)
+      }))
+
+    test("fails with the error of their count", () =>
+      Effect.gen(function* () {
+        const pending = Effect.fail("no such table")
+        assert.strictEqual(yield* Effect.flip(Tracker.track(Effect.void, { pending })), "no such table")
+      }))
+  })
 
   test("goes from one retry to the next by the test clock, no further than the time that is allowed", () =>
     Effect.gen(function* () {

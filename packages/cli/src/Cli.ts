@@ -77,6 +77,12 @@ const section = (title: string, rows: ReadonlyArray<readonly [string, string]>):
   return [title, ...rows.map(([name, meaning]) => `  ${name.padEnd(width)}${meaning}`)].join("\n")
 }
 
+const others = [
+  ["EVENTBUS_DATABASE", "postgres:// URL or SQLite file of the outbox"],
+  ["EVENTBUS_CONSOLE_TOKEN", "Token of the console, 32 characters or more"],
+  ["EVENTBUS_CONSOLE_HOSTS", "More host names of the console, comma-separated"]
+] as const
+
 const collector = ["OTEL_EXPORTER_OTLP_ENDPOINT", "Collector for the command's own traces"] as const
 const noColor = ["NO_COLOR", "Disables colours, whatever its value"] as const
 
@@ -103,7 +109,7 @@ const formatter = ({ hasColor, paint }: Output["Service"]): CliOutput.Formatter 
       if (doc.commandPath?.length !== 1) return help
       return [
         help,
-        section(paint("bold", "ENVIRONMENT"), [...Connection.variables, collector, noColor]),
+        section(paint("bold", "ENVIRONMENT"), [...Connection.variables, ...others, collector, noColor]),
         section(paint("bold", "EXIT CODES"), exitCodes)
       ].join("\n\n")
     }

@@ -38,7 +38,7 @@ import { Unsettled } from "./Unsettled.ts"
  * @category models
  * @since 0.1.0
  */
-export interface Options {
+export interface Options<out E = never, out R = never> {
   /**
    * The time that may pass on the clock, for retries and delays. The test clock goes from
    * one to the next; another clock is waited for. What is due later stays in `waiting`.
@@ -50,6 +50,11 @@ export interface Options {
    * Default: 4 seconds, and as long as `due` in addition if the clock is not a test clock.
    */
   readonly atMost?: Duration.Input | undefined
+  /**
+   * The number of events that wait elsewhere, such as in an outbox. It is asked for when
+   * nothing goes on on the bus, and the session goes on until it is 0. Default: none.
+   */
+  readonly pending?: Effect.Effect<number, E, R> | undefined
 }
 
 /** In milliseconds: a second less than the time that vitest gives a test. */
@@ -65,10 +70,10 @@ export class Tracker extends Context.Service<
   Tracker,
   {
     /** Runs an effect, and waits until everything that it caused is settled. */
-    readonly track: <A, E, R>(
+    readonly track: <A, E, R, E2 = never, R2 = never>(
       effect: Effect.Effect<A, E, R>,
-      options?: Options
-    ) => Effect.Effect<TrackedSession.TrackedSession<A>, E | Unsettled, R | Scope.Scope>
+      options?: Options<E2, R2>
+    ) => Effect.Effect<TrackedSession.TrackedSession<A>, E | E2 | Unsettled, R | R2 | Scope.Scope>
   }
 >()("@effect-eventbus/testing/Tracker") {}
 
@@ -82,14 +87,15 @@ const span = (name: string, input: Duration.Input): number => {
 const print = (text: string): void => globalThis.console.error(text)
 
 /** Returns the times of a session, in milliseconds. */
-const check = ({ atMost, due = 0 }: Options = {}) => ({
+const check = ({ atMost, due = 0 }: Options<unknown, unknown> = {}) => ({
   due: span("due", due),
   atMost: atMost === undefined ? undefined : span("atMost", atMost)
 })
 
 const makeTracker = (tracking: Tracking, time: TestTime | undefined): Tracker["Service"] => ({
-  track: (effect, options) => {
+  track: <A, E, R, E2 = never, R2 = never>(effect: Effect.Effect<A, E, R>, options?: Options<E2, R2>) => {
     const { due, ...checked } = check(options)
+    const pending: Effect.Effect<number, E2, R2> = options?.pending ?? Effect.succeed(0)
     const atMost = checked.atMost ?? defaultAtMost + (time === undefined ? due : 0)
     return Effect.gen(function* () {
       const correlation = yield* Correlation.Current
@@ -103,7 +109,7 @@ const makeTracker = (tracking: Tracking, time: TestTime | undefined): Tracker["S
         return time === undefined ? Effect.void : Effect.forkDetach(time.unwind)
       })
       tracking.open(activity)
-      return yield* settle(effect, { activity, tracking, time, due, atMost }).pipe(
+      return yield* settle(effect, { activity, tracking, time, due, atMost, pending }).pipe(
         Effect.map((value) => TrackedSession.make(activity, value, tracking.now)),
         Effect.onExit((exit) =>
           Effect.sync(() => {
@@ -178,7 +184,7 @@ export const layerMemory: Layer.Layer<EventBus.EventBus | Tracker | Broker.Broke
  *
  * An event belongs to the session that published it, or whose handler did. Sessions that
  * run side by side on one bus do not mix. What handlers do after they return, in fibers
- * that they left behind, is not waited for.
+ * that they left behind, is not waited for. Nor is an outbox, unless `pending` counts it.
  *
  * With a test clock, time stands still while something goes on. A handler that sleeps, or
  * that has a timeout, is given 20 ms of real time before the clock goes on. So a handler
@@ -217,10 +223,10 @@ export const layerMemory: Layer.Layer<EventBus.EventBus | Tracker | Broker.Broke
  * @category running
  * @since 0.1.0
  */
-export const track = <A, E, R>(
+export const track = <A, E, R, E2 = never, R2 = never>(
   effect: Effect.Effect<A, E, R>,
-  options?: Options
-): Effect.Effect<TrackedSession.TrackedSession<A>, E | Unsettled, R | Tracker | Scope.Scope> => {
+  options?: Options<E2, R2>
+): Effect.Effect<TrackedSession.TrackedSession<A>, E | E2 | Unsettled, R | R2 | Tracker | Scope.Scope> => {
   // Wrong options throw here and now, not when the effect runs.
   check(options)
   return Effect.flatMap(Tracker, (tracker) => tracker.track(effect, options))

@@ -20,6 +20,7 @@ type StepEvent = EventType.EventOf<typeof Step>
 const steps = Subscription.make("steps", { events: [Step] })
 
 class Broken extends Schema.TaggedError<Broken>()("Broken", {}) {}
+class Wrong extends Schema.TaggedError<Wrong>()("Wrong", {}) {}
 
 const once = FailurePolicy.retry(Schedule.spaced("1 second").pipe(Schedule.upTo({ times: 1 })))
 
@@ -393,4 +394,35 @@ describe("Batch", () => {
     refused({ size: 11, within: 1 }, { concurrency: 10, prefetch: 20 }, /give a concurrency of 11 or more/)
     refused({ size: 11, within: 1 }, { prefetch: 10 }, /the prefetch of its subscription is 10/)
   })
+
+  it.effect("handles each probe alone, also after one that was a dead letter", () =>
+    Effect.gen(function* () {
+      const bus = yield* EventBus.EventBus
+      const memory = yield* MemoryBroker.MemoryBroker
+      let isDown = true
+      const sizes: Array<number> = []
+      const running = yield* bus.subscribe(
+        Batch.make(steps, { size: 4, within: "1 minute" }, (events) =>
+          Effect.suspend((): Effect.Effect<void, Broken | Wrong> => {
+            if (isDown) return Effect.fail(new Broken())
+            sizes.push(events.length)
+            return events.some(({ payload }) => payload.n < 0) ? Effect.fail(new Wrong()) : Effect.void
+          })
+        ).pipe(
+          Handler.onFailure(
+            FailurePolicy.tags({
+              Broken: FailurePolicy.pause(Schedule.spaced("1 second")),
+              Wrong: FailurePolicy.deadLetter
+            })
+          )
+        )
+      )
+      yield* publish(-1, 1, 2, 3)
+      isDown = false
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual((yield* running.state)._tag, "Running")
+      assert.deepStrictEqual(sizes.slice(0, 2), [1, 1])
+      assert.strictEqual((yield* memory.peek("dlq.steps")).length, 1)
+    }).pipe(Effect.provide(EventBus.layerMemory), Effect.scoped)
+  )
 })

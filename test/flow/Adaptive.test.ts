@@ -2,6 +2,7 @@ import { Flow } from "@effect-eventbus/flow"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Metric, Schema } from "effect"
 import { EventBus, EventType, FailurePolicy, Handler, MemoryBroker, Subscription } from "effect-eventbus"
+import { CircuitBreaker } from "effect/persistence"
 import { TestClock } from "effect/testing"
 
 const Resized = EventType.make("image.resized", { payload: Schema.Struct({ n: Schema.Int }) })
@@ -130,6 +131,24 @@ describe("adaptive", () => {
       yield* Fiber.join(stopping)
       assert.strictEqual((yield* memory.peek("long")).length, 1)
     }).pipe(Effect.scoped, run)
+  )
+
+  it.effect("learns nothing from events that a step inside holds up", () =>
+    Effect.gen(function* () {
+      const bus = yield* EventBus.EventBus
+      const handler = Handler.make(Subscription.make("held", { events: [Resized], concurrency: 32 }), () =>
+        Effect.andThen(Effect.sleep("50 millis"), new Busy())
+      ).pipe(
+        Flow.breaker({ trip: CircuitBreaker.consecutive(1), open: "10 seconds" }),
+        Flow.adaptive({ min: 1, max: 32, target: "100 millis" }),
+        Handler.onFailure(FailurePolicy.tags({ Busy: FailurePolicy.discard }))
+      )
+      yield* bus.subscribe(handler)
+      yield* publish(100)
+      yield* TestClock.adjust("1 second")
+      // One was handled, and 31 were refused at once.
+      assert.strictEqual((yield* limitOf) ?? 1, 1)
+    }).pipe(Effect.provide(CircuitBreaker.layerStoreMemory()), Effect.scoped, run)
   )
 
   it("refuses what cannot be meant", () => {

@@ -1,7 +1,7 @@
 import { Flow } from "@effect-eventbus/flow"
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Effect, Layer, Schema } from "effect"
-import { EventBus, EventType, Handler, MemoryBroker, Subscription } from "effect-eventbus"
+import { Clock, Effect, Layer, Schedule, Schema } from "effect"
+import { EventBus, EventType, FailurePolicy, Handler, MemoryBroker, Subscription } from "effect-eventbus"
 import { RateLimiter } from "effect/persistence"
 import { TestClock } from "effect/testing"
 
@@ -36,6 +36,30 @@ const most = (times: ReadonlyArray<number>, window: number) =>
   Math.max(0, ...times.map((from) => times.filter((time) => time >= from && time < from + window).length))
 
 describe("rateLimit", () => {
+  it.effect("its pauses are none of the failures for which a policy pauses", () =>
+    Effect.gen(function* () {
+      const bus = yield* EventBus.EventBus
+      const memory = yield* MemoryBroker.MemoryBroker
+      let isDown = false
+      let calls = 0
+      const schedule = Schedule.spaced("5 seconds").pipe(Schedule.upTo({ duration: "30 seconds" }))
+      const handler = Handler.make(Subscription.make("mails", { events: [Mailed], concurrency: 4 }), () =>
+        Effect.suspend(() => {
+          calls += 1
+          return isDown ? Effect.fail("down") : Effect.void
+        })
+      ).pipe(Flow.rateLimit({ limit: 5, window: "1 minute" }), Handler.onFailure(FailurePolicy.pause(schedule)))
+      yield* bus.subscribe(handler)
+      yield* publish(7)
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(calls, 5)
+      isDown = true
+      for (let i = 0; i < 62; i++) yield* TestClock.adjust("1 second")
+      assert.strictEqual(calls, 6)
+      assert.deepStrictEqual(yield* memory.peek("dlq.mails"), [])
+    }).pipe(Effect.provide(App), Effect.scoped)
+  )
+
   for (const [limit, window, millis] of [
     [50, "1 second", 1000],
     [3, "100 millis", 100],

@@ -6,6 +6,7 @@
  * @since 0.1.0
  */
 
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
@@ -17,6 +18,7 @@ import * as RcMap from "effect/RcMap"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import type { Broker } from "../broker/Broker.ts"
+import type { SubscribeError } from "../broker/BrokerError.ts"
 import type { Envelope } from "../broker/Envelope.ts"
 import type { PublishError } from "../broker/PublishError.ts"
 import * as RoutingKey from "../broker/RoutingKey.ts"
@@ -138,6 +140,7 @@ export const make = Effect.fnUntraced(function* (
   const late = Metrics.all.lateReplies.series(registry, {})
   const opened = new Map<string, Inbox.Inbox>()
   let count = 0
+  let waiting = 0
   let isClosed = false
 
   const makeInbox = (name: string) => {
@@ -147,7 +150,7 @@ export const make = Effect.fnUntraced(function* (
     const keyOf = ({ correlationId }: Envelope) => correlationId
     return Inbox.make(broker, { patterns: [], keyOf, onUnexpected: () => late(1) })
   }
-  const inboxes = yield* RcMap.make({
+  const inboxes: RcMap.RcMap<string, Inbox.Inbox, SubscribeError> = yield* RcMap.make({
     // It belongs to the bus, not to the trace and the handler of the first request.
     lookup: (name: string) =>
       Effect.flatMap(Effect.scope, (scope) =>
@@ -156,7 +159,9 @@ export const make = Effect.fnUntraced(function* (
         Effect.tap((inbox) => {
           opened.set(name, inbox)
           return Effect.addFinalizer(() => Effect.sync(() => opened.delete(name)))
-        })
+        }),
+        // The next request tries again, also when nothing waits for this one any more.
+        Effect.tapError(() => Effect.forkIn(RcMap.invalidate(inboxes, name), scope, { startImmediately: true }))
       ),
     idleTimeToLive: (name) => (name === forReplies ? Duration.infinity : Duration.fromInputUnsafe(idleTimeToLive))
   })
@@ -164,9 +169,10 @@ export const make = Effect.fnUntraced(function* (
 
   const open = (name: string): Effect.Effect<Inbox.Inbox, RequestError.Reason, Scope.Scope> =>
     RcMap.get(inboxes, name).pipe(
-      Effect.catchTag("SubscribeError", ({ reason }) =>
-        // The next request tries again.
-        Effect.andThen(RcMap.invalidate(inboxes, name), Effect.fail(new RequestError.NoReplyQueue({ reason })))
+      Effect.mapError(({ reason }) => new RequestError.NoReplyQueue({ reason })),
+      // A map that closes interrupts what waits for it.
+      Effect.catchCause((cause): Effect.Effect<never, RequestError.Reason> =>
+        isClosed && Cause.hasInterruptsOnly(cause) ? Effect.fail(new RequestError.Closed()) : Effect.failCause(cause)
       )
     )
   const inboxOf = (name: string) =>
@@ -181,17 +187,25 @@ export const make = Effect.fnUntraced(function* (
   ) =>
     Effect.uninterruptibleMask((restore) => {
       const reply: Inbox.Awaited = Deferred.makeUnsafe()
+      waiting += 1
       for (const inbox of to) inbox.expect(key, reply)
       const sending = send(to[0]?.queue ?? "").pipe(
-        Effect.matchEffect({
+        Effect.matchCauseEffect({
           onSuccess: () => Effect.sync(() => (state.delivered = true)),
-          onFailure: (error) => Deferred.fail(reply, reasonOf(error))
+          // It is interrupted with the bus, which tells what waits that it is closed.
+          onFailure: (cause) =>
+            Cause.hasInterruptsOnly(cause) ? Effect.void : Deferred.failCause(reply, Cause.map(cause, reasonOf))
         })
       )
       return Effect.flatMap(Effect.forkIn(sending, scope, { startImmediately: true }), (fiber) =>
         restore(Deferred.await(reply)).pipe(
           Effect.onInterrupt(() => Fiber.interrupt(fiber)),
-          Effect.ensuring(Effect.sync(() => to.forEach((inbox) => inbox.forget(key, reply)))),
+          Effect.ensuring(
+            Effect.sync(() => {
+              waiting -= 1
+              for (const inbox of to) inbox.forget(key, reply)
+            })
+          ),
           Effect.flatMap((envelope) => {
             answered(envelope.traceparent)
             return Effect.fromResult(read(envelope))
@@ -221,10 +235,7 @@ export const make = Effect.fnUntraced(function* (
     })
 
   return {
-    status: () => ({
-      replyQueue: opened.get(forReplies)?.queue,
-      waiting: [...opened.values()].reduce((sum, inbox) => sum + inbox.waiting(), 0)
-    }),
+    status: () => ({ replyQueue: opened.get(forReplies)?.queue, waiting }),
     request: (event, { timeout, ...options }) => {
       const millis = check({ timeout, ...options })
       return Effect.flatMap(Clock.currentTimeMillis, (now) => {

@@ -17,9 +17,9 @@ import type { Settlement } from "./Settlement.ts"
  * @since 0.1.0
  */
 export interface Probe {
-  /** The number of pauses in a row, each after a failure. */
+  /** The number of pauses in a row, each after a failure. 0 where there was none, as after a pause by a rate limit. */
   readonly pauses: number
-  /** The time of the first of them, in milliseconds since 1970. */
+  /** The time of the first of them, in milliseconds since 1970. Without one, the time of this delivery. */
   readonly since: number
 }
 

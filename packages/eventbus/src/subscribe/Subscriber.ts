@@ -60,15 +60,28 @@ const fits = (key: string): boolean => key.length * 3 <= maxKey || utf8Length(ke
 /** The policy for failures that the handler leaves unanswered. */
 const defaultPolicy = FailurePolicy.retryUpToMax
 
-/** Returns a delivery without settlement, for an event that left its queue before it was handled. */
-const gone = ({ envelope, redelivered, unreadable }: Delivery): Delivery => ({
-  envelope,
-  redelivered,
-  unreadable,
-  isLive: () => true,
-  ack: Effect.void,
-  requeue: Effect.void
-})
+/**
+ * Returns a delivery that can be settled once: an event that left its queue before it was handled has nothing left to
+ * settle, and no broker takes it back.
+ */
+const leaving = (delivery: Delivery): Delivery => {
+  const { envelope, redelivered, unreadable } = delivery
+  let isGone = false
+  const leave = (settle: Effect.Effect<void>) =>
+    Effect.suspend(() => {
+      if (isGone) return Effect.void
+      isGone = true
+      return settle
+    })
+  return {
+    envelope,
+    redelivered,
+    unreadable,
+    isLive: () => isGone || delivery.isLive(),
+    ack: leave(delivery.ack),
+    requeue: leave(delivery.requeue)
+  }
+}
 
 /** Returns a function that decodes deliveries. It returns `undefined` for one that it has settled itself. */
 const receiver = <Ev extends Event.Event>(
@@ -160,7 +173,7 @@ const receiver = <Ev extends Event.Event>(
     // It leaves its queue first. One that was delivered before may have been handled, and must not be handled again.
     return delivery.redelivered
       ? refuseAs(delivery, "redelivered", "it may have been handled already", 0)
-      : Effect.flatMap(delivery.ack, () => open(gone(delivery)))
+      : Effect.flatMap(delivery.ack, () => open(delivery))
   }
 }
 
@@ -277,8 +290,9 @@ export const start = Effect.fnUntraced(function* <Ev extends Event.Event, E, R>(
   const processHere: Process<Ev, R> = (delivery, delivered, settleAs) =>
     Effect.withFiber((fiber) => process(fiber, delivery, intake.asProbe(delivered), settleAs))
 
-  const handleOne = (delivery: Delivery): Effect.Effect<void, never, R> =>
-    Effect.catchCause(
+  const handleOne = (given: Delivery): Effect.Effect<void, never, R> => {
+    const delivery = subscription.atMostOnce ? leaving(given) : given
+    return Effect.catchCause(
       Effect.withFiber((fiber) => {
         if (ordered !== undefined && delivery.envelope.key !== undefined) {
           return ordered.wake(settle, delivery, processHere)
@@ -292,6 +306,7 @@ export const start = Effect.fnUntraced(function* <Ev extends Event.Event, E, R>(
       }),
       (cause) => giveUp(delivery, cause)
     )
+  }
 
   const fork = Effect.runForkWith(yield* Effect.context<R>())
   yield* Effect.acquireRelease(
@@ -358,9 +373,10 @@ export const stream = <Ev extends Event.Event>(
   const subscribe = Effect.gen(function* () {
     const deliveries = yield* Broker.deliveries(broker, subscription)
     const { receive, settle } = yield* prepare(broker, subscription, stalled, observer, false)
-    return Stream.mapEffect(Stream.fromQueue(deliveries), (delivery) =>
-      Effect.map(receive(delivery), (decoded) => decoded && settleable(delivery, decoded, settle))
-    )
+    return Stream.mapEffect(Stream.fromQueue(deliveries), (given) => {
+      const delivery = subscription.atMostOnce ? leaving(given) : given
+      return Effect.map(receive(delivery), (decoded) => decoded && settleable(delivery, decoded, settle))
+    })
   })
   // `Stream.unwrap` would subscribe at the first pull only.
   const opened = Channel.fromTransform((_: unknown, scope) =>

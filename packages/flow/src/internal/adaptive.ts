@@ -99,6 +99,8 @@ export const adaptive = (options: AdaptiveOptions) => {
         const learn = (since: number, now: number, exit: Exit.Exit<Settlement.Settlement, E>) => {
           if (Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)) return undefined
           const hasFailed = Exit.isFailure(exit) || Settlement.faultOf(exit.value) !== undefined
+          // A step inside holds it up, such as a rate limit or an open circuit: what it depends on was not called.
+          if (!hasFailed && (exit.value._tag === "Pause" || exit.value._tag === "Requeue")) return undefined
           if (hasFailed || now - since > target) {
             if (now - halvedAt < target) return undefined
             halvedAt = now

@@ -321,6 +321,29 @@ export const flowSuite = suite("flow", (test) => {
       assert.strictEqual(yield* seen.take, 4)
     }))
 
+  test("an at-most-once subscription that is resumed at once handles what it held, too", () =>
+    Effect.gen(function* () {
+      const bus = yield* EventBus.EventBus
+      const queue = yield* unique("tasks")
+      const gate = yield* Deferred.make<void>()
+      const seen = yield* recorder<number>()
+      const running = yield* bus.subscribe(
+        Handler.make(
+          Subscription.make(queue, { events: [TaskDone], guarantee: "at-most-once", concurrency: 1, prefetch: 3 }),
+          ({ payload }) => Effect.andThen(Deferred.await(gate), seen.push(payload.n))
+        )
+      )
+      yield* publish(1, 2, 3)
+      yield* eventually(messages(queue), (n) => n === 0)
+      yield* running.pause()
+      yield* publish(4, 5, 6)
+      yield* running.resume
+      yield* eventually(messages(queue), (n) => n === 0)
+      yield* Deferred.succeed(gate, undefined)
+      assert.deepStrictEqual(yield* seen.takeN(6), [1, 2, 3, 4, 5, 6])
+      yield* eventually(consumers(queue), (n) => n === 1)
+    }))
+
   test("a paused subscription stops, and its events wait in the queue", () =>
     Effect.gen(function* () {
       const queue = yield* unique("tasks")

@@ -57,6 +57,30 @@ export const metricSuite = suite("metrics", (test) => {
       assert.include(yield* readings, Object.fromEntries(expected))
     }))
 
+  test("an at-most-once event leaves its queue once, and one that its handler puts back is discarded", () =>
+    Effect.gen(function* () {
+      const bus = yield* EventBus.EventBus
+      const queue = yield* unique("tasks")
+      yield* bus.subscribe(
+        Handler.make(Subscription.make(queue, { events: [TaskDone], guarantee: "at-most-once" }), ({ payload }) =>
+          payload.n === 2 ? Effect.fail(new Flaky(payload)) : Effect.void
+        ).pipe(
+          Handler.onFailure(FailurePolicy.discard),
+          Handler.around(
+            (handle) => (delivery) =>
+              delivery.event.payload.n === 3 ? Effect.succeed(Settlement.requeue) : handle(delivery)
+          )
+        )
+      )
+      for (const n of [1, 2, 3]) yield* bus.publish(yield* TaskDone.event({ n }))
+      yield* become({
+        [`eventbus_delivered_total{queue="${queue}"}`]: 3,
+        [`eventbus_handled_total{queue="${queue}"}`]: 1,
+        [`eventbus_discarded_total{queue="${queue}"}`]: 2
+      })
+      assert.strictEqual((yield* readings)["eventbus_stale_settlements_total"], 0)
+    }))
+
   test("failures are counted by error and by settlement", () =>
     Effect.gen(function* () {
       const bus = yield* EventBus.EventBus

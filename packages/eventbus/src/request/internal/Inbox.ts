@@ -25,8 +25,6 @@ export type Awaited = Deferred.Deferred<Envelope, RequestError.Reason>
 
 export interface Inbox {
   readonly queue: string
-  /** Returns the number of messages that are waited for. */
-  readonly waiting: () => number
   readonly expect: (key: string, awaited: Awaited) => void
   readonly forget: (key: string, awaited: Awaited) => void
 }
@@ -78,7 +76,6 @@ export const make = Effect.fnUntraced(function* (
   )
   return {
     queue,
-    waiting: () => [...waiting.values()].reduce((sum, { size }) => sum + size, 0),
     expect: (key, awaited) => {
       const others = waiting.get(key)
       if (others === undefined) waiting.set(key, new Set([awaited]))

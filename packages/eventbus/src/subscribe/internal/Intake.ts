@@ -147,7 +147,7 @@ export const make = Effect.fnUntraced(function* <Ev extends Event>(
     }
     if (current === undefined) return Effect.void
     const finish = atMostOnce
-      ? dispatch.idle
+      ? Effect.suspend(() => dispatch.drained)
       : Effect.andThen(
           Effect.suspend(() => Effect.forEach(dispatch.takeWaiting(), giveBack, { discard: true })),
           settled
@@ -204,7 +204,8 @@ export const make = Effect.fnUntraced(function* <Ev extends Event>(
       // Others failed before it, or the subscription was resumed meanwhile.
       () => begun === period,
       Effect.suspend(() => {
-        probe = { pauses: (probe?.pauses ?? 0) + 1, since: probe?.since ?? now() }
+        // Without a failure, the schedule of a policy has not begun.
+        if (fault !== undefined) probe = { pauses: (probe?.pauses ?? 0) + 1, since: probe?.since ?? now() }
         return Effect.andThen(
           pause(by ?? fault?.reason ?? "a failure", delay, probeNext),
           // Without a fault, it is held up as its owner meant it to be.
@@ -229,7 +230,8 @@ export const make = Effect.fnUntraced(function* <Ev extends Event>(
     get period() {
       return period
     },
-    asProbe: (delivery) => (probe === undefined || state._tag !== "Probing" ? delivery : { ...delivery, probe }),
+    asProbe: (delivery) =>
+      state._tag === "Probing" ? { ...delivery, probe: probe ?? { pauses: 0, since: now() } } : delivery,
     settling: (settlement, begun, settle) => {
       if (settlement._tag === "Pause") {
         return Effect.andThen(pauseFor(settlement, begun), settle)
@@ -251,8 +253,9 @@ export const make = Effect.fnUntraced(function* <Ev extends Event>(
     },
     stop: Effect.suspend(() => {
       isStopped = true
-      if (state._tag !== "Running") paused(-1)
       const cancel = Effect.suspend(() => {
+        // Only now, as a change that was under way may have resumed it.
+        if (state._tag !== "Running") paused(-1)
         if (keys === undefined) return session?.consumer.cancel ?? Effect.void
         // Its deliveries go back in their order, all at once, when the scope closes.
         dispatch.close()

@@ -36,8 +36,11 @@ export class Dispatch {
   readonly deliver = (delivery: Delivery): void => {
     this.waiting.push(delivery)
     this.proceed()
-    // No channel delivers so many. The first belong to a lost channel, and the broker delivers them again.
-    if (this.waiting.length > this.prefetch) this.waiting.shift()
+    if (this.waiting.length <= this.prefetch) return
+    // No channel delivers so many. Some belong to a lost channel, and the broker delivers them again. Or they belong to a
+    // consumer that was closed by a pause and is still being emptied.
+    const lost = this.waiting.findIndex((delivery) => !delivery.isLive())
+    if (lost >= 0) this.waiting.splice(lost, 1)
   }
 
   /** Starts to handle deliveries, including those that already wait. */
@@ -68,6 +71,17 @@ export class Dispatch {
       this.begun,
       Effect.suspend(() => Effect.asVoid(Fiber.awaitAll([...this.fibers])))
     )
+  }
+
+  /** Succeeds when the deliveries are done that are here now, whatever comes meanwhile. */
+  get drained(): Effect.Effect<void> {
+    const last = this.waiting.at(-1)
+    const begun: Effect.Effect<void> = Effect.suspend(() => {
+      if (last === undefined || !this.waiting.includes(last)) return this.done
+      const next = Array.from(this.fibers, (fiber) => Fiber.await(fiber))
+      return Effect.andThen(next.length > 0 ? Effect.raceAllFirst(next) : Effect.yieldNow, begun)
+    })
+    return begun
   }
 
   /** Succeeds when no delivery is being handled and none waits. */

@@ -38,6 +38,9 @@ export interface Settle {
 /** The number of returns after which a message is published again instead, before its broker dead-letters it. */
 export const mostReturns = 5
 
+/** Returns whether a settlement asks for the event again. */
+const isAgain = ({ _tag }: Settlement.Settlement): boolean => _tag === "Requeue" || _tag === "Retry" || _tag === "Pause"
+
 /** Annotates log lines with all that you need to act on them without looking into the queue. */
 const annotate = ({ envelope }: Delivery, fault: Fault | undefined) =>
   Effect.annotateLogs({
@@ -119,9 +122,8 @@ export const make = (
   }
 
   const possible = (settlement: Settlement.Settlement): Settlement.Settlement =>
-    ((settlement._tag === "Retry" || settlement._tag === "Pause") && atMostOnce) ||
-    (settlement._tag === "DeadLetter" && deadLetterQueue === undefined)
-      ? Settlement.discard(settlement.fault)
+    (atMostOnce && isAgain(settlement)) || (settlement._tag === "DeadLetter" && deadLetterQueue === undefined)
+      ? Settlement.discard(Settlement.faultOf(settlement))
       : settlement
 
   /** Tells the observer, if there is one, when a delivery has been settled. */

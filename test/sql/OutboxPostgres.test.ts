@@ -184,6 +184,45 @@ onPostgres("The outbox", ({ fresh, make }) => {
     }).pipe(Effect.scoped, Effect.provide(layer(fresh)))
   )
 
+  it.live("goes on when the connections of its claims were cut, again and again", () => {
+    const applicationName = randomUUID()
+    let isHeld = true
+    let claimed = Deferred.makeUnsafe<void>()
+    const publish = (_: unknown, send: Effect.Effect<void, PublishError.Reason>) =>
+      Effect.suspend(() => {
+        if (!isHeld) return send
+        return Effect.andThen(Deferred.succeed(claimed, undefined), Effect.delay(send, "300 millis"))
+      })
+    return Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      const all = yield* collect()
+      yield* relay()
+      // More often than a relay has workers.
+      for (const n of [1, 2, 3]) {
+        isHeld = true
+        claimed = yield* Deferred.make<void>()
+        yield* publishIn(n)
+        yield* Deferred.await(claimed)
+        isHeld = false
+        const cut = yield* sql`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+          WHERE application_name = ${applicationName} AND state = 'idle in transaction'`
+        assert.isAtLeast(cut.length, 1)
+        yield* eventually(
+          "it is published again",
+          Effect.map(Outbox.stats, ({ waiting }) => waiting === 0)
+        )
+      }
+      assert.sameMembers([...new Set(all.numbers())], [1, 2, 3])
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(
+        Layer.unwrap(
+          Effect.map(make, (database) => layer(Database.client(database, { applicationName }), { broken: { publish } }))
+        )
+      )
+    )
+  })
+
   it.live(
     "has no transaction of more than five seconds open while the broker does not answer, nor while it is down",
     () => {

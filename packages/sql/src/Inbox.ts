@@ -20,6 +20,7 @@ import * as Metric from "effect/Metric"
 import * as Schedule from "effect/Schedule"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import * as Dialect from "./internal/Dialect.ts"
+import * as Transaction from "./internal/transaction.ts"
 import { Tables } from "./Tables.ts"
 
 /**
@@ -113,7 +114,7 @@ export const make: Effect.Effect<Inbox["Service"], never, Tables> = Effect.gen(f
     }
   })
 
-  return Inbox.of({ claim, sweep, withTransaction: sql.withTransaction })
+  return Inbox.of({ claim, sweep, withTransaction: Transaction.run(sql) })
 })
 
 const sweepEvery = "1 minute"

@@ -16,6 +16,7 @@ import type { Tables } from "../Tables.ts"
 import * as Chains from "./chains.ts"
 import * as Dialect from "./Dialect.ts"
 import type { ClaimedRow } from "./OutboxRow.ts"
+import * as Transaction from "./transaction.ts"
 
 /** The verdicts on the rows of a claim. Rows without one stay as they are. */
 export interface Verdicts {
@@ -67,6 +68,7 @@ export const make = Effect.fnUntraced(function* (tables: Tables["Service"]): Eff
   const lease = sql(names.of("lease"))
   const owner = crypto.randomUUID()
   let leasedAt: number | undefined
+  const inTransaction = Transaction.run(sql)
 
   const select = ({ held, limit }: Request, from = 0): Effect.Effect<ReadonlyArray<ClaimedRow>, SqlError> => {
     const keys = held.keys.length === 0 ? sql`` : sql`AND (o.key IS NULL OR ${isNone("o.key", held.keys)})`
@@ -178,7 +180,7 @@ export const make = Effect.fnUntraced(function* (tables: Tables["Service"]): Eff
   // Stopping amid a publish would make duplicates. It is bounded, so the end of the scope waits for it.
   const locked: Claims["claim"] = (request) =>
     Effect.uninterruptibleMask((restore) =>
-      sql.withTransaction(
+      inTransaction(
         Effect.gen(function* () {
           const rows = yield* restore(selectOn(request))
           if (rows.length === 0) return { claimed: 0, ended: 0 }
@@ -207,7 +209,7 @@ export const make = Effect.fnUntraced(function* (tables: Tables["Service"]): Eff
         const rows = yield* select(request)
         if (rows.length === 0) return { claimed: 0, ended: 0 }
         const verdicts = yield* publish(request, rows)
-        return { claimed: rows.length, ended: yield* sql.withTransaction(settle(verdicts)) }
+        return { claimed: rows.length, ended: yield* inTransaction(settle(verdicts)) }
       })
     )
 

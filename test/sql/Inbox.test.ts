@@ -1,6 +1,6 @@
 import { Inbox, Outbox } from "@effect-eventbus/sql"
 import { assert, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Layer, Metric, Option, Schema } from "effect"
+import { Deferred, Duration, Effect, Fiber, Layer, Metric, Option, Schema } from "effect"
 import {
   Batch,
   EventBus,
@@ -220,6 +220,16 @@ onEach("An inbox", ({ fresh }) => {
       yield* isBooked(4)
       assert.deepStrictEqual(yield* booked, [1, 2, 3, 4])
       assert.strictEqual((yield* inboxKeys).length, 4)
+    }).pipe(Effect.scoped, Effect.provide(layer(fresh)))
+  )
+
+  it.live("may keep its keys for ever", () =>
+    Effect.gen(function* () {
+      const inbox = yield* Inbox.Inbox
+      const claim = inbox.withTransaction(Inbox.claim("search", ["a"], { keep: Duration.infinity }))
+      assert.strictEqual((yield* claim).size, 1)
+      assert.strictEqual(yield* Inbox.sweep, 0)
+      assert.strictEqual((yield* claim).size, 0)
     }).pipe(Effect.scoped, Effect.provide(layer(fresh)))
   )
 

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto"
-import { Outbox } from "@effect-eventbus/sql"
+import { Outbox, Tables } from "@effect-eventbus/sql"
 import { assert, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Layer } from "effect"
 import type { PublishError } from "effect-eventbus"
@@ -45,6 +45,61 @@ onPostgres("The outbox", ({ fresh, make }) => {
       yield* program.pipe(Effect.scoped, Effect.provide(layer(Database.client(database))))
     })
   )
+
+  it.live("is woken by those with the longest names, too, which no channel could have", () =>
+    Effect.gen(function* () {
+      const database = yield* make
+      const names = { schema: `${"s".repeat(20)}_${randomUUID().slice(0, 8)}`, prefix: "p".repeat(40) }
+      const process = Layer.fresh(
+        Outbox.layer().pipe(
+          Layer.provideMerge(Tables.layerMigrated(names)),
+          Layer.provideMerge(Layer.fresh(Database.client(database)))
+        )
+      )
+      yield* Effect.gen(function* () {
+        const sql = yield* SqlClient.SqlClient
+        yield* Effect.addFinalizer(() => Effect.ignore(sql`DROP SCHEMA ${sql(names.schema)} CASCADE`))
+        const all = yield* collect()
+        const elsewhere = yield* Layer.build(process)
+        yield* Effect.provide(relay({ poll: "1 hour" }), yield* Layer.build(process))
+        for (const n of [1, 2]) {
+          yield* Effect.provide(publishIn(n), elsewhere)
+          yield* Effect.timeout(all.until(n), "20 seconds")
+        }
+      }).pipe(Effect.scoped, Effect.provide(layer(Database.client(database))))
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("publishes nothing twice where the transactions of the application are SERIALIZABLE", () => {
+    let publishes = 0
+    const publish = (_: unknown, send: Effect.Effect<void, PublishError.Reason>) =>
+      Effect.suspend(() => {
+        publishes++
+        return Effect.delay(send, 5)
+      })
+    return Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      const all = yield* collect()
+      yield* relay({ batch: 20 })
+      yield* relay({ batch: 20 })
+      const many = Array.from({ length: 100 }, (_, n) => n)
+      const write = Effect.flatMap(
+        Effect.forEach(many, (n) => Paid.event({ n })),
+        (events) => sql.withTransaction(Outbox.publishAll(events))
+      )
+      yield* Effect.replicateEffect(write, 20, { concurrency: 4, discard: true })
+      yield* eventually(
+        "the outbox is empty",
+        Effect.map(Outbox.stats, ({ waiting }) => waiting === 0)
+      )
+      yield* all.until(2000)
+      assert.strictEqual(publishes, 2000)
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(layer(fresh, { broken: { publish } })),
+      Effect.provideService(SqlClient.BeginTransaction, "BEGIN ISOLATION LEVEL SERIALIZABLE")
+    )
+  })
 
   it.live("works with a client that writes names in camel case", () =>
     Effect.gen(function* () {

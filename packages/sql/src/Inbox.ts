@@ -66,6 +66,12 @@ export class Inbox extends Context.Service<
   }
 >()("@effect-eventbus/sql/Inbox") {}
 
+/** Longer ones do not fit into the column. */
+const longestKeep = 2 ** 52
+
+const keepOf = (keep: Duration.Input): Duration.Duration =>
+  Duration.min(Duration.fromInputUnsafe(keep), Duration.millis(longestKeep))
+
 /** The keys of one statement, which bounds what a sweep locks. */
 const chunk = 1_000
 
@@ -146,7 +152,7 @@ export const claim = (
   options: { /** Default: 7 days. */ readonly keep?: Duration.Input | undefined } = {}
 ): Effect.Effect<ReadonlySet<string>, SqlError, Inbox> =>
   Effect.flatMap(Inbox, (inbox) =>
-    inbox.claim(subscription, keys, Duration.fromInputUnsafe(options.keep ?? defaultKeep))
+    inbox.claim(subscription, keys, keepOf(options.keep ?? defaultKeep))
   )
 
 /**
@@ -208,7 +214,7 @@ const skipped = Metric.counter("eventbus_inbox_skipped_total", {
 export const once =
   <Ev0 extends Event = Event>(options: Options<Ev0> = {}) =>
   <Ev extends Ev0, E, R>(self: Handler.Handler<Ev, E, R>): Handler.Handler<Ev, E | SqlError, R | Inbox> => {
-    const keep = Duration.fromInputUnsafe(options.keep ?? defaultKeep)
+    const keep = keepOf(options.keep ?? defaultKeep)
     const by = options.by ?? (({ event }: DecodedDelivery<Ev>) => event.eventId)
     const { name } = self.subscription
     if (self.steps.some(({ _tag }) => _tag === "Batch")) {

@@ -11,6 +11,7 @@
 
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import { BeginTransaction } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Tables } from "../Tables.ts"
 import * as Chains from "./chains.ts"
@@ -68,7 +69,10 @@ export const make = Effect.fnUntraced(function* (tables: Tables["Service"]): Eff
   const lease = sql(names.of("lease"))
   const owner = crypto.randomUUID()
   let leasedAt: number | undefined
-  const inTransaction = Transaction.run(sql)
+  const run = Transaction.run(sql)
+  // That of the application may be stricter: then a claim would fail, once its events are published, and publish them again.
+  const begin = isPostgres ? "BEGIN ISOLATION LEVEL READ COMMITTED" : undefined
+  const inTransaction: typeof run = (effect) => Effect.provideService(run(effect), BeginTransaction, begin)
 
   const select = ({ held, limit }: Request, from = 0): Effect.Effect<ReadonlyArray<ClaimedRow>, SqlError> => {
     const keys = held.keys.length === 0 ? sql`` : sql`AND (o.key IS NULL OR ${isNone("o.key", held.keys)})`

@@ -11,7 +11,7 @@ import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
 
-/** Runs an effect in a transaction. */
+/** Runs an effect in a transaction of the application, which may have an isolation level of its own. */
 export const run =
   (sql: SqlClient) =>
   <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | SqlError, R> =>

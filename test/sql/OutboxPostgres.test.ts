@@ -4,6 +4,8 @@ import { assert, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Layer } from "effect"
 import type { PublishError } from "effect-eventbus"
 import { SqlClient } from "effect/sql"
+import * as Claims from "../../packages/sql/src/internal/claims.ts"
+import * as OutboxTable from "../../packages/sql/src/internal/OutboxTable.ts"
 import { eventually } from "../support/eventually.ts"
 import * as Database from "./support/Database.ts"
 import { collect, layer, Paid, relay } from "./support/Harness.ts"
@@ -277,6 +279,49 @@ onPostgres("The outbox", ({ fresh, make }) => {
       )
     )
   })
+
+  it.live("takes the rows of a relay that was suspended amid a claim", () =>
+    Effect.gen(function* () {
+      const all = yield* collect()
+      yield* publishIn(1, { key: "a" })
+      yield* publishIn(2)
+      const claims = yield* Claims.make(yield* Tables.Tables)
+      const claimed = yield* Deferred.make<void>()
+      // As a process that is stopped: its transaction is open, and nothing happens.
+      const publish = (rows: ReadonlyArray<{ readonly seq: number }>) =>
+        Effect.andThen(Deferred.succeed(claimed, undefined), Effect.delay(Effect.succeed(rows), "15 seconds")).pipe(
+          Effect.map((safe) => ({ published: safe.map(({ seq }) => seq), refused: [], behind: [] }))
+        )
+      const suspended = yield* Effect.forkScoped(
+        Effect.flip(claims.claim({ limit: 10, held: { keys: [], rows: [] }, publish }))
+      )
+      yield* Deferred.await(claimed)
+      yield* relay()
+      yield* Effect.timeout(all.until(2), "14 seconds")
+      assert.strictEqual((yield* Fiber.join(suspended))._tag, "SqlError")
+      assert.sameMembers(all.numbers(), [1, 2])
+    }).pipe(Effect.scoped, Effect.provide(layer(fresh)))
+  )
+
+  it.live("takes more bodies in one transaction than a message of PostgreSQL may have", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      const body = new Uint8Array(15 * 1024 * 1024)
+      const rows = Array.from({ length: 72 }, (_, n) => ({
+        event_id: `e-${n}`,
+        event_type: "large",
+        key: null,
+        headers: "{}",
+        body
+      }))
+      yield* sql.withTransaction(OutboxTable.make(yield* Tables.Tables).insert(rows))
+      const ids = yield* sql<{ event_id: string }>`SELECT event_id FROM eventbus_outbox ORDER BY seq`
+      assert.deepStrictEqual(
+        ids.map(({ event_id }) => event_id),
+        rows.map(({ event_id }) => event_id)
+      )
+    }).pipe(Effect.scoped, Effect.provide(layer(fresh)))
+  )
 
   it.live(
     "has no transaction of more than five seconds open while the broker does not answer, nor while it is down",

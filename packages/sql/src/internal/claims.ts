@@ -2,7 +2,7 @@
  * Claims of a relay: the rows that it alone may publish, and the end of the claim.
  *
  * On PostgreSQL a claim is a transaction with locked rows, which other relays pass over.
- * If the relay dies, the database gives the rows back at once. SQLite has one writer at
+ * If the relay dies, the database gives the rows back at once, and after ten seconds if it is suspended. SQLite has one writer at
  * a time, so a claim there must not be a transaction: everyone would wait for the
  * broker. It is a lease, which one relay has at a time.
  *
@@ -51,6 +51,7 @@ export interface Claims {
 const inlineBytes = 65_536
 /** The longest time for which rows may wait that committed later than those behind them. */
 const longestLook = 1_000
+/** A claim is over then, whatever has become of its relay. */
 const leaseMillis = 10_000
 /** The relay publishes for less than the rest of a lease that is this old. */
 const renewAfterMillis = 3_000
@@ -74,13 +75,20 @@ export const make = Effect.fnUntraced(function* (tables: Tables["Service"]): Eff
   const begin = isPostgres ? "BEGIN ISOLATION LEVEL READ COMMITTED" : undefined
   const inTransaction: typeof run = (effect) => Effect.provideService(run(effect), BeginTransaction, begin)
 
+  /** A relay that was suspended, or whose host is gone, must not keep its rows from the others. The setting goes with the transaction. */
+  const bounded = sql.literal(
+    isPostgres
+      ? `AND (SELECT set_config('idle_in_transaction_session_timeout', '${leaseMillis}', true)) IS NOT NULL`
+      : ""
+  )
+
   const select = ({ held, limit }: Request, from = 0): Effect.Effect<ReadonlyArray<ClaimedRow>, SqlError> => {
     const keys = held.keys.length === 0 ? sql`` : sql`AND (o.key IS NULL OR ${isNone("o.key", held.keys)})`
     const rows = held.rows.length === 0 ? sql`` : sql`AND ${isNone("o.seq", held.rows)}`
     return sql<ClaimedRow>`
       SELECT ${number("o.seq")} AS seq, o.event_id, o.event_type, o.key, o.headers,
         CASE WHEN length(o.body) <= ${sql.literal(`${inlineBytes}`)} THEN o.body END AS body
-      FROM ${outbox} AS o WHERE o.seq > 0 AND o.seq > ${from} ${keys} ${rows} ORDER BY o.seq LIMIT ${limit} ${skipLocked}`
+      FROM ${outbox} AS o WHERE o.seq > 0 AND o.seq > ${from} ${keys} ${rows} ${bounded} ORDER BY o.seq LIMIT ${limit} ${skipLocked}`
   }
 
   /**

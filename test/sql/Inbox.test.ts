@@ -295,9 +295,13 @@ onPostgres("An inbox amid conflicts", ({ fresh }) => {
         handler.pipe(Inbox.once(), Handler.onFailure(FailurePolicy.tags({ SqlError: FailurePolicy.retryUpToMax })))
       )
       yield* bus.publish(yield* Paid.event({ n: 1 }))
-      yield* eventually("it is tried again", Effect.map(booked, (numbers) => numbers.length === 1), {
-        atMost: "20 seconds"
-      })
+      yield* eventually(
+        "it is tried again",
+        Effect.map(booked, (numbers) => numbers.length === 1),
+        {
+          atMost: "20 seconds"
+        }
+      )
       assert.deepStrictEqual(attempts, [1, 2])
     }).pipe(Effect.scoped, Effect.provide(layer(fresh)))
   )

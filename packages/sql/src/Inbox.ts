@@ -151,9 +151,7 @@ export const claim = (
   keys: Iterable<string>,
   options: { /** Default: 7 days. */ readonly keep?: Duration.Input | undefined } = {}
 ): Effect.Effect<ReadonlySet<string>, SqlError, Inbox> =>
-  Effect.flatMap(Inbox, (inbox) =>
-    inbox.claim(subscription, keys, keepOf(options.keep ?? defaultKeep))
-  )
+  Effect.flatMap(Inbox, (inbox) => inbox.claim(subscription, keys, keepOf(options.keep ?? defaultKeep)))
 
 /**
  * Deletes the keys whose time is over, and returns their number. The layer does so every

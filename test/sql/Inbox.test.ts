@@ -1,6 +1,6 @@
 import { Inbox, Outbox } from "@effect-eventbus/sql"
 import { assert, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Layer, Metric, Option, Schema } from "effect"
+import { Deferred, Duration, Effect, Fiber, Layer, Metric, Option, Schema } from "effect"
 import {
   Batch,
   EventBus,
@@ -223,6 +223,16 @@ onEach("An inbox", ({ fresh }) => {
     }).pipe(Effect.scoped, Effect.provide(layer(fresh)))
   )
 
+  it.live("may keep its keys for ever", () =>
+    Effect.gen(function* () {
+      const inbox = yield* Inbox.Inbox
+      const claim = inbox.withTransaction(Inbox.claim("search", ["a"], { keep: Duration.infinity }))
+      assert.strictEqual((yield* claim).size, 1)
+      assert.strictEqual(yield* Inbox.sweep, 0)
+      assert.strictEqual((yield* claim).size, 0)
+    }).pipe(Effect.scoped, Effect.provide(layer(fresh)))
+  )
+
   it.live("is swept of the keys whose time is over, and of no others", () =>
     Effect.gen(function* () {
       const inbox = yield* Inbox.Inbox
@@ -268,6 +278,34 @@ onEach("An inbox", ({ fresh }) => {
 })
 
 onPostgres("An inbox amid conflicts", ({ fresh }) => {
+  it.live("answers a connection that is cut amid its transaction as SqlError, not as a defect", () =>
+    Effect.gen(function* () {
+      yield* makeLedger
+      const sql = yield* SqlClient.SqlClient
+      const bus = yield* EventBus.EventBus
+      const attempts: Array<number> = []
+      const handler = Handler.make(billing, ({ payload: { n } }, { attempt }) =>
+        Effect.gen(function* () {
+          attempts.push(attempt)
+          yield* book(n)
+          if (attempt === 1) yield* sql`SELECT pg_terminate_backend(pg_backend_pid())`
+        })
+      )
+      yield* bus.subscribe(
+        handler.pipe(Inbox.once(), Handler.onFailure(FailurePolicy.tags({ SqlError: FailurePolicy.retryUpToMax })))
+      )
+      yield* bus.publish(yield* Paid.event({ n: 1 }))
+      yield* eventually(
+        "it is tried again",
+        Effect.map(booked, (numbers) => numbers.length === 1),
+        {
+          atMost: "20 seconds"
+        }
+      )
+      assert.deepStrictEqual(attempts, [1, 2])
+    }).pipe(Effect.scoped, Effect.provide(layer(fresh)))
+  )
+
   it.live("runs a deadlocked transaction again without using up an attempt", () =>
     Effect.gen(function* () {
       yield* makeLedger

@@ -379,6 +379,29 @@ onEach("A relay whose broker fails", ({ fresh }) => {
     }).pipe(Effect.scoped, Effect.provide(layer(fresh, { broken: { publish } })))
   })
 
+  it.live("publishes a long key and large bodies once, though they take longer than a claim may", () => {
+    const ids: Array<string | undefined> = []
+    const publish = ({ id }: { readonly id: string | undefined }, send: Effect.Effect<void, PublishError.Reason>) =>
+      Effect.suspend(() => {
+        ids.push(id)
+        return Effect.delay(send, id?.startsWith("0") === true ? "10 millis" : "100 millis")
+      })
+    return Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      const of = (kind: number, n: number) => `${kind}0000000-0000-4000-8000-${String(n).padStart(12, "0")}`
+      const small = yield* Effect.forEach(numbers(450), (n) => Paid.event({ n }, { eventId: of(0, n) }))
+      const text = "x".repeat(70_000)
+      const large = yield* Effect.forEach(numbers(200), (n) => Noted.event({ text }, { eventId: of(1, n) }))
+      yield* sql.withTransaction(Outbox.publishAll(small, { key: "a" }))
+      yield* relay()
+      yield* isEmpty
+      yield* sql.withTransaction(Outbox.publishAll(large))
+      yield* isEmpty
+      assert.strictEqual(new Set(ids).size, 650)
+      assert.strictEqual(ids.length, 650)
+    }).pipe(Effect.scoped, Effect.provide(layer(fresh, { broken: { publish } })))
+  })
+
   it.live("drops what no queue is bound for, or parks it when the publish asked for that", () =>
     Effect.gen(function* () {
       yield* relay()

@@ -1,9 +1,11 @@
 import { randomUUID } from "node:crypto"
-import { Outbox } from "@effect-eventbus/sql"
+import { Outbox, Tables } from "@effect-eventbus/sql"
 import { assert, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Layer } from "effect"
 import type { PublishError } from "effect-eventbus"
 import { SqlClient } from "effect/sql"
+import * as Claims from "../../packages/sql/src/internal/claims.ts"
+import * as OutboxTable from "../../packages/sql/src/internal/OutboxTable.ts"
 import { eventually } from "../support/eventually.ts"
 import * as Database from "./support/Database.ts"
 import { collect, layer, Paid, relay } from "./support/Harness.ts"
@@ -45,6 +47,61 @@ onPostgres("The outbox", ({ fresh, make }) => {
       yield* program.pipe(Effect.scoped, Effect.provide(layer(Database.client(database))))
     })
   )
+
+  it.live("is woken by those with the longest names, too, which no channel could have", () =>
+    Effect.gen(function* () {
+      const database = yield* make
+      const names = { schema: `${"s".repeat(20)}_${randomUUID().slice(0, 8)}`, prefix: "p".repeat(40) }
+      const process = Layer.fresh(
+        Outbox.layer().pipe(
+          Layer.provideMerge(Tables.layerMigrated(names)),
+          Layer.provideMerge(Layer.fresh(Database.client(database)))
+        )
+      )
+      yield* Effect.gen(function* () {
+        const sql = yield* SqlClient.SqlClient
+        yield* Effect.addFinalizer(() => Effect.ignore(sql`DROP SCHEMA ${sql(names.schema)} CASCADE`))
+        const all = yield* collect()
+        const elsewhere = yield* Layer.build(process)
+        yield* Effect.provide(relay({ poll: "1 hour" }), yield* Layer.build(process))
+        for (const n of [1, 2]) {
+          yield* Effect.provide(publishIn(n), elsewhere)
+          yield* Effect.timeout(all.until(n), "20 seconds")
+        }
+      }).pipe(Effect.scoped, Effect.provide(layer(Database.client(database))))
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("publishes nothing twice where the transactions of the application are SERIALIZABLE", () => {
+    let publishes = 0
+    const publish = (_: unknown, send: Effect.Effect<void, PublishError.Reason>) =>
+      Effect.suspend(() => {
+        publishes++
+        return Effect.delay(send, 5)
+      })
+    return Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      const all = yield* collect()
+      yield* relay({ batch: 20 })
+      yield* relay({ batch: 20 })
+      const many = Array.from({ length: 100 }, (_, n) => n)
+      const write = Effect.flatMap(
+        Effect.forEach(many, (n) => Paid.event({ n })),
+        (events) => sql.withTransaction(Outbox.publishAll(events))
+      )
+      yield* Effect.replicateEffect(write, 20, { concurrency: 4, discard: true })
+      yield* eventually(
+        "the outbox is empty",
+        Effect.map(Outbox.stats, ({ waiting }) => waiting === 0)
+      )
+      yield* all.until(2000)
+      assert.strictEqual(publishes, 2000)
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(layer(fresh, { broken: { publish } })),
+      Effect.provideService(SqlClient.BeginTransaction, "BEGIN ISOLATION LEVEL SERIALIZABLE")
+    )
+  })
 
   it.live("works with a client that writes names in camel case", () =>
     Effect.gen(function* () {
@@ -181,6 +238,88 @@ onPostgres("The outbox", ({ fresh, make }) => {
         SELECT (convert_from(body, 'UTF8')::json -> 'payload' ->> 'n')::integer AS n FROM eventbus_outbox ORDER BY seq`
       assert.deepStrictEqual(commits, [{ n: 1 }, { n: 2 }, { n: 3 }])
       assert.deepStrictEqual(rows, [{ n: 1 }, { n: 2 }, { n: 3 }])
+    }).pipe(Effect.scoped, Effect.provide(layer(fresh)))
+  )
+
+  it.live("goes on when the connections of its claims were cut, again and again", () => {
+    const applicationName = randomUUID()
+    let isHeld = true
+    let claimed = Deferred.makeUnsafe<void>()
+    const publish = (_: unknown, send: Effect.Effect<void, PublishError.Reason>) =>
+      Effect.suspend(() => {
+        if (!isHeld) return send
+        return Effect.andThen(Deferred.succeed(claimed, undefined), Effect.delay(send, "300 millis"))
+      })
+    return Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      const all = yield* collect()
+      yield* relay()
+      // More often than a relay has workers.
+      for (const n of [1, 2, 3]) {
+        isHeld = true
+        claimed = yield* Deferred.make<void>()
+        yield* publishIn(n)
+        yield* Deferred.await(claimed)
+        isHeld = false
+        const cut = yield* sql`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+          WHERE application_name = ${applicationName} AND state = 'idle in transaction'`
+        assert.isAtLeast(cut.length, 1)
+        yield* eventually(
+          "it is published again",
+          Effect.map(Outbox.stats, ({ waiting }) => waiting === 0)
+        )
+      }
+      assert.sameMembers([...new Set(all.numbers())], [1, 2, 3])
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(
+        Layer.unwrap(
+          Effect.map(make, (database) => layer(Database.client(database, { applicationName }), { broken: { publish } }))
+        )
+      )
+    )
+  })
+
+  it.live("takes the rows of a relay that was suspended amid a claim", () =>
+    Effect.gen(function* () {
+      const all = yield* collect()
+      yield* publishIn(1, { key: "a" })
+      yield* publishIn(2)
+      const claims = yield* Claims.make(yield* Tables.Tables)
+      const claimed = yield* Deferred.make<void>()
+      // As a process that is stopped: its transaction is open, and nothing happens.
+      const publish = (rows: ReadonlyArray<{ readonly seq: number }>) =>
+        Effect.andThen(Deferred.succeed(claimed, undefined), Effect.delay(Effect.succeed(rows), "15 seconds")).pipe(
+          Effect.map((safe) => ({ published: safe.map(({ seq }) => seq), refused: [], behind: [] }))
+        )
+      const suspended = yield* Effect.forkScoped(
+        Effect.flip(claims.claim({ limit: 10, held: { keys: [], rows: [] }, publish }))
+      )
+      yield* Deferred.await(claimed)
+      yield* relay()
+      yield* Effect.timeout(all.until(2), "14 seconds")
+      assert.strictEqual((yield* Fiber.join(suspended))._tag, "SqlError")
+      assert.sameMembers(all.numbers(), [1, 2])
+    }).pipe(Effect.scoped, Effect.provide(layer(fresh)))
+  )
+
+  it.live("takes more bodies in one transaction than a message of PostgreSQL may have", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      const body = new Uint8Array(15 * 1024 * 1024)
+      const rows = Array.from({ length: 72 }, (_, n) => ({
+        event_id: `e-${n}`,
+        event_type: "large",
+        key: null,
+        headers: "{}",
+        body
+      }))
+      yield* sql.withTransaction(OutboxTable.make(yield* Tables.Tables).insert(rows))
+      const ids = yield* sql<{ event_id: string }>`SELECT event_id FROM eventbus_outbox ORDER BY seq`
+      assert.deepStrictEqual(
+        ids.map(({ event_id }) => event_id),
+        rows.map(({ event_id }) => event_id)
+      )
     }).pipe(Effect.scoped, Effect.provide(layer(fresh)))
   )
 

@@ -248,6 +248,21 @@ onEach("A scheduled event", ({ fresh, kind }) => {
     }).pipe(Effect.scoped, Effect.provide(layer(fresh)))
   )
 
+  it.live("whose maker died leaves its tick to be tried again", () =>
+    Effect.gen(function* () {
+      const all = yield* collect()
+      yield* relay()
+      let isBroken = true
+      const everySecond = Scheduler.cron("beat", Cron.parseUnsafe("* * * * * *"), (tick) => {
+        if (!isBroken) return Paid.event({ n: tick.getTime() / 1000 })
+        isBroken = false
+        return Effect.die(new Error("a bug"))
+      })
+      yield* Layer.build(Layer.fresh(everySecond))
+      yield* Effect.timeout(all.until(1), "20 seconds")
+    }).pipe(Effect.scoped, Effect.provide(layer(fresh)))
+  )
+
   it.live("joins tables of the first version, whose rows are published after the upgrade", () =>
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient

@@ -82,6 +82,20 @@ onPostgres("Tables of schemas and roles", ({ fresh }) => {
     }).pipe(Effect.provide(fresh))
   )
 
+  it.live("may lie in a schema that many make at once", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      const [at] = yield* sql<{ schema: string }>`SELECT current_schema() AS schema`
+      for (let round = 0; round < 10; round++) {
+        const schema = `${at?.schema ?? ""}_${round}`
+        yield* Effect.ensuring(
+          Effect.replicateEffect(Migrations.migrate({ schema }), 8, { concurrency: "unbounded" }),
+          Effect.orDie(sql`DROP SCHEMA IF EXISTS ${sql(schema)} CASCADE`)
+        )
+      }
+    }).pipe(Effect.provide(fresh))
+  )
+
   it.live("that may not be used are an error at start, which says what to grant", () =>
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
@@ -101,6 +115,12 @@ onPostgres("Tables of schemas and roles", ({ fresh }) => {
         assert(error._tag === "TablesUnusable")
         assert.strictEqual(error.problem, "forbidden")
         assert.match(error.message, /GRANT SELECT ON "eventbus_migrations" TO/)
+        yield* sql`GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ${sql(at?.schema ?? "")} TO ${sql(role)}`
+        // Scheduled events draw their number themselves.
+        const next = yield* sql.withTransaction(asRole)
+        assert.match(next.message, /GRANT USAGE ON SEQUENCE \S+eventbus_outbox_seq_seq TO/)
+        yield* sql.unsafe(next.message.replace(/^.*: GRANT/, "GRANT"))
+        yield* sql.withTransaction(Effect.andThen(sql`SET LOCAL ROLE ${sql(role)}`, Tables.make()))
       })
       const clean = Effect.andThen(sql`DROP OWNED BY ${sql(role)}`, sql`DROP ROLE ${sql(role)}`)
       yield* Effect.ensuring(attempt, Effect.orDie(clean))

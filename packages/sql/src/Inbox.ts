@@ -20,6 +20,7 @@ import * as Metric from "effect/Metric"
 import * as Schedule from "effect/Schedule"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import * as Dialect from "./internal/Dialect.ts"
+import * as Transaction from "./internal/transaction.ts"
 import { Tables } from "./Tables.ts"
 
 /**
@@ -64,6 +65,12 @@ export class Inbox extends Context.Service<
     readonly sweep: Effect.Effect<number, SqlError>
   }
 >()("@effect-eventbus/sql/Inbox") {}
+
+/** Longer ones do not fit into the column. */
+const longestKeep = 2 ** 52
+
+const keepOf = (keep: Duration.Input): Duration.Duration =>
+  Duration.min(Duration.fromInputUnsafe(keep), Duration.millis(longestKeep))
 
 /** The keys of one statement, which bounds what a sweep locks. */
 const chunk = 1_000
@@ -113,7 +120,7 @@ export const make: Effect.Effect<Inbox["Service"], never, Tables> = Effect.gen(f
     }
   })
 
-  return Inbox.of({ claim, sweep, withTransaction: sql.withTransaction })
+  return Inbox.of({ claim, sweep, withTransaction: Transaction.run(sql) })
 })
 
 const sweepEvery = "1 minute"
@@ -144,9 +151,7 @@ export const claim = (
   keys: Iterable<string>,
   options: { /** Default: 7 days. */ readonly keep?: Duration.Input | undefined } = {}
 ): Effect.Effect<ReadonlySet<string>, SqlError, Inbox> =>
-  Effect.flatMap(Inbox, (inbox) =>
-    inbox.claim(subscription, keys, Duration.fromInputUnsafe(options.keep ?? defaultKeep))
-  )
+  Effect.flatMap(Inbox, (inbox) => inbox.claim(subscription, keys, keepOf(options.keep ?? defaultKeep)))
 
 /**
  * Deletes the keys whose time is over, and returns their number. The layer does so every
@@ -207,7 +212,7 @@ const skipped = Metric.counter("eventbus_inbox_skipped_total", {
 export const once =
   <Ev0 extends Event = Event>(options: Options<Ev0> = {}) =>
   <Ev extends Ev0, E, R>(self: Handler.Handler<Ev, E, R>): Handler.Handler<Ev, E | SqlError, R | Inbox> => {
-    const keep = Duration.fromInputUnsafe(options.keep ?? defaultKeep)
+    const keep = keepOf(options.keep ?? defaultKeep)
     const by = options.by ?? (({ event }: DecodedDelivery<Ev>) => event.eventId)
     const { name } = self.subscription
     if (self.steps.some(({ _tag }) => _tag === "Batch")) {

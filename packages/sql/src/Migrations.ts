@@ -111,11 +111,17 @@ export const script = (dialect: Dialect, id: number, options: TableNames.Options
   return `BEGIN;\n\n${statements.map((statement) => `${statement};\n`).join("\n")}\nCOMMIT;\n`
 }
 
-/** Asking for the schema first spares users who may not create one. */
-const ensureSchema = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, schema: string) {
-  const found = yield* sql`SELECT 1 AS found WHERE to_regnamespace(${schema}) IS NOT NULL`
-  if (found.length === 0) yield* sql`CREATE SCHEMA IF NOT EXISTS ${sql(schema)}`
-})
+/** Asking for the schema first spares users who may not create one. Of two that create it at once, one fails, even so. */
+const ensureSchema = (sql: SqlClient.SqlClient, schema: string) => {
+  const isThere = Effect.map(
+    sql`SELECT 1 AS found WHERE to_regnamespace(${schema}) IS NOT NULL`,
+    (found) => found.length > 0
+  )
+  const create = Effect.catch(sql`CREATE SCHEMA IF NOT EXISTS ${sql(schema)}`, (error) =>
+    Effect.flatMap(isThere, (isThereNow) => (isThereNow ? Effect.void : Effect.fail(error)))
+  )
+  return Effect.flatMap(isThere, (isThereNow) => (isThereNow ? Effect.void : Effect.asVoid(create)))
+}
 
 /**
  * Returns the dialect of a client. Dies with a `RangeError` for other databases.

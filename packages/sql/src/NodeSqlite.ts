@@ -41,6 +41,9 @@ interface Connection extends SqlConnection.Connection {
   readonly isOpen: () => boolean
 }
 
+/** What may come after a statement: comments, and the semicolons of no statements. */
+const isBlank = /^(?:[\s;]|--[^\n]*(?:\n|$)|\/\*[^]*?\*\/)*$/
+
 /** The number of statements that stay prepared. */
 const maxPrepared = 200
 
@@ -81,6 +84,9 @@ const connectionOf = (database: DatabaseSync, busyTimeout: Duration.Duration): C
     if (found !== undefined) return found
     if (prepared.size >= maxPrepared) prepared.clear()
     const statement = database.prepare(sql)
+    // SQLite prepares the first statement, and says nothing of the others.
+    const rest = sql.slice(statement.sourceSQL.length)
+    if (!isBlank.test(rest)) throw new TypeError("one string has several statements: run them one by one")
     prepared.set(sql, statement)
     return statement
   }

@@ -10,6 +10,7 @@
 import * as Effect from "effect/Effect"
 import type { SqlError } from "effect/sql/SqlError"
 import * as Dialect from "./internal/Dialect.ts"
+import * as Transaction from "./internal/transaction.ts"
 import { Tables } from "./Tables.ts"
 
 /**
@@ -120,7 +121,7 @@ export const requeue = Effect.fnUntraced(function* (filter: Filter = {}): Effect
       sum += count
     }
   })
-  return yield* sql.withTransaction(all)
+  return yield* Transaction.run(sql)(all)
 })
 
 /**

@@ -15,9 +15,11 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import type { SqlError } from "effect/sql/SqlError"
+import * as Causes from "./internal/causes.ts"
 import * as CronTicks from "./internal/cronTicks.ts"
 import * as Due from "./internal/Due.ts"
 import * as ScheduleTable from "./internal/ScheduleTable.ts"
+import * as Transaction from "./internal/transaction.ts"
 import { Outbox, type OutboxError, type PublishOptions } from "./Outbox.ts"
 import { Tables } from "./Tables.ts"
 
@@ -194,7 +196,7 @@ export const cron = <R = never>(
         const { ticks, upTo } = CronTicks.due(schedule, last, now, missed)
         if (upTo > last) {
           const events = yield* Effect.forEach(ticks, (tick) => make(new Date(tick)))
-          yield* tables.sql.withTransaction(
+          yield* Transaction.run(tables.sql)(
             Effect.gen(function* () {
               // Another instance may have been faster.
               if (yield* table.advance(name, last, upTo)) yield* outbox.publishAll(events, publish)
@@ -208,7 +210,9 @@ export const cron = <R = never>(
       const again = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("10 seconds")])
       const loop = Effect.forever(
         tick.pipe(
-          Effect.tapError(({ message }) => Effect.logWarning(`The schedule "${name}" waits: ${message}`)),
+          // A defect of `make`, too, must not end the schedule.
+          Effect.sandbox,
+          Effect.tapError((cause) => Effect.logWarning(`The schedule "${name}" waits: ${Causes.messageOf(cause)}`)),
           Effect.retry(again),
           Effect.flatMap((millis) => Effect.sleep(millis))
         )

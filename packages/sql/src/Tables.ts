@@ -95,6 +95,14 @@ const checkPostgres = Effect.fnUntraced(function* ({ names, sql }: Tables["Servi
       return yield* new TablesUnusable({ problem: "forbidden", table: name, detail })
     }
   }
+  // A scheduled event draws its number itself, for which the right to insert is not enough.
+  const outbox = names.quoted("outbox")
+  const [sequence] = yield* sql<{ name: string | null; may: boolean | null }>`
+    SELECT name, has_sequence_privilege(name, 'USAGE') AS may FROM pg_get_serial_sequence(${outbox}, 'seq') AS s(name)`
+  if (typeof sequence?.name === "string" && sequence.may !== true) {
+    const detail = `cannot be numbered: GRANT USAGE ON SEQUENCE ${sequence.name} TO "${at?.user ?? ""}"`
+    return yield* new TablesUnusable({ problem: "forbidden", table: outbox, detail })
+  }
 })
 
 const checkSqlite = Effect.fnUntraced(function* ({ names, sql }: Tables["Service"]) {

@@ -26,6 +26,25 @@ export interface OutboxTable {
 /** The rows of one statement: each takes five of its parameters. */
 const chunk = 500
 
+/** The bytes of their bodies. PostgreSQL takes messages of up to a gigabyte, and a message takes twice its memory. */
+const chunkBytes = 8 * 1024 * 1024
+
+const chunksOf = (rows: ReadonlyArray<NewRow>): ReadonlyArray<ReadonlyArray<NewRow>> => {
+  const chunks: Array<Array<NewRow>> = []
+  let last: Array<NewRow> = []
+  let bytes = 0
+  for (const row of rows) {
+    bytes += row.body.length
+    if (chunks.length === 0 || last.length === chunk || bytes > chunkBytes) {
+      last = []
+      chunks.push(last)
+      bytes = row.body.length
+    }
+    last.push(row)
+  }
+  return chunks
+}
+
 export const make = (tables: Tables["Service"]): OutboxTable => {
   const { names, sql } = tables
   const { isPostgres, now, number } = Dialect.of(tables)
@@ -69,10 +88,7 @@ export const make = (tables: Tables["Service"]): OutboxTable => {
    * the same.
    */
   const insert: OutboxTable["insert"] = (rows) => {
-    const chunks = Array.from({ length: Math.ceil(rows.length / chunk) }, (_, index) =>
-      rows.slice(index * chunk, (index + 1) * chunk)
-    )
-    const all = Effect.forEach(chunks, insertSome, { discard: true })
+    const all = Effect.forEach(chunksOf(rows), insertSome, { discard: true })
     const key = rows[0]?.key ?? null
     return isPostgres && key !== null && rows.length > 1 ? Effect.andThen(sql`SELECT ${lockOf(key)}`, all) : all
   }

@@ -14,6 +14,7 @@ import type { Tables } from "../Tables.ts"
 import * as Dialect from "./Dialect.ts"
 import type { Due } from "./Due.ts"
 import type { NewRow } from "./OutboxRow.ts"
+import * as Transaction from "./transaction.ts"
 
 export interface ScheduledRow {
   readonly event_id: string
@@ -74,7 +75,7 @@ export const make = (tables: Tables["Service"]): ScheduleTable => {
     (rows) => rows.length
   )
 
-  const promoteSqlite = sql.withTransaction(
+  const promoteSqlite = Transaction.run(sql)(
     Effect.gen(function* () {
       const rows = yield* sql<{ seq: number }>`${dueRows}`
       const seqs = JSON.stringify(rows.map(({ seq }) => seq))

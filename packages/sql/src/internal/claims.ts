@@ -2,7 +2,7 @@
  * Claims of a relay: the rows that it alone may publish, and the end of the claim.
  *
  * On PostgreSQL a claim is a transaction with locked rows, which other relays pass over.
- * If the relay dies, the database gives the rows back at once. SQLite has one writer at
+ * If the relay dies, the database gives the rows back at once, and after ten seconds if it is suspended. SQLite has one writer at
  * a time, so a claim there must not be a transaction: everyone would wait for the
  * broker. It is a lease, which one relay has at a time.
  *
@@ -11,11 +11,13 @@
 
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import { BeginTransaction } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Tables } from "../Tables.ts"
 import * as Chains from "./chains.ts"
 import * as Dialect from "./Dialect.ts"
 import type { ClaimedRow } from "./OutboxRow.ts"
+import * as Transaction from "./transaction.ts"
 
 /** The verdicts on the rows of a claim. Rows without one stay as they are. */
 export interface Verdicts {
@@ -49,6 +51,7 @@ export interface Claims {
 const inlineBytes = 65_536
 /** The longest time for which rows may wait that committed later than those behind them. */
 const longestLook = 1_000
+/** A claim is over then, whatever has become of its relay. */
 const leaseMillis = 10_000
 /** The relay publishes for less than the rest of a lease that is this old. */
 const renewAfterMillis = 3_000
@@ -67,6 +70,17 @@ export const make = Effect.fnUntraced(function* (tables: Tables["Service"]): Eff
   const lease = sql(names.of("lease"))
   const owner = crypto.randomUUID()
   let leasedAt: number | undefined
+  const run = Transaction.run(sql)
+  // That of the application may be stricter: then a claim would fail, once its events are published, and publish them again.
+  const begin = isPostgres ? "BEGIN ISOLATION LEVEL READ COMMITTED" : undefined
+  const inTransaction: typeof run = (effect) => Effect.provideService(run(effect), BeginTransaction, begin)
+
+  /** A relay that was suspended, or whose host is gone, must not keep its rows from the others. The setting goes with the transaction. */
+  const bounded = sql.literal(
+    isPostgres
+      ? `AND (SELECT set_config('idle_in_transaction_session_timeout', '${leaseMillis}', true)) IS NOT NULL`
+      : ""
+  )
 
   const select = ({ held, limit }: Request, from = 0): Effect.Effect<ReadonlyArray<ClaimedRow>, SqlError> => {
     const keys = held.keys.length === 0 ? sql`` : sql`AND (o.key IS NULL OR ${isNone("o.key", held.keys)})`
@@ -74,7 +88,7 @@ export const make = Effect.fnUntraced(function* (tables: Tables["Service"]): Eff
     return sql<ClaimedRow>`
       SELECT ${number("o.seq")} AS seq, o.event_id, o.event_type, o.key, o.headers,
         CASE WHEN length(o.body) <= ${sql.literal(`${inlineBytes}`)} THEN o.body END AS body
-      FROM ${outbox} AS o WHERE o.seq > 0 AND o.seq > ${from} ${keys} ${rows} ORDER BY o.seq LIMIT ${limit} ${skipLocked}`
+      FROM ${outbox} AS o WHERE o.seq > 0 AND o.seq > ${from} ${keys} ${rows} ${bounded} ORDER BY o.seq LIMIT ${limit} ${skipLocked}`
   }
 
   /**
@@ -178,7 +192,7 @@ export const make = Effect.fnUntraced(function* (tables: Tables["Service"]): Eff
   // Stopping amid a publish would make duplicates. It is bounded, so the end of the scope waits for it.
   const locked: Claims["claim"] = (request) =>
     Effect.uninterruptibleMask((restore) =>
-      sql.withTransaction(
+      inTransaction(
         Effect.gen(function* () {
           const rows = yield* restore(selectOn(request))
           if (rows.length === 0) return { claimed: 0, ended: 0 }
@@ -207,7 +221,7 @@ export const make = Effect.fnUntraced(function* (tables: Tables["Service"]): Eff
         const rows = yield* select(request)
         if (rows.length === 0) return { claimed: 0, ended: 0 }
         const verdicts = yield* publish(request, rows)
-        return { claimed: rows.length, ended: yield* sql.withTransaction(settle(verdicts)) }
+        return { claimed: rows.length, ended: yield* inTransaction(settle(verdicts)) }
       })
     )
 

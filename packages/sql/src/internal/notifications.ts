@@ -7,6 +7,7 @@
  * @internal
  */
 
+import { createHash } from "node:crypto"
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import * as Queue from "effect/Queue"
@@ -24,7 +25,15 @@ interface Listener {
 const isListener = (client: unknown): client is Listener =>
   Predicate.hasProperty(client, "listen") && typeof client.listen === "function"
 
-const channelOf = ({ names }: Tables["Service"]): string => names.of("outbox").replace(".", "_")
+/** The longest name of a channel, in bytes. */
+const longestName = 63
+
+const channelOf = ({ names }: Tables["Service"]): string => {
+  const name = names.of("outbox").replace(".", "_")
+  if (name.length <= longestName) return name
+  const hash = createHash("sha256").update(name).digest("hex").slice(0, 16)
+  return `${name.slice(0, longestName - hash.length - 1)}_${hash}`
+}
 
 /** NOTIFY takes a lock that all transactions share, so it is not part of them, and comes at most this often. */
 const atMostEvery = 20

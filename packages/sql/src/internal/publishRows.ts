@@ -8,6 +8,7 @@ import type * as Broker from "effect-eventbus/Broker"
 import * as Metrics from "effect-eventbus/Metrics"
 import * as PublishError from "effect-eventbus/PublishError"
 import * as Traceparent from "effect-eventbus/Traceparent"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
@@ -18,19 +19,27 @@ import type { Verdicts } from "./claims.ts"
 import * as OutboxRow from "./OutboxRow.ts"
 import * as Traces from "./traces.ts"
 
-/** The end of a publish: safe, refused for good, or to be tried again. */
+/** The end of a publish: safe, refused for good, to be tried again, or not begun in time. */
 export type Outcome =
   | { readonly _tag: "Published" }
+  | { readonly _tag: "Left" }
   | { readonly _tag: "Refused"; readonly reason: string }
   | { readonly _tag: "Failed"; readonly reason: PublishError.Reason }
 
 /** A claim publishes for no longer than this, so that its transaction stays short whatever the broker does. */
 export const publishWithin = 4_000
 
+/**
+ * A claim begins no publish after this. What is in flight when its time is over is published twice, so a long key and large
+ * bodies, which go one after another, must end before: the next claim goes on with them.
+ */
+const beginWithin = publishWithin / 2
+
 /** The large bodies in memory at once. */
 const largeBodies = 4
 
 const published: Outcome = { _tag: "Published" }
+const left: Outcome = { _tag: "Left" }
 const late = new PublishError.Timeout({ millis: publishWithin })
 
 /** Counts publishes as the bus does: what the outbox took is given to the broker now. */
@@ -84,6 +93,8 @@ export const make = Effect.fnUntraced(function* (
   bodyOf: (seq: number) => Effect.Effect<Uint8Array | undefined, SqlError>
 ): Effect.fn.Return<Publisher> {
   const count = yield* counter
+  const clock = yield* Clock.Clock
+  const now = () => Number(clock.monotonicTimeNanosUnsafe() / 1_000_000n)
   const large = yield* Semaphore.make(largeBodies)
 
   const send = (row: OutboxRow.ClaimedRow, headers: OutboxRow.Headers, body: Uint8Array) =>
@@ -113,12 +124,14 @@ export const make = Effect.fnUntraced(function* (
           })
         )
 
-  const publishOne = (row: OutboxRow.ClaimedRow): Effect.Effect<Outcome> => {
+  /** Publishes a row, unless `begin` says that it is too late for that. */
+  const publishOne = (row: OutboxRow.ClaimedRow, begin: () => boolean): Effect.Effect<Outcome> => {
     const headers = OutboxRow.headersOf(row)
     if (Result.isFailure(headers)) {
       return Effect.succeed({ _tag: "Refused", reason: "its headers cannot be read: another program wrote them" })
     }
     return withBody(row, (body) => {
+      if (!begin()) return Effect.succeed(left)
       count.given(1)
       return Effect.match(send(row, headers.success, body), {
         onSuccess: () => {
@@ -139,6 +152,12 @@ export const make = Effect.fnUntraced(function* (
     const behind: Array<OutboxRow.ClaimedRow> = []
     const failed: Array<readonly [OutboxRow.ClaimedRow, PublishError.Reason]> = []
     const inFlight = new Set<OutboxRow.ClaimedRow>()
+    const until = now() + beginWithin
+    const begin = (row: OutboxRow.ClaimedRow) => () => {
+      if (now() > until) return false
+      inFlight.add(row)
+      return true
+    }
 
     /** Publishes the rows of a key up to the first that is not published. */
     const inTurn = (chain: ReadonlyArray<OutboxRow.ClaimedRow>): Effect.Effect<void> => {
@@ -146,12 +165,12 @@ export const make = Effect.fnUntraced(function* (
       const next = Effect.suspend(() => {
         const row = chain[at++]
         if (row === undefined) return Effect.void
-        inFlight.add(row)
-        return Effect.map(publishOne(row), (outcome) => {
+        return Effect.map(publishOne(row, begin(row)), (outcome) => {
           inFlight.delete(row)
           if (outcome._tag === "Published") return void done.push(row.seq)
           const rest = chain.slice(at)
           at = chain.length
+          if (outcome._tag === "Left") return
           if (outcome._tag === "Failed") return void failed.push([row, outcome.reason])
           refused.push({ row, reason: outcome.reason })
           behind.push(...rest)

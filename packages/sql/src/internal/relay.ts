@@ -12,6 +12,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Bell } from "./Bell.ts"
+import * as Causes from "./causes.ts"
 import type { Claims } from "./claims.ts"
 import type { ClaimedRow } from "./OutboxRow.ts"
 import * as PublishRows from "./publishRows.ts"
@@ -154,8 +155,9 @@ export const start = Effect.fnUntraced(function* ({
       if (next._tag === "Idle" && left > 0) yield* rest(left)
       if (next._tag === "Busy") yield* Effect.sleep(busyWait)
     })
+    // A defect, too, must not end the worker: its events would wait for ever.
     return yield* Effect.forever(
-      Effect.catch(step, (error: SqlError) => stuck(`the database refused a claim: ${error.message}`))
+      Effect.catchCause(step, (cause) => stuck(`the database refused a claim: ${Causes.messageOf(cause)}`))
     )
   })
 

@@ -3,12 +3,14 @@ import { Context, Effect, Layer, Queue, Schedule, Schema } from "effect"
 import {
   Broker,
   Correlation,
+  type Event,
   EventBus,
   EventType,
   FailurePolicy,
   Handler,
   MemoryBroker,
   Middleware,
+  Request,
   Settlement,
   Subscription
 } from "effect-eventbus"
@@ -194,4 +196,48 @@ describe("Middleware", () => {
       }).pipe(Effect.provide(bus), Effect.scoped)
     }
   )
+
+  it.effect("wraps the publish of a request and of a question, and not the wait for the reply", () => {
+    const log: Array<string> = []
+    const Count = Request.make("count", {
+      payload: Schema.Struct({ n: Schema.Int }),
+      success: Schema.Int,
+      error: Schema.Never
+    })
+    const Counted = EventType.make("counted", { payload: Schema.Struct({ n: Schema.Int }) })
+    const stamping = Middleware.layer({
+      publish: (event, next) => next({ ...event, sourceService: "acme" })
+    })
+    const bus = noting(log, "far").pipe(
+      Layer.provide(stamping),
+      Layer.provide(noting(log, "near")),
+      Layer.provideMerge(EventBus.layerMemory)
+    )
+    return Effect.gen(function* () {
+      const bus = yield* EventBus.EventBus
+      const note = (event: Event.Event) => Effect.sync(() => log.push(`${event.sourceService} asks`))
+      yield* bus.subscribe(
+        Request.handle(Subscription.make("counts", { events: [Count] }), Count, (event) =>
+          Effect.as(note(event), event.payload.n + 1)
+        )
+      )
+      yield* bus.subscribe(
+        Handler.make(Subscription.make("questions", { events: [Ordered] }), (event) =>
+          Effect.gen(function* () {
+            yield* note(event)
+            yield* bus.publish(yield* Counted.event(event.payload))
+          }).pipe(Effect.orDie)
+        )
+      )
+      const asked = ["far publishes", "near publishes", "near published", "far published", "acme asks"]
+      const steps = () => log.splice(0).flatMap((line) => asked.filter((step) => line.startsWith(step)))
+      assert.strictEqual(yield* Request.call(Count, { n: 1 }, { timeout: "1 minute" }), 2)
+      const requested = steps()
+      assert.sameMembers(requested, asked)
+      assert.deepStrictEqual(requested.slice(0, 2), asked.slice(0, 2))
+      const answer = yield* bus.ask(yield* Ordered.event({ n: 3 }), [Counted], { timeout: "1 minute" })
+      assert.deepStrictEqual(answer.payload, { n: 3 })
+      assert.deepStrictEqual(steps().slice(0, 2), asked.slice(0, 2))
+    }).pipe(Effect.scoped, Effect.provide(bus))
+  })
 })

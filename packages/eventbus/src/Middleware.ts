@@ -11,6 +11,7 @@ import type { PublishError } from "./broker/PublishError.ts"
 import type { Event } from "./event/Event.ts"
 import { EventBus } from "./EventBus.ts"
 import * as Publisher from "./publish/Publisher.ts"
+import type { AroundPublish, RequestOptions } from "./request/Requester.ts"
 import type { DecodedDelivery } from "./subscribe/DecodedDelivery.ts"
 import * as Handler from "./subscribe/Handler.ts"
 import type { Settlement } from "./subscribe/Settlement.ts"
@@ -71,9 +72,9 @@ export interface Options<in out R> {
  * It sees events, never bytes: what cannot be decoded, is too large or has expired does
  * not reach it. It runs once for each attempt of a handler.
  *
- * A publish passes through it once. A retry, a dead letter and a replay are moved as
- * bytes, and do not pass through it. `publishAll` calls it for each event. The options
- * of a publish are not changed.
+ * A publish passes through it once, and so does a request. A reply, a retry, a dead letter
+ * and a replay are moved by the bus itself, and do not pass through it. `publishAll` calls
+ * it for each event. The options of a publish are not changed.
  *
  * **Gotchas**
  *
@@ -135,23 +136,32 @@ export const layer = <R = never>(options: Options<R>): Layer.Layer<EventBus, nev
                 { name }
               )
 
-        const send: EventBus["Service"]["publish"] =
-          publish === undefined
-            ? bus.publish
-            : (event, given) =>
-                provided<void, PublishError, never>(
-                  Effect.suspend(() => publish(event, (event) => bus.publish(event, given)))
-                )
-
-        return EventBus.of({
+        const wrapping = EventBus.of({
           ...bus,
-          publish: send,
-          publishAll:
-            publish === undefined
-              ? bus.publishAll
-              : (events, given) => Publisher.inLanes(Array.from(events, (event) => send(event, given))),
           subscribe: (handler) => bus.subscribe(wrapped(handler)),
           run: (handler) => bus.run(wrapped(handler))
+        })
+        if (publish === undefined) return wrapping
+
+        const around: AroundPublish = (event, next) =>
+          provided<void, PublishError, never>(Effect.suspend(() => publish(event, next)))
+        const send: EventBus["Service"]["publish"] = (event, given) =>
+          around(event, (event) => bus.publish(event, given))
+        /** Those of the layers above come first. */
+        const below = (given: RequestOptions): RequestOptions => {
+          const { around: outer } = given
+          return {
+            ...given,
+            around: outer === undefined ? around : (event, next) => outer(event, (event) => around(event, next))
+          }
+        }
+
+        return EventBus.of({
+          ...wrapping,
+          publish: send,
+          publishAll: (events, given) => Publisher.inLanes(Array.from(events, (event) => send(event, given))),
+          request: (event, given) => bus.request(event, below(given)),
+          ask: (event, replies, given) => bus.ask(event, replies, below(given))
         })
       })
     )

@@ -312,13 +312,13 @@ export const call = <
   payload: Payload["Type"],
   options: CallOptions
 ): Effect.Effect<Success["Type"], Error["Type"] | RequestError.RequestError, EventBus.EventBus> => {
-  const { persistent, routingKey, timeout, ...eventOptions } = options
+  const { around, persistent, routingKey, timeout, ...eventOptions } = options
   check(options)
   return Effect.gen(function* () {
     const bus = yield* EventBus.EventBus
     const event = yield* request.event(payload, eventOptions)
     const { eventId, eventType } = event
-    const answer = yield* bus.request(event, { persistent, routingKey, timeout })
+    const answer = yield* bus.request(event, { around, persistent, routingKey, timeout })
     return yield* Effect.mapError(request[TypeId].read(answer), (error) =>
       error instanceof RequestError.InvalidReply
         ? new RequestError.RequestError({ eventId, eventType, reason: error })

@@ -34,6 +34,19 @@ import * as RequestSpans from "./internal/requestSpans.ts"
 import * as RequestError from "./RequestError.ts"
 
 /**
+ * Wraps a publish. It passes the event to `next`, changed or not, once.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface AroundPublish {
+  (
+    event: Event.Event,
+    next: (event: Event.Event) => Effect.Effect<void, PublishError>
+  ): Effect.Effect<void, PublishError>
+}
+
+/**
  * Options of a request.
  *
  * @category models
@@ -42,6 +55,8 @@ import * as RequestError from "./RequestError.ts"
 export interface RequestOptions extends Pick<PublishOptions, "routingKey" | "persistent"> {
   /** The longest time from the request to its reply, in which publishing is included. */
   readonly timeout: Duration.Input
+  /** Wraps the publish of the request, as `Middleware.layer` does for a whole bus. */
+  readonly around?: AroundPublish | undefined
 }
 
 /**
@@ -90,6 +105,8 @@ export const check = ({ routingKey, timeout }: RequestOptions): number => {
   if (millis >= 1 && millis <= longestTimeout) return millis
   throw new RangeError(`The timeout of a request must be from 1 to ${longestTimeout} milliseconds, not ${millis}`)
 }
+
+const asItIs: AroundPublish = (event, next) => next(event)
 
 const reasonOf = ({ reason }: PublishError): RequestError.Reason =>
   reason._tag === "Unroutable" ? new RequestError.NoResponder({ routingKey: reason.routingKey }) : reason
@@ -236,7 +253,7 @@ export const make = Effect.fnUntraced(function* (
 
   return {
     status: () => ({ replyQueue: opened.get(forReplies)?.queue, waiting }),
-    request: (event, { timeout, ...options }) => {
+    request: (event, { around = asItIs, timeout, ...options }) => {
       const millis = check({ timeout, ...options })
       return Effect.flatMap(Clock.currentTimeMillis, (now) => {
         const correlationId = `${++count}`
@@ -248,13 +265,16 @@ export const make = Effect.fnUntraced(function* (
           millis,
           inboxes: [forReplies],
           key: correlationId,
-          send: (queue) => publisher.publish(request, { ...options, unroutable: "fail" }, { queue, correlationId }),
+          send: (queue) =>
+            around(request, (event) =>
+              publisher.publish(event, { ...options, unroutable: "fail" }, { queue, correlationId })
+            ),
           read: readAnswer,
           outcomeOf: ({ _tag }) => _tag
         })
       })
     },
-    ask: (event, replies, { timeout, ...options }) => {
+    ask: (event, replies, { around = asItIs, timeout, ...options }) => {
       const millis = check({ timeout, ...options })
       const decode = EventCodec.decoder(replies)
       return exchange({
@@ -262,7 +282,7 @@ export const make = Effect.fnUntraced(function* (
         millis,
         inboxes: [...new Set(replies.map(({ name }) => name))],
         key: event.eventId,
-        send: () => publisher.publish(event, { ...options, unroutable: "fail" }),
+        send: () => around(event, (event) => publisher.publish(event, { ...options, unroutable: "fail" })),
         read: (envelope) =>
           Result.mapError(decode(envelope), ({ detail }) => new RequestError.InvalidReply({ detail })),
         outcomeOf: () => "Success"

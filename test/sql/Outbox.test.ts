@@ -342,6 +342,57 @@ onEach("A relay whose broker fails", ({ fresh }) => {
     }).pipe(Effect.scoped, Effect.provide(layer(fresh, { broken: { publish } })))
   })
 
+  it.live("goes on with all others while one event is never confirmed", () => {
+    let isConfirmed = false
+    const publish = ({ body }: { readonly body: Uint8Array }, send: Effect.Effect<void, PublishError.Reason>) =>
+      Effect.suspend(() =>
+        isConfirmed || !new TextDecoder().decode(body).includes('"n":1}')
+          ? send
+          : Effect.fail(new PublishError.Timeout({ millis: 1 }))
+      )
+    const others = numbers(30).map((n) => n + 10)
+    return Effect.gen(function* () {
+      const all = yield* collect()
+      yield* relay()
+      yield* publishIn(1, { key: "a" })
+      yield* publishIn(2, { key: "a" })
+      for (const [index, n] of others.entries()) {
+        yield* publishIn(n)
+        yield* all.until(index + 1)
+      }
+      assert.deepStrictEqual(all.numbers(), others)
+      isConfirmed = true
+      yield* all.until(others.length + 2)
+      assert.deepStrictEqual(all.numbers().slice(-2), [1, 2])
+    }).pipe(Effect.scoped, Effect.provide(layer(fresh, { broken: { publish } })))
+  })
+
+  it.live("claims less at a time from a broker that is slow to confirm", () => {
+    const window = 40
+    let inFlight = 0
+    let attempts = 0
+    // What is beyond its window is not confirmed in time.
+    const publish = (_: unknown, send: Effect.Effect<void, PublishError.Reason>) =>
+      Effect.suspend(() => {
+        attempts++
+        if (inFlight >= window) return Effect.fail(new PublishError.Timeout({ millis: 1 }))
+        inFlight++
+        return Effect.ensuring(
+          Effect.delay(send, "20 millis"),
+          Effect.sync(() => inFlight--)
+        )
+      })
+    return Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      const all = yield* collect()
+      yield* sql.withTransaction(Outbox.publishAll(yield* Effect.forEach(numbers(600), (n) => Paid.event({ n }))))
+      yield* relay()
+      yield* all.until(600)
+      // Claims of 500 would take 4,600.
+      assert.isAtMost(attempts, 2000)
+    }).pipe(Effect.scoped, Effect.provide(layer(fresh, { broken: { publish } })))
+  })
+
   it.live("waits while the broker is down, opens no transaction, and goes on by itself", () => {
     let isUp = false
     let publishes = 0

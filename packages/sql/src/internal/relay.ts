@@ -27,7 +27,10 @@ export interface Options {
   readonly broker: Broker.Broker["Service"]
 }
 
-/** The keys and rows that wait after a nack. Beyond these, the relay waits as a whole. */
+/** What a claim takes at least, and how much more than the one before it. */
+const smallest = 10
+const growth = 20
+/** The keys and rows that wait alone. Beyond these, the relay waits as a whole. */
 const maxHeld = 1_000
 const firstWait = 100
 const longestWait = 10_000
@@ -36,7 +39,7 @@ const busyWait = 20
 
 const doubled = (wait: number) => Math.min(wait * 2, longestWait)
 
-/** The rows that were nacked, or their keys. They wait alone, since their queue may be full while others are not. */
+/** The rows that were not confirmed, or their keys. They wait alone: their queue may be full, or away, while others are not. */
 class Held {
   readonly #until = new Map<string | number, { readonly at: number; readonly wait: number }>()
 
@@ -85,6 +88,7 @@ export const start = Effect.fnUntraced(function* ({
     "1 second"
   )
   const held = new Held()
+  let limit = batch
   const ear = yield* bell.hear
   let trouble: string | undefined
 
@@ -109,13 +113,19 @@ export const start = Effect.fnUntraced(function* ({
             rows.filter(({ seq }) => safe.has(seq)),
             now()
           )
+          const isLate = failed.some(([, { _tag }]) => _tag === "Timeout")
+          // What is not confirmed in time is published again, so a slow broker gets less at a time.
+          limit = Math.min(batch, isLate ? Math.max(smallest, Math.floor(limit / 2)) : limit + growth)
           for (const [row, reason] of failed) {
-            if (reason._tag !== "Nacked" || !held.hold(row, now())) isStuck = reason
+            // Where none of several is confirmed, it is the broker.
+            const isOne = reason._tag === "Timeout" && (published.length > 0 || failed.length === 1)
+            const isAlone = reason._tag === "Nacked" || isOne
+            if (!isAlone || !held.hold(row, now())) isStuck = reason
           }
         })
       )
     }
-    const { claimed, ended } = yield* claims.claim({ limit: batch, held: held.at(now()), publish })
+    const { claimed, ended } = yield* claims.claim({ limit, held: held.at(now()), publish })
     if (isStuck !== undefined) return { _tag: "Stuck", problem: isStuck.message } as const
     if (claimed === 0) return { _tag: "Idle" } as const
     return ended === 0 ? ({ _tag: "Busy" } as const) : ({ _tag: "Again" } as const)

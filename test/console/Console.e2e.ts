@@ -387,7 +387,8 @@ describe.skipIf(!isPossible)("The console in a browser, on RabbitMQ", () => {
         .waitFor()
       await keyboard.press("r")
       await tab.question.waitFor()
-      assert.strictEqual(await tab.page.evaluate("document.activeElement.textContent"), "Leave them")
+      // The focus comes with the next frame.
+      await tab.page.waitForFunction("document.activeElement.textContent === 'Leave them'")
       await keyboard.press("Tab")
       await keyboard.press("Enter")
       await tab.question.waitFor({ state: "detached" })

@@ -41,7 +41,7 @@ interface Connection extends SqlConnection.Connection {
   readonly isOpen: () => boolean
 }
 
-/** What may come after a statement: comments, and the semicolons of no statements. */
+/** Comments and semicolons, which may come after a statement. */
 const isBlank = /^(?:[\s;]|--[^\n]*(?:\n|$)|\/\*[^]*?\*\/)*$/
 
 /** The number of statements that stay prepared. */

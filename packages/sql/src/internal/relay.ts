@@ -27,7 +27,7 @@ export interface Options {
   readonly broker: Broker.Broker["Service"]
 }
 
-/** What a claim takes at least, and how much more than the one before it. */
+/** The least that a claim takes, and how much more it takes than the one before it. */
 const smallest = 10
 const growth = 20
 /** The keys and rows that wait alone. Beyond these, the relay waits as a whole. */

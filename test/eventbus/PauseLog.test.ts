@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Logger, Schedule, Schema } from "effect"
-import { EventBus, EventType, FailurePolicy, Handler, MemoryBroker, Subscription } from "effect-eventbus"
+import { EventBus, EventType, FailurePolicy, Handler, Subscription } from "effect-eventbus"
 import { TestClock } from "effect/testing"
 
 class DatabaseDown extends Schema.TaggedError<DatabaseDown>()("DatabaseDown", {}) {}
@@ -28,11 +28,7 @@ describe("A pause after a failure", () => {
         const state = yield* running.state
         assert.deepInclude(state, { _tag: "Paused", by: error._tag })
         assert.deepStrictEqual(lines, [`Paused "work" for 1m: ${said}`])
-      }).pipe(
-        Effect.scoped,
-        Effect.provide(EventBus.layer.pipe(Layer.provideMerge(MemoryBroker.layer()))),
-        Effect.provide(Logger.layer([logger]))
-      )
+      }).pipe(Effect.scoped, Effect.provide(Layer.merge(EventBus.layerMemory, Logger.layer([logger]))))
     })
   }
 })

@@ -1,6 +1,6 @@
 import { Outbox, ParkedEvents } from "@effect-eventbus/sql"
 import { assert, it } from "@effect/vitest"
-import { Clock, Deferred, Effect, Exit, Metric, Option } from "effect"
+import { Clock, Deferred, Effect, Exit, Layer, Logger, Metric, Option } from "effect"
 import { EventBus, Handler, PublishError, Subscription, Traceparent } from "effect-eventbus"
 import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
@@ -351,6 +351,8 @@ onEach("A relay whose broker fails", ({ fresh }) => {
           : Effect.fail(new PublishError.Timeout({ millis: 1 }))
       )
     const others = numbers(30).map((n) => n + 10)
+    const lines: Array<string> = []
+    const logger = Logger.make(({ message }) => void lines.push(String(message)))
     return Effect.gen(function* () {
       const all = yield* collect()
       yield* relay()
@@ -364,7 +366,8 @@ onEach("A relay whose broker fails", ({ fresh }) => {
       isConfirmed = true
       yield* all.until(others.length + 2)
       assert.deepStrictEqual(all.numbers().slice(-2), [1, 2])
-    }).pipe(Effect.scoped, Effect.provide(layer(fresh, { broken: { publish } })))
+      assert.match(lines[0] ?? "", /^The broker did not confirm 1 of \d+ events of the outbox in time/)
+    }).pipe(Effect.scoped, Effect.provide(Layer.merge(layer(fresh, { broken: { publish } }), Logger.layer([logger]))))
   })
 
   it.live("claims less at a time from a broker that is slow to confirm", () => {

@@ -107,21 +107,26 @@ export const start = Effect.fnUntraced(function* ({
       // Where there are several there may be more. One alone is sooner done than another worker wakes.
       if (rows.length > 1) ear.ring()
       return Effect.tap(publishRows(rows), ({ failed, published }) =>
-        Effect.sync(() => {
+        Effect.suspend(() => {
           const safe = new Set(published)
           held.free(
             rows.filter(({ seq }) => safe.has(seq)),
             now()
           )
-          const isLate = failed.some(([, { _tag }]) => _tag === "Timeout")
+          const late = failed.filter(([, { _tag }]) => _tag === "Timeout").length
           // What is not confirmed in time is published again, so a slow broker gets less at a time.
-          limit = Math.min(batch, isLate ? Math.max(smallest, Math.floor(limit / 2)) : limit + growth)
+          limit = Math.min(batch, late > 0 ? Math.max(smallest, Math.floor(limit / 2)) : limit + growth)
           for (const [row, reason] of failed) {
             // Where none of several is confirmed, it is the broker.
             const isOne = reason._tag === "Timeout" && (published.length > 0 || failed.length === 1)
             const isAlone = reason._tag === "Nacked" || isOne
             if (!isAlone || !held.hold(row, now())) isStuck = reason
           }
+          return late === 0 || isStuck !== undefined
+            ? Effect.void
+            : Effect.logWarning(
+                `The broker did not confirm ${late} of ${rows.length} events of the outbox in time: they are published again`
+              )
         })
       )
     }
